@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,8 @@ std::uint32_t load_u32_be(const char* from);
 
 /// Lower-case hexadecimal, two digits a byte.
 std::string to_hex(std::string_view bytes);
+/// The bytes that `text` spells, upper case taken too; nothing when a character is no hexadecimal digit or the count is odd.
+std::optional<std::string> from_hex(std::string_view text);
 
 /// True when `text` is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF).
 bool is_utf8(std::string_view text);
