@@ -1,5 +1,5 @@
-// Integers as bytes. Little-endian in artefacts and messages' binary parts, big-endian in registry keys, so that keys sort
-// as their numbers do. Bytes are std::string (owned) and std::string_view (borrowed) throughout.
+// Integers as bytes. Little-endian in artefacts and messages' binary parts, big-endian in registry keys, so that keys
+// sort as their numbers do. Bytes are std::string (owned) and std::string_view (borrowed) throughout.
 //
 // Thread safety: pure functions.
 #pragma once
@@ -13,7 +13,8 @@
 
 namespace espalier {
 
-static_assert(std::endian::native == std::endian::little, "artefacts are read in place: a little-endian machine is assumed");
+static_assert(std::endian::native == std::endian::little,
+              "artefacts are read in place: a little-endian machine is assumed");
 
 /// Reads a trivially copyable T that may be unaligned. REQUIRES: sizeof(T) bytes at `from`.
 template <class T>
@@ -40,7 +41,8 @@ std::uint32_t load_u32_be(const char* from);
 
 /// Lower-case hexadecimal, two digits a byte.
 std::string to_hex(std::string_view bytes);
-/// The bytes that `text` spells, upper case taken too; nothing when a character is no hexadecimal digit or the count is odd.
+/// The bytes that `text` spells, upper case taken too; nothing when a character is no hexadecimal digit or the count is
+/// odd.
 std::optional<std::string> from_hex(std::string_view text);
 
 /// True when `text` is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF).

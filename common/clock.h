@@ -27,7 +27,10 @@ class ManualClock final : public Clock {
   explicit ManualClock(std::int64_t wall_us = 0) : wall_us_(wall_us) {}
   std::int64_t monotonic_us() const override { return monotonic_us_; }
   std::int64_t wall_us() const override { return wall_us_; }
-  void advance(std::int64_t us) { monotonic_us_ += us; wall_us_ += us; }
+  void advance(std::int64_t us) {
+    monotonic_us_ += us;
+    wall_us_ += us;
+  }
   void set_wall(std::int64_t us) { wall_us_ = us; }
 
  private:

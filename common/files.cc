@@ -75,14 +75,14 @@ Result<std::string> read_exactly(int fd, std::uint64_t offset, std::size_t size,
   // Asked first, so that a damaged length can't ask for more memory than the file has bytes.
   ASSIGN_OR_RETURN(const std::uint64_t available, size_of(fd, path));
   if (offset > available || size > available - offset) {
-    return corrupt(path + ": " + std::to_string(size) + " bytes wanted at " + std::to_string(offset) + ", the file has " +
-                   std::to_string(available));
+    return corrupt(path + ": " + std::to_string(size) + " bytes wanted at " + std::to_string(offset) +
+                   ", the file has " + std::to_string(available));
   }
   std::string bytes(size, '\0');
   std::size_t have = 0;
   while (have < size) {
-    const ssize_t got = uninterrupted(
-        [&] { return ::pread(fd, bytes.data() + have, size - have, static_cast<off_t>(offset + have)); });
+    const ssize_t got =
+        uninterrupted([&] { return ::pread(fd, bytes.data() + have, size - have, static_cast<off_t>(offset + have)); });
     if (got < 0) return failure(errno, path, "read");
     if (got == 0) return corrupt(path + ": cut short while it was read");
     have += static_cast<std::size_t>(got);
@@ -136,7 +136,8 @@ class SystemMapping final : public Mapping {
     auto* from = static_cast<char*>(start_) + begin;
     if (::madvise(from, end - begin, MADV_POPULATE_READ) == 0 || errno != EINVAL) return;
     // A kernel older than that call: touch each page.
-    for (std::uint64_t at = 0; at < end - begin; at += kPage) static_cast<void>(*static_cast<volatile char*>(from + at));
+    for (std::uint64_t at = 0; at < end - begin; at += kPage)
+      static_cast<void>(*static_cast<volatile char*>(from + at));
   }
 
  private:

@@ -1,8 +1,8 @@
 // The file operations that durability depends on, behind an interface with a faulty twin in tests.
 //
-// Every failure is a Status that names the path: not_found, resource_exhausted (ENOSPC, EDQUOT), unavailable (other errors).
-// Thread safety: Files may be used from any thread; a File or Mapping belongs to one thread at a time, but a Mapping's bytes
-// may be read from any thread while it lives.
+// Every failure is a Status that names the path: not_found, resource_exhausted (ENOSPC, EDQUOT), unavailable (other
+// errors). Thread safety: Files may be used from any thread; a File or Mapping belongs to one thread at a time, but a
+// Mapping's bytes may be read from any thread while it lives.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,8 @@ class Files {
   virtual Result<std::unique_ptr<File>> open(const std::string& path, bool create) = 0;
   virtual Result<std::unique_ptr<Mapping>> map(const std::string& path) = 0;
   virtual Result<std::string> read(const std::string& path) = 0;
-  /// Writes a temporary twin, syncs it, renames it over `path`, syncs the folder: after a crash the old or the new content.
+  /// Writes a temporary twin, syncs it, renames it over `path`, syncs the folder: after a crash the old or the new
+  /// content.
   virtual Status replace(const std::string& path, std::string_view content) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   virtual Status remove(const std::string& path) = 0;

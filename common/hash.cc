@@ -11,9 +11,7 @@ namespace {
 const unsigned char* data_of(std::string_view bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
 
 /// libsodium picks the fastest code for this machine once; without that it still works, slower.
-void prepare_sodium() {
-  [[maybe_unused]] static const int ready = sodium_init();
-}
+void prepare_sodium() { [[maybe_unused]] static const int ready = sodium_init(); }
 
 }  // namespace
 

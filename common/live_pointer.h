@@ -1,14 +1,15 @@
 // The pointer to the current snapshot of something that many threads read at every request and one thread replaces.
 //
 //   control thread:  live.publish(std::make_unique<const Table>(...));     // build, swap, drain, destroy
-//   worker thread:   auto lease = reader.lease();  lease->find(...);       // no lock, no reference count, no allocation
+//   worker thread:   auto lease = reader.lease();  lease->find(...);       // no lock, no reference count, no
+//   allocation
 //
-// How: each reader owns a slot (a hazard pointer). A lease writes the pointer it read into the slot and reads again; equal means
-// that the writer either sees the slot or has not yet replaced the pointer. The writer swaps, then keeps the old snapshot on a
-// retired list until no slot names it, and destroys it on its own thread, never in a reader.
+// How: each reader owns a slot (a hazard pointer). A lease writes the pointer it read into the slot and reads again;
+// equal means that the writer either sees the slot or has not yet replaced the pointer. The writer swaps, then keeps
+// the old snapshot on a retired list until no slot names it, and destroys it on its own thread, never in a reader.
 //
-// Thread safety: publish() and collect() from one control thread. A Reader belongs to one thread and holds at most one Lease at
-// a time. The LivePointer outlives its Readers. Built from atomics that ThreadSanitizer understands.
+// Thread safety: publish() and collect() from one control thread. A Reader belongs to one thread and holds at most one
+// Lease at a time. The LivePointer outlives its Readers. Built from atomics that ThreadSanitizer understands.
 #pragma once
 
 #include <atomic>
@@ -27,7 +28,9 @@ class LivePointer {
   };
 
  public:
-  explicit LivePointer(std::unique_ptr<const T> first) : current_(first.release()) { assert(current_.load() != nullptr); }
+  explicit LivePointer(std::unique_ptr<const T> first) : current_(first.release()) {
+    assert(current_.load() != nullptr);
+  }
   LivePointer(const LivePointer&) = delete;
   LivePointer& operator=(const LivePointer&) = delete;
   /// REQUIRES: no Reader lives.

@@ -21,8 +21,8 @@ enum class Level { debug, info, warn, error };
 /// A named value of a line. Text with spaces, quotes, "=" or control characters is quoted and escaped.
 struct Field {
   template <class T>
-    requires std::integral<T> || std::floating_point<T>
-  Field(std::string_view name, T number) : name(name), value(number_text(number)) {}
+  requires std::integral<T> || std::floating_point<T> Field(std::string_view name, T number)
+      : name(name), value(number_text(number)) {}
   Field(std::string_view name, bool truth) : name(name), value(truth ? "true" : "false") {}
   Field(std::string_view name, std::string_view text) : name(name), value(text) {}
   Field(std::string_view name, const std::string& text) : name(name), value(text) {}
@@ -35,8 +35,10 @@ struct Field {
  private:
   template <class T>
   static std::string number_text(T number) {
-    if constexpr (std::floating_point<T>) return floating_text(number);
-    else return std::to_string(number);
+    if constexpr (std::floating_point<T>)
+      return floating_text(number);
+    else
+      return std::to_string(number);
   }
   static std::string floating_text(double number);
 };

@@ -1,10 +1,10 @@
 // Counters and histograms of durations that the request path writes and an operator or a bench reads.
 //
-// A histogram's buckets are log-linear: 32 to each power of two. A percentile is the middle of its bucket: within 1.6 % of the
-// true value, exact below 32. Recording costs a few relaxed atomic additions and no lock.
+// A histogram's buckets are log-linear: 32 to each power of two. A percentile is the middle of its bucket: within 1.6 %
+// of the true value, exact below 32. Recording costs a few relaxed atomic additions and no lock.
 //
-// Thread safety: everything from any thread. A reader that looks while others write sees each recorded value or not yet; count,
-// sum and buckets may differ by values that are just being recorded.
+// Thread safety: everything from any thread. A reader that looks while others write sees each recorded value or not
+// yet; count, sum and buckets may differ by values that are just being recorded.
 #pragma once
 
 #include <array>
@@ -58,7 +58,8 @@ class Histogram {
   static std::size_t bucket_of(std::uint64_t value) {
     if (value < kLinear) return static_cast<std::size_t>(value);
     const int shift = std::bit_width(value) - 1 - kBits;
-    return static_cast<std::size_t>(kLinear) * static_cast<std::size_t>(shift) + static_cast<std::size_t>(value >> shift);
+    return static_cast<std::size_t>(kLinear) * static_cast<std::size_t>(shift) +
+           static_cast<std::size_t>(value >> shift);
   }
   static std::uint64_t middle_of(std::size_t bucket);
 

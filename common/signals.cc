@@ -23,7 +23,8 @@ void raise_flag() {
   stop_requested.store(true);
   const std::uint64_t one = 1;
   const int fd = stop_fd.load();
-  if (fd >= 0) [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
+  if (fd >= 0) [[maybe_unused]]
+    const auto written = ::write(fd, &one, sizeof one);
 }
 
 void on_stop_signal(int) {

@@ -4,8 +4,8 @@
 //   poll: {stop.fd(), POLLIN} ... then drain and leave; or: while (!stop.requested()) ...
 //
 // SIGPIPE is ignored as well: a vanished reader of stderr must not end a process that is answering.
-// Thread safety: requested(), fd() and request() from any thread. Ownership: at most one lives in a process; the handlers go back
-// to what they were with it. A system call that a signal interrupts fails with EINTR as usual.
+// Thread safety: requested(), fd() and request() from any thread. Ownership: at most one lives in a process; the
+// handlers go back to what they were with it. A system call that a signal interrupts fails with EINTR as usual.
 #pragma once
 
 #include <signal.h>

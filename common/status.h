@@ -19,7 +19,8 @@ namespace espalier {
 /// The one list of failure codes. The numbers are on the wire and in records: they never change.
 enum class Code : std::uint8_t {
   ok = 0,
-  /// The input is wrong whatever the state is; the message names the field. Prefer failed_precondition if it could be right later.
+  /// The input is wrong whatever the state is; the message names the field. Prefer failed_precondition if it could be
+  /// right later.
   invalid_argument = 1,
   /// The named thing does not exist (or belongs to another tenant: the two are never told apart).
   not_found = 2,
@@ -79,17 +80,32 @@ Status internal_error(std::string message);
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                                         // NOLINT: implicit by design
-  Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }         // NOLINT
+  Result(T value) : value_(std::move(value)) {}                                  // NOLINT: implicit by design
+  Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }  // NOLINT
 
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
   /// REQUIRES: ok()
-  T& operator*() & { assert(ok()); return *value_; }
-  const T& operator*() const& { assert(ok()); return *value_; }
-  T&& operator*() && { assert(ok()); return std::move(*value_); }
-  T* operator->() { assert(ok()); return &*value_; }
-  const T* operator->() const { assert(ok()); return &*value_; }
+  T& operator*() & {
+    assert(ok());
+    return *value_;
+  }
+  const T& operator*() const& {
+    assert(ok());
+    return *value_;
+  }
+  T&& operator*() && {
+    assert(ok());
+    return std::move(*value_);
+  }
+  T* operator->() {
+    assert(ok());
+    return &*value_;
+  }
+  const T* operator->() const {
+    assert(ok());
+    return &*value_;
+  }
 
  private:
   std::optional<T> value_;
@@ -102,9 +118,9 @@ class [[nodiscard]] Result {
 #define ESPALIER_CONCAT(a, b) ESPALIER_CONCAT_INNER(a, b)
 
 /// Returns the Status from the enclosing function unless it is ok.
-#define RETURN_IF_ERROR(expression)                          \
-  do {                                                       \
-    ::espalier::Status status_of_expression = (expression);  \
+#define RETURN_IF_ERROR(expression)                              \
+  do {                                                           \
+    ::espalier::Status status_of_expression = (expression);      \
     if (!status_of_expression.ok()) return status_of_expression; \
   } while (false)
 

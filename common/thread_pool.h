@@ -1,10 +1,10 @@
 // A fixed number of threads that share the indices of a loop.
 //
-// The work is given out one index at a time, so that uneven pieces balance; a result belongs at its index's place, which makes it
-// the same whatever the number of threads.
+// The work is given out one index at a time, so that uneven pieces balance; a result belongs at its index's place,
+// which makes it the same whatever the number of threads.
 //
-// Thread safety: parallel_for() from one thread at a time, and not from inside a body. Ownership: the threads are joined by the
-// destructor. Errors: a body must not throw; it leaves its Status at its index.
+// Thread safety: parallel_for() from one thread at a time, and not from inside a body. Ownership: the threads are
+// joined by the destructor. Errors: a body must not throw; it leaves its Status at its index.
 #pragma once
 
 #include <atomic>
@@ -29,8 +29,9 @@ class ThreadPool {
   /// How many bodies run at once at most; also the number of worker numbers.
   std::size_t size() const { return threads_.size() + 1; }
 
-  /// Calls body(index) or body(index, worker) for every index below `count`, on all threads and the caller's; returns when all
-  /// calls have. What they wrote is then visible to the caller. `worker` < size() names the thread, for scratch memory.
+  /// Calls body(index) or body(index, worker) for every index below `count`, on all threads and the caller's; returns
+  /// when all calls have. What they wrote is then visible to the caller. `worker` < size() names the thread, for
+  /// scratch memory.
   template <class Body>
   void parallel_for(std::size_t count, Body&& body) {
     if constexpr (std::is_invocable_v<Body&, std::size_t, std::size_t>) {

@@ -53,8 +53,9 @@ Result<Uuid> Uuid::parse(std::string_view text) {
 
 UuidSource::UuidSource(const Clock& clock) : clock_(clock) { randombytes_buf(state_, sizeof state_); }
 
-// Bits: 48 of milliseconds, version, 12 + 20 of the sequence, 42 of random. The sequence starts each millisecond at a random
-// number below 2^31, so two sources seldom meet and two thousand million fit before the millisecond has to be moved on.
+// Bits: 48 of milliseconds, version, 12 + 20 of the sequence, 42 of random. The sequence starts each millisecond at a
+// random number below 2^31, so two sources seldom meet and two thousand million fit before the millisecond has to be
+// moved on.
 Uuid UuidSource::next() {
   static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == 8);
   const auto random = [this] {

@@ -28,8 +28,8 @@ struct Uuid {
   static Result<Uuid> parse(std::string_view text);
 };
 
-/// Makes version 7 UUIDs; within one millisecond they still ascend. The random bits come from the operating system once and
-/// then from a counter-mode generator, so that making one costs no system call.
+/// Makes version 7 UUIDs; within one millisecond they still ascend. The random bits come from the operating system once
+/// and then from a counter-mode generator, so that making one costs no system call.
 class UuidSource {
  public:
   explicit UuidSource(const Clock& clock);
