@@ -54,12 +54,12 @@ struct Region {
   std::string after;          ///< bytes that the write put there
   std::uint64_t size_before;  ///< of the file
 
-  void restore(int fd, FaultyFiles::Torn torn) const {
+  void undo(int fd) const {
     must(::pwrite(fd, before.data(), before.size(), static_cast<off_t>(offset)) >= 0, "undo write");
     must(::ftruncate(fd, static_cast<off_t>(size_before)) == 0, "undo size");
-    std::size_t kept = 0;
-    if (torn == FaultyFiles::Torn::first_half) kept = after.size() / 2;
-    if (torn == FaultyFiles::Torn::all) kept = after.size();
+  }
+  void tear(int fd, FaultyFiles::Torn torn) const {
+    const std::size_t kept = torn == FaultyFiles::Torn::first_half ? after.size() / 2 : after.size();
     must(::pwrite(fd, after.data(), kept, static_cast<off_t>(offset)) >= 0, "torn write");
   }
 };
@@ -84,9 +84,9 @@ class FaultyFiles::FaultyFile final : public File {
     if (offset < size) {
       ASSIGN_OR_RETURN(region.before, real_->read_at(offset, std::min<std::uint64_t>(bytes.size(), size - offset)));
     }
-    files_.undos_.push_back(
-        {handle_->scope(),
-         [handle = handle_, region = std::move(region)](Torn torn) { region.restore(handle->fd, torn); }, true});
+    const auto kept = std::make_shared<const Region>(std::move(region));
+    files_.undos_.push_back({handle_->scope(), [handle = handle_, kept] { kept->undo(handle->fd); },
+                             [handle = handle_, kept](Torn torn) { kept->tear(handle->fd, torn); }});
     return real_->write_at(offset, bytes);
   }
 
@@ -112,8 +112,8 @@ class FaultyFiles::FaultyFile final : public File {
     ASSIGN_OR_RETURN(const std::uint64_t size, real_->size());
     files_.undos_.push_back(
         {handle_->scope(),
-         [handle = handle_, size](Torn) { must(::ftruncate(handle->fd, static_cast<off_t>(size)) == 0, "undo size"); },
-         false});
+         [handle = handle_, size] { must(::ftruncate(handle->fd, static_cast<off_t>(size)) == 0, "undo size"); },
+         {}});
     return real_->preallocate(bytes);
   }
 
@@ -161,13 +161,14 @@ void FaultyFiles::heal() {
 }
 
 void FaultyFiles::crash(Torn torn) {
-  bool last_write = true;
+  std::function<void(Torn)> tear_last_write;
   while (!undos_.empty()) {
     const Undo undo = std::move(undos_.back());
     undos_.pop_back();
-    undo.apply(undo.is_write && last_write ? torn : Torn::nothing);
-    if (undo.is_write) last_write = false;
+    undo.apply();
+    if (undo.tear && !tear_last_write) tear_last_write = undo.tear;
   }
+  if (tear_last_write && torn != Torn::nothing) tear_last_write(torn);
   ++life_;
   heal();
 }
@@ -212,7 +213,7 @@ Result<std::unique_ptr<File>> FaultyFiles::open(const std::string& path, bool cr
   const bool is_new = create && !real_.exists(path);
   ASSIGN_OR_RETURN(auto file, real_.open(path, create));
   if (is_new) {
-    undos_.push_back({folder_scope(folder_of(path)), [path](Torn) { ::unlink(path.c_str()); }, false});
+    undos_.push_back({folder_scope(folder_of(path)), [path] { ::unlink(path.c_str()); }, {}});
   }
   return std::unique_ptr<File>(std::make_unique<FaultyFile>(*this, std::move(file), path));
 }
@@ -244,11 +245,11 @@ Status FaultyFiles::rename(const std::string& from, const std::string& to) {
   const std::string replaced = real_.exists(to) ? keep_aside(to) : "";
   RETURN_IF_ERROR(real_.rename(from, to));
   undos_.push_back({folder_scope(folder_of(to)),
-                    [from, to, replaced](Torn) {
+                    [from, to, replaced] {
                       must(::rename(to.c_str(), from.c_str()) == 0, "undo rename");
                       if (!replaced.empty()) must(::link(replaced.c_str(), to.c_str()) == 0, "undo rename");
                     },
-                    false});
+                    {}});
   return {};
 }
 
@@ -258,7 +259,8 @@ Status FaultyFiles::remove(const std::string& path) {
   const std::string aside = real_.exists(path) ? keep_aside(path) : "";
   RETURN_IF_ERROR(real_.remove(path));
   undos_.push_back({folder_scope(folder_of(path)),
-                    [path, aside](Torn) { must(::link(aside.c_str(), path.c_str()) == 0, "undo remove"); }, false});
+                    [path, aside] { must(::link(aside.c_str(), path.c_str()) == 0, "undo remove"); },
+                    {}});
   return {};
 }
 

@@ -89,8 +89,8 @@ class FaultyFiles final : public Files {
   /// How to take one step back. `scope` is the inode ("i:123") or folder ("d:/x") whose sync makes the step durable.
   struct Undo {
     std::string scope;
-    std::function<void(Torn)> apply;
-    bool is_write;
+    std::function<void()> apply;
+    std::function<void(Torn)> tear;  ///< of a write: puts a piece of it back
   };
 
   /// Counts the call; not ok when an order says that it fails.
