@@ -1,0 +1,99 @@
+// ZeroMQ behind a light header: the only folder that includes zmq is this one.
+//
+// Thread safety: a Context is shared by all threads; a Socket belongs to the one thread that made it; a Frame is a value.
+// Errors: would-block is a value (false), not a failure.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/status.h"
+
+namespace espalier::wire {
+
+class Context {
+ public:
+  explicit Context(int io_threads = 1);
+  ~Context();
+  void* handle() const { return handle_; }
+
+ private:
+  void* handle_;
+};
+
+/// One frame of a message. Moving hands the bytes over without copying them.
+class Frame {
+ public:
+  Frame();
+  explicit Frame(std::size_t size);
+  explicit Frame(std::string_view copied);
+  explicit Frame(std::string&& taken);
+  ~Frame();
+  Frame(Frame&&) noexcept;
+  Frame& operator=(Frame&&) noexcept;
+  /// Another handle to the same bytes; neither may be written to afterwards.
+  Frame share();
+  std::string_view view() const;
+  char* data();
+  std::size_t size() const;
+  void* handle() { return storage_; }
+
+ private:
+  alignas(8) unsigned char storage_[64];
+};
+
+using Message = std::vector<Frame>;
+
+enum class SocketKind { router, dealer, req };
+
+struct SocketOptions {
+  int send_queue = 10000;      ///< messages kept for a peer before send() says false
+  int receive_queue = 10000;
+  std::int64_t max_frame_bytes = 256ll << 20;  ///< a frame over this closes the connection; smaller limits are answered with an error
+  bool router_mandatory = true;  ///< router: sending to a peer that is gone is `unavailable` instead of silence
+  int heartbeat_ms = 0;
+};
+
+class Socket {
+ public:
+  /// unavailable when libzmq has no more sockets.
+  static Result<std::unique_ptr<Socket>> make(Context& context, SocketKind kind, const SocketOptions& options = {});
+  ~Socket();
+
+  /// Binds; "tcp://127.0.0.1:*" lets the system pick. Returns the endpoint that others connect to.
+  Result<std::string> bind(const std::string& endpoint);
+  Status connect(const std::string& endpoint);
+  Status disconnect(const std::string& endpoint);
+
+  /// Receives all frames of the next message into `message` (cleared first, keeping its memory). false: nothing there now.
+  Result<bool> receive(Message& message);
+  /// Sends all frames (moved from). false: the peer's queue is full and nothing was sent. unavailable: router socket, peer gone.
+  Result<bool> send(Message& message);
+
+  void* handle() const { return handle_; }
+
+ private:
+  Socket() = default;
+  void* handle_ = nullptr;
+};
+
+/// Waits on sockets and file descriptors.
+class Poller {
+ public:
+  /// Returns the index under which readiness is reported.
+  std::size_t add(Socket& socket);
+  std::size_t add_fd(int fd);
+  /// Waits up to `timeout_us` (-1: for ever); false when nothing is ready. A signal counts as nothing ready.
+  bool wait(std::int64_t timeout_us);
+  bool ready(std::size_t index) const;
+  void clear();
+
+ private:
+  struct Item { void* socket; int fd; short events; short revents; };
+  std::vector<Item> items_;
+};
+
+}  // namespace espalier::wire
