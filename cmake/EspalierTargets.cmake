@@ -84,7 +84,7 @@ endfunction()
 function(espalier_fuzz_test name)
   add_executable(fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/${name}_fuzz.cc)
   target_link_libraries(fuzz_${name} PRIVATE espalier_test_support ${ARGN})
-  add_dependencies(unit_tests fuzz_${name})
+  add_dependencies(fuzz_tests fuzz_${name})
   espalier_add_test(fuzz.${name} LABEL fuzz COMMAND $<TARGET_FILE:fuzz_${name}>)
 endfunction()
 
