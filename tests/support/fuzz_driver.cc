@@ -16,7 +16,8 @@
 #include "common/clock.h"
 
 // The name is the sanitizer runtime's; absent without one.
-extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*)());  // NOLINT(bugprone-reserved-identifier)
+extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(
+    void (*)());  // NOLINT(bugprone-reserved-identifier)
 
 namespace espalier::testing {
 namespace {
