@@ -1,0 +1,224 @@
+#include "wire/socket.h"
+
+#include <zmq.h>
+
+#include <cassert>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace espalier::wire {
+namespace {
+
+/// Replies handed over before a clean stop still get out within this time.
+constexpr int kRouterLingerMs = 1000;
+constexpr int kFirstReconnectMs = 20;
+constexpr int kLongestReconnectMs = 500;
+/// Below this, copying a string into a frame is cheaper than keeping the string alive for ZeroMQ.
+constexpr std::size_t kCopiedBytes = 1024;
+
+zmq_msg_t* message_of(void* storage) { return static_cast<zmq_msg_t*>(storage); }
+
+Status failed(std::string_view what) {
+  const int error = errno;
+  std::string text(what);
+  text += ": ";
+  text += zmq_strerror(error);
+  switch (error) {
+    case EINVAL:
+    case EPROTONOSUPPORT:
+    case ENOCOMPATPROTO:
+    case ENAMETOOLONG:
+    case ENODEV:
+      return {Code::invalid_argument, std::move(text)};
+    case EMFILE:
+    case ENFILE:
+      return {Code::resource_exhausted, std::move(text)};
+    default:
+      return {Code::unavailable, std::move(text)};
+  }
+}
+
+void make_message(void* storage, std::size_t size) {
+  if (zmq_msg_init_size(message_of(storage), size) != 0) throw std::bad_alloc();
+}
+
+void free_string(void*, void* hint) { delete static_cast<std::string*>(hint); }
+
+}  // namespace
+
+Context::Context(int io_threads) : handle_(zmq_ctx_new()) {
+  if (handle_ == nullptr) throw std::bad_alloc();
+  zmq_ctx_set(handle_, ZMQ_IO_THREADS, io_threads);
+  zmq_ctx_set(handle_, ZMQ_MAX_SOCKETS, 4096);
+}
+
+Context::~Context() {
+  while (zmq_ctx_term(handle_) != 0 && errno == EINTR) {
+  }
+}
+
+Frame::Frame() {
+  static_assert(sizeof(zmq_msg_t) == sizeof(storage_), "a Frame holds a zmq_msg_t");
+  zmq_msg_init(message_of(storage_));
+}
+
+Frame::Frame(std::size_t size) { make_message(storage_, size); }
+
+Frame::Frame(std::string_view copied) {
+  make_message(storage_, copied.size());
+  if (!copied.empty()) std::memcpy(data(), copied.data(), copied.size());
+}
+
+Frame::Frame(std::string&& taken) {
+  if (taken.size() < kCopiedBytes) {
+    make_message(storage_, taken.size());
+    if (!taken.empty()) std::memcpy(data(), taken.data(), taken.size());
+    return;
+  }
+  auto* kept = new std::string(std::move(taken));
+  if (zmq_msg_init_data(message_of(storage_), kept->data(), kept->size(), free_string, kept) != 0) {
+    delete kept;
+    throw std::bad_alloc();
+  }
+}
+
+Frame::~Frame() { zmq_msg_close(message_of(storage_)); }
+
+Frame::Frame(Frame&& other) noexcept {
+  zmq_msg_init(message_of(storage_));
+  zmq_msg_move(message_of(storage_), message_of(other.storage_));
+}
+
+Frame& Frame::operator=(Frame&& other) noexcept {
+  if (this != &other) zmq_msg_move(message_of(storage_), message_of(other.storage_));
+  return *this;
+}
+
+Frame Frame::share() {
+  Frame other;
+  zmq_msg_copy(message_of(other.storage_), message_of(storage_));
+  return other;
+}
+
+std::string_view Frame::view() const {
+  auto* message = message_of(const_cast<unsigned char*>(storage_));
+  return {static_cast<const char*>(zmq_msg_data(message)), zmq_msg_size(message)};
+}
+
+char* Frame::data() { return static_cast<char*>(zmq_msg_data(message_of(storage_))); }
+
+std::size_t Frame::size() const { return zmq_msg_size(message_of(const_cast<unsigned char*>(storage_))); }
+
+Result<std::unique_ptr<Socket>> Socket::make(Context& context, SocketKind kind, const SocketOptions& options) {
+  const int type = kind == SocketKind::router ? ZMQ_ROUTER : kind == SocketKind::dealer ? ZMQ_DEALER : ZMQ_REQ;
+  void* handle = zmq_socket(context.handle(), type);
+  if (handle == nullptr) return failed("cannot make a socket").at("wire");
+  std::unique_ptr<Socket> socket(new Socket());
+  socket->handle_ = handle;
+
+  const auto set = [handle](int option, const auto& value) { zmq_setsockopt(handle, option, &value, sizeof value); };
+  set(ZMQ_SNDHWM, options.send_queue);
+  set(ZMQ_RCVHWM, options.receive_queue);
+  set(ZMQ_MAXMSGSIZE, options.max_frame_bytes);
+  set(ZMQ_LINGER, kind == SocketKind::router ? kRouterLingerMs : 0);
+  set(ZMQ_RECONNECT_IVL, kFirstReconnectMs);
+  set(ZMQ_RECONNECT_IVL_MAX, kLongestReconnectMs);
+  if (kind == SocketKind::router) set(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
+  if (kind == SocketKind::req) {
+    // A request whose reply never comes may be given up and asked again.
+    set(ZMQ_REQ_RELAXED, 1);
+    set(ZMQ_REQ_CORRELATE, 1);
+  }
+  if (options.heartbeat_ms > 0) {
+    set(ZMQ_HEARTBEAT_IVL, options.heartbeat_ms);
+    set(ZMQ_HEARTBEAT_TIMEOUT, options.heartbeat_ms * 3);
+    set(ZMQ_HEARTBEAT_TTL, options.heartbeat_ms * 3);
+  }
+  return socket;
+}
+
+Socket::~Socket() {
+  if (handle_ != nullptr) zmq_close(handle_);
+}
+
+Result<std::string> Socket::bind(const std::string& endpoint) {
+  if (zmq_bind(handle_, endpoint.c_str()) != 0) return failed("cannot bind " + endpoint);
+  char bound[512];
+  std::size_t size = sizeof bound;
+  if (zmq_getsockopt(handle_, ZMQ_LAST_ENDPOINT, bound, &size) != 0) return failed("no endpoint after bind");
+  return std::string(bound);
+}
+
+Status Socket::connect(const std::string& endpoint) {
+  if (zmq_connect(handle_, endpoint.c_str()) != 0) return failed("cannot connect to " + endpoint);
+  return {};
+}
+
+Status Socket::disconnect(const std::string& endpoint) {
+  if (zmq_disconnect(handle_, endpoint.c_str()) != 0) return failed("cannot disconnect from " + endpoint);
+  return {};
+}
+
+Result<bool> Socket::receive(Message& message) {
+  message.clear();
+  for (;;) {
+    Frame& frame = message.emplace_back();
+    while (zmq_msg_recv(message_of(frame.handle()), handle_, ZMQ_DONTWAIT) < 0) {
+      if (errno == EINTR) continue;
+      const bool nothing = errno == EAGAIN || errno == EFSM;
+      const Status status = nothing ? Status() : failed("cannot receive");
+      message.clear();
+      if (nothing) return false;
+      return status;
+    }
+    if (zmq_msg_more(message_of(frame.handle())) == 0) return true;
+  }
+}
+
+Result<bool> Socket::send(Message& message) {
+  assert(!message.empty());
+  bool lost = false;
+  for (std::size_t i = 0; i < message.size(); ++i) {
+    const int flags = ZMQ_DONTWAIT | (i + 1 < message.size() ? ZMQ_SNDMORE : 0);
+    while (zmq_msg_send(message_of(message[i].handle()), handle_, flags) < 0) {
+      if (errno == EINTR) continue;
+      if (i == 0 && errno == EAGAIN) return false;
+      if (i == 0 || errno != EAGAIN) return failed("cannot send");
+      // The peer went away between two frames: the rest is still handed over, for ZeroMQ to drop it, so that the next message
+      // starts clean.
+      lost = true;
+      break;
+    }
+  }
+  if (lost) return unavailable("the peer went away in the middle of a message");
+  return true;
+}
+
+std::size_t Poller::add(Socket& socket) {
+  items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
+  return items_.size() - 1;
+}
+
+std::size_t Poller::add_fd(int fd) {
+  items_.push_back({nullptr, fd, ZMQ_POLLIN, 0});
+  return items_.size() - 1;
+}
+
+bool Poller::wait(std::int64_t timeout_us) {
+  static_assert(sizeof(Item) == sizeof(zmq_pollitem_t) && offsetof(Item, events) == offsetof(zmq_pollitem_t, events));
+  const long timeout_ms = timeout_us < 0 ? -1 : static_cast<long>((timeout_us + 999) / 1000);
+  const int ready =
+      zmq_poll(reinterpret_cast<zmq_pollitem_t*>(items_.data()), static_cast<int>(items_.size()), timeout_ms);
+  if (ready > 0) return true;
+  for (Item& item : items_) item.revents = 0;
+  return false;
+}
+
+bool Poller::ready(std::size_t index) const { return items_[index].revents != 0; }
+
+void Poller::clear() { items_.clear(); }
+
+}  // namespace espalier::wire
