@@ -1,0 +1,95 @@
+// Where a node lives: a pure function of (view, key), with test vectors in docs/placement.md for clients in any
+// language.
+//
+// Two-level rendezvous hashing (Thaler and Ravishankar 1998; weights as in Schindelhauer and Schomaker 2005): a tenant
+// gets `spread` of the shards, a placement key gets `replicas` of those. The score of a shard for a key is -weight /
+// ln(u), where u in (0,1) is made of the 64-bit XXH3 (seed 0) of the key, then the shard's name as a component; the
+// highest scores win, equal scores go to the lower name.
+//
+// Thread safety: pure functions; Placement is immutable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/view.h"
+#include "model/ids.h"
+
+namespace espalier::cluster {
+
+/// Depth down to which nodes are held by all of the tenant's shards (default: all levels but the last).
+/// `levels` is the number of levels below the root.
+std::uint32_t replicated_until(std::uint32_t levels);
+
+/// The tenant's shards as indices into view.shards, best score first. Empty only when the view has no shard of positive
+/// weight.
+std::vector<std::uint32_t> tenant_shards(const View& view, std::string_view tenant);
+
+/// The shards that hold the node and answer for it, best score first. A node no deeper than `replicated_until` is held
+/// by all the tenant's shards (their order still depends on the key, so that load spreads); below that the owners are
+/// those of the ancestor at depth replicated_until + 1, so that whoever answers for a node holds everything it can fall
+/// back to.
+std::vector<std::uint32_t> node_shards(const View& view, std::string_view tenant, std::string_view model,
+                                       const model::Partition& partition, std::uint32_t replicated_until);
+
+/// True when `shard` is among node_shards().
+bool holds(const View& view, std::string_view shard, std::string_view tenant, std::string_view model,
+           const model::Partition& partition, std::uint32_t replicated_until);
+
+/// The same answers for many keys of one view: what depends on the view alone is worked out once. Made anew for each
+/// view; shared by all threads. A request path keeps the TenantShards of the tenants it sees.
+class Placement {
+ public:
+  /// What a tenant has of the cluster.
+  struct TenantShards {
+    std::string tenant;
+    std::vector<std::uint32_t> shards;  ///< as tenant_shards()
+    std::uint32_t replicas = 0;         ///< owners of a leaf: at least 1, at most shards.size(); 0 without shards
+  };
+
+  explicit Placement(const View& view);
+
+  std::size_t shard_count() const { return shards_.size(); }
+  /// Costs one hash a shard of the cluster.
+  TenantShards tenant(std::string_view tenant) const;
+
+  /// Writes node_shards() to `out`, at most out.size() of them, and returns how many. Costs one hash a shard of the
+  /// tenant; allocates nothing once the calling thread has seen a key as long.
+  std::size_t node_shards_into(const TenantShards& tenant, std::string_view model, const model::Partition& partition,
+                               std::uint32_t replicated_until, std::span<std::uint32_t> out) const;
+  /// Whether the shard of this index is among node_shards().
+  bool holds(std::uint32_t shard, const TenantShards& tenant, std::string_view model, const model::Partition& partition,
+             std::uint32_t replicated_until) const;
+
+ private:
+  struct Shard {
+    std::string component;  ///< its name as it follows a key
+    double weight;
+  };
+  struct Candidate {
+    double score;
+    std::uint64_t number;  ///< upper 52 bits of the hash: number + 0.5 is exact in a double
+    std::uint32_t shard;
+  };
+
+  bool goes_before(const Candidate& a, const Candidate& b) const;
+  /// Scores one shard; appends to `key` and takes it back.
+  Candidate candidate(std::string& key, std::uint32_t shard) const;
+  /// The best out.size() of `among` for the key, best first; how many they are.
+  std::size_t best_of(std::string& key, std::span<const std::uint32_t> among, std::span<std::uint32_t> out) const;
+
+  std::vector<Shard> shards_;
+  std::vector<std::uint32_t> usable_;  ///< shards of positive weight
+  bool equal_weights_ = true;
+  std::uint32_t default_spread_;
+  std::uint32_t default_replicas_;
+  std::map<std::string, TenantSpread, std::less<>> tenants_;
+};
+
+}  // namespace espalier::cluster
