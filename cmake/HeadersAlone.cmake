@@ -1,8 +1,7 @@
 # The target `headers` compiles every header by itself: each includes what it needs.
 # Built by `./dev lint`, never by default.
-set(stations common wire model cluster registry client shard router trainer journal cli tests/support)
 set(alone "")
-foreach(station IN LISTS stations)
+foreach(station IN LISTS folders ITEMS tests/support)
   file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${station}/*.h)
   foreach(header IN LISTS headers)
     set(source ${PROJECT_BINARY_DIR}/headers/${header}.cc)
