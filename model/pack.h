@@ -1,0 +1,62 @@
+// A pack: a folder of segments, files of fixed size that hold many artefacts each and are mapped once (architecture:
+// "Formats"). docs/artefact-format.md has the byte table. The registry keeps its artefacts in one, each shard has its
+// own, and a trainer uploads a segment.
+//
+// Segments are preallocated, written with pwrite and never grown, truncated or rewritten under a reader. Each artefact
+// lies at a multiple of 64 behind a frame header (magic, size, hash, checksum), so that the table of contents is
+// rebuilt by walking the frames: a torn tail is found and cut off there. add() is durable only after sync().
+//
+// Thread safety: one thread owns a Pack. The bytes that find() returns may be read by any thread until the Pack is
+// destroyed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/files.h"
+#include "common/hash.h"
+#include "common/status.h"
+
+namespace espalier::model {
+
+struct PackOptions {
+  std::uint64_t segment_bytes = 64ull << 20;  ///< an artefact larger than this gets a segment of its own
+};
+
+class Pack {
+ public:
+  /// Opens or creates the folder; walks all frames (headers only; the hash of each artefact is checked by verify()).
+  static Result<std::unique_ptr<Pack>> open(Files& files, const std::string& folder, PackOptions options);
+  ~Pack();
+
+  /// Appends unless the pack has it already; the caller has checked that `hash` is the BLAKE2b-256 of `bytes`. Durable
+  /// after sync().
+  Status add(const Hash256& hash, std::string_view bytes);
+  /// Makes everything added durable. resource_exhausted: the disk is full; nothing added since the last sync() counts.
+  Status sync();
+
+  /// The artefact's bytes in the mapped segment; nothing when the pack doesn't have it.
+  std::optional<std::string_view> find(const Hash256& hash) const;
+  /// corrupt when the bytes no longer have the hash; the frame is then forgotten, so that add() stores the artefact
+  /// anew.
+  Status verify(const Hash256& hash);
+  /// Forgets the frame (its bytes stay until compaction).
+  void forget(const Hash256& hash);
+  /// Brings the artefact's pages in.
+  void prefault(const Hash256& hash) const;
+
+  std::vector<Hash256> hashes() const;
+  std::uint64_t artefact_bytes() const;  ///< bytes of all artefacts held
+  std::uint64_t disk_bytes() const;      ///< bytes of all segments
+
+ private:
+  struct State;
+  explicit Pack(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace espalier::model
