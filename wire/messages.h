@@ -301,7 +301,7 @@ struct VersionsReply { std::vector<VersionRecord> versions; std::string cursor; 
 
 // --------------------------------------------------------------------------------------------------- to and from bytes
 
-/// A message's header, or one record, as msgpack. Defined for every struct above (explicit instantiations in messages.cc).
+/// A message's header, or one record, as msgpack. Defined for the structs above (explicit instantiations in messages*.cc).
 /// Requests get "v" and "op" of their own.
 template <class T>
 std::string encode(const T& message);
