@@ -1,0 +1,100 @@
+// Every key of the registry's store is built and taken apart here; docs/registry-keys.md is this file's twin.
+//
+// Thread safety: pure functions. Errors: a parse that fails is `corrupt`: keys are only read back from our own store.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/hash.h"
+#include "common/status.h"
+#include "common/uuid.h"
+#include "model/ids.h"
+
+namespace espalier::registry::keys {
+
+inline constexpr std::uint32_t kSchemaVersion = 1;
+
+/// First byte of every key. On disk: never change.
+enum class Table : char {
+  generation = 'G',
+  epoch = 'E',
+  time = 'e',
+  feed = 'F',
+  changed = 'C',
+  view = 'W',
+  model = 'M',
+  spec = 'S',
+  artefact = 'A',
+  version = 'V',
+  version_by_uuid = 'v',
+  tag = 'T',
+  release = 'R',
+  release_by_uuid = 'r',
+  idem = 'I',
+  idem_by_time = 'i',
+};
+
+/// The prefix of a table, and the first key behind everything that starts with `prefix`.
+std::string table(Table table);
+std::string behind(std::string_view prefix);
+
+std::string generation();
+std::string epoch(std::uint64_t epoch);
+std::string time(std::int64_t time_us);
+std::string feed(std::uint64_t epoch);
+std::string changed(std::uint64_t epoch, std::uint32_t chunk);
+std::string view(std::uint64_t epoch);
+
+std::string model_prefix(std::string_view tenant, std::string_view model);
+std::string model(std::string_view tenant, std::string_view model, std::uint64_t epoch);
+std::string spec(std::string_view tenant, const Hash256& hash);
+std::string artefact(std::string_view tenant, const Hash256& hash);
+
+/// `V` or `T` up to where partitions begin: what every key of a model's versions, or of a tag's entries, starts with.
+std::string versions_prefix(std::string_view tenant, std::string_view model);
+std::string tag_prefix(std::string_view tenant, std::string_view model, std::string_view tag);
+/// The level values of a partition as components: behind a prefix from above, the prefix of the subtree.
+std::string components(const std::vector<std::string>& partition);
+/// `prefix` + `components` + the mark that ends a partition: what the records of one node start with.
+std::string node(std::string_view prefix, std::string_view components);
+/// The record of that node for an epoch.
+std::string node_at(std::string_view prefix, std::string_view components, std::uint64_t epoch);
+/// The same for a version.
+std::string version_at(std::string_view prefix, std::string_view components, std::uint64_t epoch, const Uuid& version);
+
+std::string version_by_uuid(std::string_view tenant, const Uuid& version);
+std::string releases_prefix(std::string_view tenant, std::string_view model);
+std::string release(std::string_view tenant, std::string_view model, std::uint64_t epoch, const Uuid& release);
+std::string release_by_uuid(std::string_view tenant, const Uuid& release);
+
+std::string idem(std::string_view principal, const Uuid& idem);
+std::string idem_by_time(std::int64_t time_us, std::string_view principal, const Uuid& idem);
+
+/// What stands behind a tag's prefix.
+struct TagKey {
+  std::string_view components;  ///< borrowed from the key
+  std::uint64_t epoch = 0;
+};
+/// REQUIRES: `key` starts with the tag's prefix of `prefix_bytes` bytes.
+Result<TagKey> parse_tag(std::string_view key, std::size_t prefix_bytes);
+struct VersionKey {
+  std::string_view components;
+  std::uint64_t epoch = 0;
+  Uuid version;
+};
+Result<VersionKey> parse_version(std::string_view key, std::size_t prefix_bytes);
+
+/// Epoch at the end of a key that ends in ~epoch, or in epoch.
+Result<std::uint64_t> newest_first_epoch(std::string_view key);
+Result<std::uint64_t> ascending_epoch(std::string_view key);
+/// Where in an idem_by_time key the time ends, and the idem key that it stands for.
+struct IdemAge {
+  std::int64_t time_us = 0;
+  std::string idem_key;
+};
+Result<IdemAge> parse_idem_by_time(std::string_view key);
+
+}  // namespace espalier::registry::keys

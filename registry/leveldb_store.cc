@@ -1,0 +1,283 @@
+#include "registry/leveldb_store.h"
+
+#include <leveldb/cache.h>
+#include <leveldb/db.h>
+#include <leveldb/env.h>
+#include <leveldb/filter_policy.h>
+#include <leveldb/write_batch.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "common/uuid.h"
+#include "registry/keys.h"
+
+namespace espalier::registry {
+namespace {
+
+/// Records that lie in LevelDB's log and could have been lost from its middle are far fewer than this.
+constexpr std::uint64_t kEpochsChecked = 200'000;
+/// What opening again writes beside the tables that it makes of the log.
+constexpr std::uint64_t kRoomBeside = 1u << 20;
+
+leveldb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+std::string_view view(const leveldb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
+
+Status translate(const leveldb::Status& status, const std::string& folder) {
+  if (status.ok()) return {};
+  const std::string text = status.ToString();
+  const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
+  Code code = Code::unavailable;
+  if (says(std::strerror(ENOSPC)) || says(std::strerror(EDQUOT))) {
+    code = Code::resource_exhausted;
+  } else if (status.IsCorruption() || status.IsInvalidArgument()) {
+    code = Code::corrupt;
+  }
+  return Status(code, folder + ": " + text);
+}
+
+class LevelDbCursor final : public Cursor {
+ public:
+  LevelDbCursor(std::unique_ptr<leveldb::Iterator> iterator, const std::string& folder)
+      : iterator_(std::move(iterator)), folder_(folder) {}
+
+  bool valid() const override { return iterator_->Valid(); }
+  std::string_view key() const override { return view(iterator_->key()); }
+  std::string_view value() const override { return view(iterator_->value()); }
+  void next() override { iterator_->Next(); }
+  void previous() override { iterator_->Prev(); }
+  void seek(std::string_view key) override { iterator_->Seek(slice(key)); }
+  void seek_before(std::string_view key) override {
+    iterator_->Seek(slice(key));
+    if (iterator_->Valid()) {
+      iterator_->Prev();
+    } else if (iterator_->status().ok()) {
+      iterator_->SeekToLast();
+    }
+  }
+  Status status() const override { return translate(iterator_->status(), folder_); }
+
+ private:
+  std::unique_ptr<leveldb::Iterator> iterator_;
+  const std::string& folder_;
+};
+
+std::string as_bytes(std::uint64_t number) {
+  std::string bytes;
+  append(bytes, number);
+  return bytes;
+}
+
+}  // namespace
+
+void Batch::add(Kind kind, std::string_view key, std::string_view value) {
+  places_.push_back(
+      {bytes_.size(), static_cast<std::uint32_t>(key.size()), static_cast<std::uint32_t>(value.size()), kind});
+  bytes_.append(key).append(value);
+}
+
+Batch::Operation Batch::operator[](std::size_t i) const {
+  const Place& place = places_[i];
+  const std::string_view bytes(bytes_);
+  return {place.kind, bytes.substr(place.at, place.key_bytes),
+          bytes.substr(place.at + place.key_bytes, place.value_bytes)};
+}
+
+LevelDbStore::LevelDbStore(Files& files, const Clock& clock, std::string folder, LevelDbOptions options)
+    : files_(files),
+      clock_(clock),
+      folder_(std::move(folder)),
+      options_(options),
+      cache_(leveldb::NewLRUCache(options.cache_bytes)),
+      filter_(leveldb::NewBloomFilterPolicy(10)) {}
+
+LevelDbStore::~LevelDbStore() = default;
+
+Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clock& clock, const std::string& folder,
+                                                         LevelDbOptions options) {
+  RETURN_IF_ERROR(files.create_directories(folder));
+  std::unique_ptr<LevelDbStore> store(new LevelDbStore(files, clock, folder, options));
+  RETURN_IF_ERROR(store->open_database());
+  RETURN_IF_ERROR(store->read_state());
+  if (store->generation_ == 0) RETURN_IF_ERROR(store->start_new());
+  RETURN_IF_ERROR(store->check_epochs_follow_each_other());
+  return store;
+}
+
+Status LevelDbStore::open_database() {
+  leveldb::Options options;
+  options.create_if_missing = true;
+  if (options_.env) options.env = options_.env;
+  options.write_buffer_size = options_.write_buffer_bytes;
+  options.block_cache = cache_.get();
+  options.filter_policy = filter_.get();
+  leveldb::DB* db = nullptr;
+  RETURN_IF_ERROR(translate(leveldb::DB::Open(options, folder_, &db), folder_));
+  db_.reset(db);
+  return {};
+}
+
+Status LevelDbStore::start_new() {
+  UuidSource uuids(clock_);
+  std::uint64_t generation = xxh3_64(uuids.next().view()) >> 1;  // fits a signed integer of any language
+  generation = std::max<std::uint64_t>(generation, 1);
+  std::string value;
+  append(value, keys::kSchemaVersion);
+  append(value, generation);
+  leveldb::WriteOptions synced;
+  synced.sync = true;
+  RETURN_IF_ERROR(translate(db_->Put(synced, slice(keys::generation()), slice(value)), folder_));
+  generation_ = generation;
+  return {};
+}
+
+Status LevelDbStore::read_state() {
+  ASSIGN_OR_RETURN(const auto generation, get(keys::generation()));
+  if (generation) {
+    if (generation->size() != 12) return corrupt(folder_ + ": table G: 12 bytes expected");
+    const auto version = load<std::uint32_t>(generation->data());
+    if (version != keys::kSchemaVersion) {
+      return Status(Code::unimplemented, folder_ + ": made with schema version " + std::to_string(version) +
+                                             ", this build reads version " + std::to_string(keys::kSchemaVersion));
+    }
+    generation_ = load<std::uint64_t>(generation->data() + 4);
+  }
+  ASSIGN_OR_RETURN(const auto cursor, scan());
+  const std::string table = keys::table(keys::Table::epoch);
+  cursor->seek_before(keys::behind(table));
+  RETURN_IF_ERROR(cursor->status());
+  epoch_ = 0;
+  time_us_ = 0;
+  if (!cursor->valid() || !cursor->key().starts_with(table)) return {};
+  if (cursor->value().size() != 8) return corrupt(folder_ + ": table E: 8 bytes expected");
+  ASSIGN_OR_RETURN(epoch_, keys::ascending_epoch(cursor->key()));
+  time_us_ = load<std::int64_t>(cursor->value().data());
+  return {};
+}
+
+Status LevelDbStore::check_epochs_follow_each_other() {
+  ASSIGN_OR_RETURN(const auto cursor, scan());
+  cursor->seek_before(keys::behind(keys::table(keys::Table::epoch)));
+  const std::uint64_t oldest = epoch_ > kEpochsChecked ? epoch_ - kEpochsChecked : 0;
+  for (std::uint64_t epoch = epoch_; epoch > oldest; --epoch, cursor->previous()) {
+    RETURN_IF_ERROR(cursor->status());
+    if (!cursor->valid() || cursor->key() != keys::epoch(epoch)) {
+      return corrupt(folder_ + ": the record of epoch " + std::to_string(epoch) + " is missing, later ones are there");
+    }
+  }
+  return {};
+}
+
+Status LevelDbStore::ensure_open() {
+  if (db_) return {};
+  return open_database();
+}
+
+Result<std::optional<std::string>> LevelDbStore::get(std::string_view key) {
+  RETURN_IF_ERROR(ensure_open());
+  std::string value;
+  const leveldb::Status status = db_->Get({}, slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  RETURN_IF_ERROR(translate(status, folder_));
+  return std::optional<std::string>(std::move(value));
+}
+
+Result<std::unique_ptr<Cursor>> LevelDbStore::scan() {
+  RETURN_IF_ERROR(ensure_open());
+  std::unique_ptr<leveldb::Iterator> iterator(db_->NewIterator({}));
+  return std::unique_ptr<Cursor>(std::make_unique<LevelDbCursor>(std::move(iterator), folder_));
+}
+
+Result<Batch> LevelDbStore::begin() {
+  if (!healthy_) RETURN_IF_ERROR(recover());
+  return Batch(epoch_ + 1, std::max(clock_.wall_us(), time_us_ + 1));
+}
+
+Status LevelDbStore::check_requirements(const Batch& batch) {
+  if (batch.epoch() != epoch_ + 1) {
+    return failed_precondition("epoch " + std::to_string(batch.epoch()) + " can't follow epoch " +
+                               std::to_string(epoch_));
+  }
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto operation = batch[i];
+    if (operation.kind != Batch::Kind::require_absent && operation.kind != Batch::Kind::require_value) continue;
+    ASSIGN_OR_RETURN(const auto present, get(operation.key));
+    const bool holds = operation.kind == Batch::Kind::require_absent ? !present : present == operation.value;
+    if (!holds) {
+      return failed_precondition("the record " + to_hex(operation.key) + " is not what the change was made for");
+    }
+  }
+  return {};
+}
+
+Status LevelDbStore::commit(const Batch& batch) {
+  if (!healthy_) return unavailable(folder_ + ": not taking changes since a write failed");
+  RETURN_IF_ERROR(check_requirements(batch));
+  leveldb::WriteBatch writes;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto operation = batch[i];
+    if (operation.kind == Batch::Kind::put) writes.Put(slice(operation.key), slice(operation.value));
+    if (operation.kind == Batch::Kind::remove) writes.Delete(slice(operation.key));
+  }
+  writes.Put(slice(keys::epoch(batch.epoch())), slice(as_bytes(static_cast<std::uint64_t>(batch.time_us()))));
+  writes.Put(slice(keys::time(batch.time_us())), slice(as_bytes(batch.epoch())));
+  leveldb::WriteOptions synced;
+  synced.sync = true;
+  const Status written = translate(db_->Write(synced, &writes), folder_);
+  if (!written.ok()) {
+    healthy_ = false;
+    log::error("registry", "write failed: nothing is acknowledged until the store is opened again",
+               {{"epoch", batch.epoch()}, {"error", written}});
+    return written;
+  }
+  epoch_ = batch.epoch();
+  time_us_ = batch.time_us();
+  return {};
+}
+
+// Asks the file system itself rather than for its free space: quotas and reserved blocks count too.
+Status LevelDbStore::check_room() const {
+  ASSIGN_OR_RETURN(const auto names, files_.list(folder_));
+  std::uint64_t bytes = kRoomBeside;
+  for (const auto& name : names) {
+    if (!name.ends_with(".log") && !name.starts_with("MANIFEST-")) continue;
+    ASSIGN_OR_RETURN(const auto file, files_.open(folder_ + "/" + name, false));
+    ASSIGN_OR_RETURN(const std::uint64_t size, file->size());
+    bytes += size;
+  }
+  const std::string path = folder_ + "/room";
+  Status reserved;
+  {
+    ASSIGN_OR_RETURN(const auto file, files_.open(path, true));
+    reserved = file->preallocate(bytes);
+  }
+  RETURN_IF_ERROR(files_.remove(path));
+  return reserved;
+}
+
+Status LevelDbStore::recover() {
+  const std::uint64_t acknowledged = epoch_;
+  if (db_) {
+    RETURN_IF_ERROR(check_room());
+    db_.reset();
+  }
+  RETURN_IF_ERROR(open_database());
+  // What this reads stands in the log or a table of the disk: the memory of the failed database is gone.
+  const Status read = read_state();
+  if (!read.ok() || epoch_ < acknowledged) {
+    const std::uint64_t found = std::exchange(epoch_, acknowledged);
+    RETURN_IF_ERROR(read);
+    return corrupt(folder_ + ": epoch " + std::to_string(acknowledged) + " was acknowledged, the disk has " +
+                   std::to_string(found));
+  }
+  RETURN_IF_ERROR(check_epochs_follow_each_other());
+  healthy_ = true;
+  log::info("registry", "store opened again after a failed write", {{"acknowledged", acknowledged}, {"epoch", epoch_}});
+  return {};
+}
+
+}  // namespace espalier::registry

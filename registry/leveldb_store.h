@@ -1,0 +1,80 @@
+// The store on LevelDB: one folder, one process.
+//
+// LevelDB 1.23 goes on writing to its log after a write to it failed, and what it then acknowledges is lost when it
+// next starts, because a reader of the log stops at the damage. So after any failed write or sync this store
+// acknowledges nothing until it has closed the database, opened it again (which starts a fresh log) and found the last
+// acknowledged epoch there. Until there is room for that on the disk it stays open as it is, and answers reads.
+//
+// Thread safety: as Store. Ownership: `files`, `clock` and the env outlive it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "common/clock.h"
+#include "common/files.h"
+#include "registry/store.h"
+
+namespace leveldb {
+class Cache;
+class DB;
+class Env;
+class FilterPolicy;
+}  // namespace leveldb
+
+namespace espalier::registry {
+
+struct LevelDbOptions {
+  leveldb::Env* env = nullptr;  ///< nothing: the operating system's
+  std::uint64_t write_buffer_bytes = 16ull << 20;
+  std::uint64_t cache_bytes = 64ull << 20;
+};
+
+class LevelDbStore final : public Store {
+ public:
+  /// Opens or makes the store in `folder`. unavailable: another process has it; corrupt: it is damaged; unimplemented:
+  /// a newer Espalier made it.
+  static Result<std::unique_ptr<LevelDbStore>> open(Files& files, const Clock& clock, const std::string& folder,
+                                                    LevelDbOptions options = {});
+  ~LevelDbStore() override;
+
+  std::uint64_t generation() const override { return generation_; }
+  std::uint64_t epoch() const override { return epoch_; }
+  Result<std::optional<std::string>> get(std::string_view key) override;
+  Result<std::unique_ptr<Cursor>> scan() override;
+  Result<Batch> begin() override;
+  Status commit(const Batch& batch) override;
+
+  /// False from a failed write until the store has taken itself up again.
+  bool is_healthy() const { return healthy_; }
+
+ private:
+  LevelDbStore(Files& files, const Clock& clock, std::string folder, LevelDbOptions options);
+
+  Status open_database();
+  Status start_new();
+  /// Generation, last epoch and its time, from the records.
+  Status read_state();
+  Status check_epochs_follow_each_other();
+  /// Closes, opens and verifies. The database stays open as it was where the disk has no room for that.
+  Status recover();
+  Status check_room() const;
+  Status check_requirements(const Batch& batch);
+  Status ensure_open();
+
+  Files& files_;
+  const Clock& clock_;
+  const std::string folder_;
+  const LevelDbOptions options_;
+  std::unique_ptr<leveldb::Cache> cache_;
+  std::unique_ptr<const leveldb::FilterPolicy> filter_;
+  std::shared_ptr<leveldb::DB> db_;  ///< nothing: closed, and opening it again failed
+
+  std::uint64_t generation_ = 0;
+  std::uint64_t epoch_ = 0;
+  std::int64_t time_us_ = 0;
+  bool healthy_ = true;
+};
+
+}  // namespace espalier::registry

@@ -1,0 +1,229 @@
+#include "registry/leveldb_store.h"
+
+#include <gtest/gtest.h>
+#include <leveldb/db.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "common/bytes.h"
+#include "registry/keys.h"
+#include "tests/support/faulty_files.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/unit/registry/faulty_env.h"
+
+namespace espalier::registry {
+namespace {
+
+class LevelDbStoreTest : public ::testing::Test {
+ protected:
+  void open() {
+    store_.reset();
+    LevelDbOptions options;
+    options.env = &env_;
+    auto opened = LevelDbStore::open(files_, clock_, folder_ / "store", options);
+    ASSERT_OK(opened);
+    store_ = *std::move(opened);
+  }
+  Status put(std::string_view key, std::string_view value) {
+    ASSIGN_OR_RETURN(Batch batch, store_->begin());
+    batch.put(key, value);
+    return store_->commit(batch);
+  }
+  std::string get(std::string_view key) {
+    const auto value = store_->get(key);
+    return value.ok() ? (*value).value_or("(none)") : value.status().text();
+  }
+
+  testing::TempDir folder_;
+  testing::FaultyFiles files_;
+  ManualClock clock_{1'000'000};
+  FaultyEnv env_;
+  std::unique_ptr<LevelDbStore> store_;
+};
+
+TEST_F(LevelDbStoreTest, EpochsCountAndTimesAscendWhateverTheClockDoes) {
+  open();
+  EXPECT_EQ(store_->epoch(), 0u);
+  ASSERT_OK_AND_ASSIGN(const Batch first, store_->begin());
+  EXPECT_EQ(first.epoch(), 1u);
+  EXPECT_EQ(first.time_us(), 1'000'000);
+  ASSERT_OK(store_->commit(first));
+  clock_.set_wall(5);
+  ASSERT_OK_AND_ASSIGN(const Batch second, store_->begin());
+  EXPECT_EQ(second.time_us(), 1'000'001);
+  ASSERT_OK(store_->commit(second));
+  open();
+  EXPECT_EQ(store_->epoch(), 2u);
+  ASSERT_OK_AND_ASSIGN(const Batch third, store_->begin());
+  EXPECT_EQ(third.epoch(), 3u);
+  EXPECT_EQ(third.time_us(), 1'000'002);
+}
+
+TEST_F(LevelDbStoreTest, TheGenerationStaysAndEachStoreHasItsOwn) {
+  open();
+  const std::uint64_t generation = store_->generation();
+  EXPECT_NE(generation, 0u);
+  open();
+  EXPECT_EQ(store_->generation(), generation);
+  ASSERT_OK_AND_ASSIGN(const auto other, LevelDbStore::open(files_, clock_, folder_ / "other"));
+  EXPECT_NE(other->generation(), generation);
+}
+
+TEST_F(LevelDbStoreTest, ABatchIsAppliedWholeOrNotAtAll) {
+  open();
+  ASSERT_OK(put("a", "1"));
+  struct Row {
+    const char* name;
+    std::function<void(Batch&)> require;
+    Code code;
+  };
+  const std::vector<Row> table = {
+      {"absent, but there", [](Batch& b) { b.require_absent("a"); }, Code::failed_precondition},
+      {"another value", [](Batch& b) { b.require_value("a", "2"); }, Code::failed_precondition},
+      {"a value, but absent", [](Batch& b) { b.require_value("z", ""); }, Code::failed_precondition},
+      {"one of two", [](Batch& b) { b.require_value("a", "1"), b.require_absent("a"); }, Code::failed_precondition},
+      {"both", [](Batch& b) { b.require_value("a", "1"), b.require_absent("z"); }, Code::ok},
+  };
+  for (const Row& row : table) {
+    ASSERT_OK_AND_ASSIGN(Batch batch, store_->begin());
+    batch.put("b", row.name);
+    row.require(batch);
+    EXPECT_CODE(store_->commit(batch), row.code) << row.name;
+    EXPECT_EQ(get("b"), row.code == Code::ok ? row.name : "(none)") << row.name;
+  }
+  EXPECT_EQ(store_->epoch(), 2u);
+}
+
+TEST_F(LevelDbStoreTest, ABatchBegunBeforeAnotherCommitIsRefused) {
+  open();
+  ASSERT_OK_AND_ASSIGN(const Batch late, store_->begin());
+  ASSERT_OK(put("a", "1"));
+  EXPECT_CODE(store_->commit(late), Code::failed_precondition);
+}
+
+TEST_F(LevelDbStoreTest, ACursorSeesOneSnapshotInOrderBothWays) {
+  open();
+  for (const char* key : {"xb", "xa", "xc"}) ASSERT_OK(put(key, key));
+  ASSERT_OK_AND_ASSIGN(const auto cursor, store_->scan());
+  ASSERT_OK(put("xaa", ""));
+  std::string seen;
+  for (cursor->seek("x"); cursor->valid(); cursor->next()) seen.append(cursor->key()).append(" ");
+  EXPECT_EQ(seen, "xa xb xc ");
+  cursor->seek_before("xc");
+  EXPECT_EQ(cursor->key(), "xb");
+  cursor->previous();
+  EXPECT_EQ(cursor->key(), "xa");
+  cursor->seek_before("y");
+  EXPECT_EQ(cursor->key(), "xc");
+  cursor->seek_before("\x01");
+  EXPECT_FALSE(cursor->valid());
+  EXPECT_OK(cursor->status());
+}
+
+// Rule 6: what LevelDB itself acknowledges after a torn write to its log would be gone at the next start.
+TEST_F(LevelDbStoreTest, WhatIsAcknowledgedAfterATornWriteIsThereAfterAStart) {
+  open();
+  ASSERT_OK(put("a", "1"));
+  env_.tear_next_append();
+  EXPECT_CODE(put("b", std::string(100, 'b')), Code::resource_exhausted);
+  EXPECT_FALSE(store_->is_healthy());
+  EXPECT_EQ(get("a"), "1");
+  EXPECT_EQ(get("b"), "(none)");
+  ASSERT_OK(put("c", "3"));
+  EXPECT_TRUE(store_->is_healthy());
+  ASSERT_OK(put("d", "4"));
+  open();
+  EXPECT_EQ(get("a"), "1");
+  EXPECT_EQ(get("b"), "(none)");
+  EXPECT_EQ(get("c"), "3");
+  EXPECT_EQ(get("d"), "4");
+  EXPECT_EQ(store_->epoch(), 3u);
+}
+
+TEST_F(LevelDbStoreTest, ACommitWhoseSyncFailedIsWholeOrAbsentAndItsEpochNotGivenTwice) {
+  open();
+  ASSERT_OK(put("a", "1"));
+  env_.fail_next_sync();
+  EXPECT_CODE(put("b", "2"), Code::unavailable);
+  ASSERT_OK_AND_ASSIGN(const Batch batch, store_->begin());
+  EXPECT_EQ(get("b"), "2");  // the bytes had reached the file
+  EXPECT_EQ(batch.epoch(), 3u);
+  ASSERT_OK(store_->commit(batch));
+}
+
+TEST_F(LevelDbStoreTest, NothingIsAcknowledgedWhileItCantBeOpenedAgainAndReadingGoesOn) {
+  open();
+  ASSERT_OK(put("a", "1"));
+  env_.tear_next_append();
+  EXPECT_CODE(put("b", std::string(100, 'b')), Code::resource_exhausted);
+  files_.fail_all(Status(Code::resource_exhausted, "the disk is full"), testing::FaultyFiles::kPreallocate);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_CODE(put("c", "3"), Code::resource_exhausted);
+    EXPECT_EQ(get("a"), "1");
+  }
+  files_.heal();
+  env_.refuse_new_files(true);
+  EXPECT_CODE(put("c", "3"), Code::unavailable);
+  env_.refuse_new_files(false);
+  EXPECT_EQ(get("a"), "1");
+  ASSERT_OK(put("c", "3"));
+  EXPECT_EQ(store_->epoch(), 2u);
+}
+
+TEST_F(LevelDbStoreTest, AStoreOfANewerSchemaIsRefused) {
+  open();
+  std::string newer;
+  append(newer, keys::kSchemaVersion + 1);
+  append(newer, std::uint64_t{1});
+  ASSERT_OK(put(keys::generation(), newer));
+  store_.reset();
+  EXPECT_CODE(LevelDbStore::open(files_, clock_, folder_ / "store"), Code::unimplemented);
+}
+
+TEST_F(LevelDbStoreTest, AMissingEpochIsCorrupt) {
+  open();
+  for (int i = 0; i < 4; ++i) ASSERT_OK(put("a", "1"));
+  ASSERT_OK_AND_ASSIGN(Batch batch, store_->begin());
+  batch.remove(keys::epoch(2));
+  ASSERT_OK(store_->commit(batch));
+  store_.reset();
+  EXPECT_CODE(LevelDbStore::open(files_, clock_, folder_ / "store"), Code::corrupt);
+}
+
+TEST_F(LevelDbStoreTest, TheFolderIsOneProcesssOnly) {
+  open();
+  EXPECT_CODE(LevelDbStore::open(files_, clock_, folder_ / "store"), Code::unavailable);
+}
+
+TEST_F(LevelDbStoreTest, WhatAKilledProcessAcknowledgedIsThere) {
+  int acknowledged[2];
+  ASSERT_EQ(::pipe(acknowledged), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto opened = LevelDbStore::open(Files::system(), Clock::system(), folder_ / "store");
+    if (!opened.ok()) ::_exit(1);
+    store_ = *std::move(opened);
+    for (std::uint32_t i = 0;; ++i) {
+      if (!put("k" + std::to_string(i), std::string(1000, 'x')).ok()) ::_exit(2);
+      if (::write(acknowledged[1], &i, sizeof i) != sizeof i) ::_exit(3);
+    }
+  }
+  ::close(acknowledged[1]);
+  std::uint32_t last = 0;
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(::read(acknowledged[0], &last, sizeof last), ssize_t{sizeof last});
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  while (::read(acknowledged[0], &last, sizeof last) == ssize_t{sizeof last}) continue;
+  ::close(acknowledged[0]);
+  open();
+  for (std::uint32_t i = 0; i <= last; ++i) ASSERT_EQ(get("k" + std::to_string(i)).size(), 1000u) << i;
+  EXPECT_GE(store_->epoch(), last + 1u);
+  EXPECT_LE(store_->epoch(), last + 2u);
+}
+
+}  // namespace
+}  // namespace espalier::registry
