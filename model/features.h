@@ -27,6 +27,9 @@ struct FeatureVector {
   void clear() { index.clear(); value.clear(); }
 };
 
+struct ProgramLayout;
+struct ProgramState;
+
 class Program {
  public:
   /// Working memory of one thread; grows to what the largest row needed, then no allocation.
@@ -39,8 +42,7 @@ class Program {
    private:
     friend class Program;
     friend struct ProgramRun;
-    struct State;
-    std::unique_ptr<State> state_;
+    std::unique_ptr<ProgramState> state_;
   };
 
   /// Checks every offset, count and index, so that run() needs none. corrupt or unimplemented otherwise.
@@ -61,9 +63,9 @@ class Program {
   void run(std::span<const Value> inputs, Scratch& scratch, FeatureVector& out) const;
 
  private:
-  struct Layout;
-  explicit Program(std::unique_ptr<Layout> layout);
-  std::unique_ptr<Layout> layout_;
+  friend struct ProgramRun;
+  explicit Program(std::unique_ptr<ProgramLayout> layout);
+  std::unique_ptr<ProgramLayout> layout_;
 };
 
 /// Rows to fit a program on, read by index in any order and from several threads.
