@@ -1,0 +1,110 @@
+// Requests to one side of the cluster and their replies, many in flight at once over one connection: what Client and RegistryClient share.
+//
+// A request is [request id][header][body]…; its reply has the same request id. A request that stays without reply is sent again where its
+// caller allows that, over the next endpoint where there is more than one; when its time is over it is answered here with a failure.
+//
+// Thread safety: belongs to one thread. Ownership: keeps a request's frames until it is answered, if it may be sent again.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/status.h"
+#include "wire/socket.h"
+
+namespace espalier::client {
+
+/// Names a request from send() to its answer; never 0, never used twice by one Exchange.
+using Ticket = std::uint64_t;
+
+/// What became of one request.
+struct Answer {
+  Ticket ticket = 0;
+  Status status;         ///< the reply's own, or why there is none
+  wire::Message frames;  ///< request id, header, bodies; empty when there is no reply
+
+  /// The reply's header; empty when there is none.
+  std::string_view header() const { return frames.size() > 1 ? frames[1].view() : std::string_view(); }
+  std::size_t body_count() const { return frames.size() > 2 ? frames.size() - 2 : 0; }
+  /// REQUIRES: index < body_count()
+  std::string_view body(std::size_t index) const { return frames[index + 2].view(); }
+};
+
+class Exchange {
+ public:
+  struct Options {
+    /// In messages: "the registry at ipc://… did not answer within 10 s".
+    std::string peer = "the other side";
+    /// The code of a request whose time is over.
+    Code late = Code::unavailable;
+    wire::SocketOptions socket;
+  };
+
+  /// invalid_argument: no endpoints, or one that can't be parsed. Whether somebody answers there is not known yet.
+  static Result<std::unique_ptr<Exchange>> open(std::vector<std::string> endpoints, Options options,
+                                                const Clock& clock = Clock::system());
+
+  /// Sends, or keeps for sending when the connection's queue is full. `timeout_us` from now its answer is a failure.
+  /// `resend_us`: send it again after so long without reply (0: never).
+  Ticket send(std::string header, std::vector<std::string> bodies, std::int64_t timeout_us, std::int64_t resend_us);
+
+  /// The next answer, in the order of arrival, waiting up to `timeout_us` (0: not at all). false: none now.
+  bool receive(Answer& answer, std::int64_t timeout_us);
+  /// The answer of `ticket`, waiting until it is there; answers of others are kept for receive().
+  /// REQUIRES: ticket is in flight or its answer not yet received.
+  Answer wait_for(Ticket ticket);
+  /// Its answer will not be given any more.
+  void forget(Ticket ticket);
+
+  std::size_t in_flight() const { return in_flight_.size(); }
+  /// To wait on together with others; becomes another one after an endpoint was given up, so add it anew for each wait.
+  wire::Socket& socket() { return *socket_; }
+  /// When receive() should be called again though nothing arrived: microseconds from now, -1 when nothing is in flight.
+  std::int64_t next_event_us() const;
+
+ private:
+  struct Request {
+    wire::Message frames;  ///< kept for sending again; empty once sent if it never will be
+    std::int64_t deadline_us;
+    std::int64_t timeout_us;
+    std::int64_t resend_us;
+    bool sent;
+  };
+  using Event = std::pair<std::int64_t, Ticket>;
+
+  Exchange(std::vector<std::string> endpoints, Options options, const Clock& clock)
+      : endpoints_(std::move(endpoints)), options_(std::move(options)), clock_(clock) {}
+  Status reconnect();
+  void try_send(Request& request);
+  void send_kept();
+  void drain();
+  void expire();
+  void use_next_endpoint();
+  void fail(Ticket ticket, const Request& request);
+
+  const std::vector<std::string> endpoints_;
+  const Options options_;
+  const Clock& clock_;
+  wire::Context context_;
+  std::unique_ptr<wire::Socket> socket_;
+  wire::Poller poller_;
+  std::size_t endpoint_ = 0;
+  Ticket last_ticket_ = 0;
+  std::unordered_map<Ticket, Request> in_flight_;
+  std::size_t unsent_ = 0;
+  /// When to look at a request again: to send it anew or to give it up. May name requests that are answered.
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  std::deque<Answer> answered_;
+  wire::Message incoming_;
+  std::int64_t heard_us_ = 0;
+};
+
+}  // namespace espalier::client

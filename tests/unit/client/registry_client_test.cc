@@ -1,0 +1,182 @@
+#include "client/registry_client.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/support/status_matchers.h"
+#include "wire/messages.h"
+#include "wire/socket.h"
+
+namespace espalier::client {
+namespace {
+
+/// Answers requests with what `handler` says of (op, message); no answer where it returns an empty header.
+class FakeRegistry {
+ public:
+  using Handler = std::function<wire::Message(const std::string& op, wire::Message& request)>;
+
+  explicit FakeRegistry(Handler handler, const std::string& endpoint = "tcp://127.0.0.1:*") : handler_(std::move(handler)) {
+    auto socket = wire::Socket::make(context_, wire::SocketKind::router);
+    EXPECT_OK(socket.status());
+    socket_ = *std::move(socket);
+    auto bound = socket_->bind(endpoint);
+    EXPECT_OK(bound.status());
+    endpoint_ = *bound;
+    thread_ = std::thread([this] { run(); });
+  }
+  ~FakeRegistry() {
+    stop_ = true;
+    thread_.join();
+  }
+  const std::string& endpoint() const { return endpoint_; }
+
+ private:
+  void run() {
+    wire::Poller poller;
+    poller.add(*socket_);
+    wire::Message message;
+    while (!stop_) {
+      if (!poller.wait(20'000)) continue;
+      for (;;) {
+        const auto got = socket_->receive(message);
+        if (!got.ok() || !*got) break;
+        wire::Message reply;
+        const std::string op = *wire::peek_op(message[2].view());
+        wire::Message answer = handler_(op, message);
+        if (answer.empty()) continue;
+        reply.push_back(std::move(message[0]));
+        reply.push_back(std::move(message[1]));
+        for (wire::Frame& frame : answer) reply.push_back(std::move(frame));
+        EXPECT_OK(socket_->send(reply).status());
+      }
+    }
+  }
+
+  Handler handler_;
+  wire::Context context_;
+  std::unique_ptr<wire::Socket> socket_;
+  std::string endpoint_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+wire::Message header_only(std::string header) {
+  wire::Message message;
+  message.emplace_back(std::move(header));
+  return message;
+}
+
+TEST(RegistryClient, CallsAndGetsTheReplyWithItsBodies) {
+  FakeRegistry registry([](const std::string& op, wire::Message& request) {
+    EXPECT_EQ(op, "fetch");
+    EXPECT_EQ(request.size(), 5u);
+    EXPECT_EQ(request[4].view(), "second");
+    wire::FetchReply reply;
+    reply.answered = 2;
+    wire::Message message = header_only(wire::encode_reply(Status(), reply));
+    message.emplace_back(std::string_view("artefact"));
+    return message;
+  });
+  ASSERT_OK_AND_ASSIGN(auto client, RegistryClient::connect({registry.endpoint()}));
+  wire::Message bodies;
+  ASSERT_OK_AND_ASSIGN(auto reply, client->call(wire::FetchRequest{}, {"first", "second"}, 10'000'000, &bodies));
+  EXPECT_EQ(reply.answered, 2u);
+  ASSERT_EQ(bodies.size(), 1u);
+  EXPECT_EQ(bodies[0].view(), "artefact");
+}
+
+TEST(RegistryClient, GivesTheRegistrysFailure) {
+  FakeRegistry registry([](const std::string&, wire::Message&) {
+    return header_only(wire::encode_error(not_found("model acme/total")));
+  });
+  ASSERT_OK_AND_ASSIGN(auto client, RegistryClient::connect({registry.endpoint()}));
+  const auto reply = client->call(wire::ModelsRequest{});
+  ASSERT_CODE(reply, Code::not_found);
+  EXPECT_EQ(reply.status().message(), "model acme/total");
+}
+
+TEST(RegistryClient, ReportsAnUnreadableReply) {
+  FakeRegistry registry([](const std::string&, wire::Message&) { return header_only("\xc1garbage"); });
+  ASSERT_OK_AND_ASSIGN(auto client, RegistryClient::connect({registry.endpoint()}));
+  EXPECT_CODE(client->call(wire::ViewRequest{}), Code::corrupt);
+}
+
+TEST(RegistryClient, KeepsAnswersToPostsWhileItCalls) {
+  FakeRegistry registry([](const std::string& op, wire::Message&) {
+    if (op == "feed") {
+      wire::FeedReply reply;
+      reply.newest = 7;
+      return header_only(wire::encode_reply(Status(), reply));
+    }
+    wire::HelloReply reply;
+    reply.epoch = 9;
+    return header_only(wire::encode_reply(Status(), reply));
+  });
+  ASSERT_OK_AND_ASSIGN(auto client, RegistryClient::connect({registry.endpoint()}));
+  const Ticket feed = client->post(wire::FeedRequest{});
+  ASSERT_OK_AND_ASSIGN(auto hello, client->call(wire::HelloRequest{"test"}));
+  EXPECT_EQ(hello.epoch, 9u);
+  Answer answer;
+  ASSERT_TRUE(client->poll(answer, 10'000'000));
+  EXPECT_EQ(answer.ticket, feed);
+  ASSERT_OK_AND_ASSIGN(auto changes, RegistryClient::reply_to<wire::FeedRequest>(answer));
+  EXPECT_EQ(changes.newest, 7u);
+  EXPECT_EQ(client->in_flight(), 0u);
+  EXPECT_FALSE(client->poll(answer, 0));
+}
+
+TEST(RegistryClient, SaysWhenNobodyAnswers) {
+  wire::Context context;
+  ASSERT_OK_AND_ASSIGN(auto silent, wire::Socket::make(context, wire::SocketKind::router));
+  ASSERT_OK_AND_ASSIGN(const std::string endpoint, silent->bind("tcp://127.0.0.1:*"));
+  ASSERT_OK_AND_ASSIGN(auto client, RegistryClient::connect({endpoint}));
+  const auto reply = client->call(wire::ViewRequest{}, {}, 20'000);
+  ASSERT_CODE(reply, Code::unavailable);
+  EXPECT_NE(reply.status().message().find(endpoint), std::string::npos) << reply.status().text();
+}
+
+TEST(RegistryClient, RefusesWhatIsNoEndpoint) {
+  EXPECT_CODE(RegistryClient::connect({}), Code::invalid_argument);
+  EXPECT_CODE(RegistryClient::connect({"nonsense"}), Code::invalid_argument);
+  EXPECT_CODE(RegistryClient::connect({"smoke://signals"}), Code::invalid_argument);
+}
+
+TEST(Exchange, SendsAgainWithTheSameBytesAndTriesTheNextEndpoint) {
+  wire::Context context;
+  ASSERT_OK_AND_ASSIGN(auto silent, wire::Socket::make(context, wire::SocketKind::router));
+  ASSERT_OK_AND_ASSIGN(const std::string nobody, silent->bind("tcp://127.0.0.1:*"));
+  FakeRegistry registry([](const std::string&, wire::Message& request) {
+    EXPECT_EQ(request[3].view(), "body");
+    return header_only(wire::encode_reply(Status(), wire::EpochReply{1, 2}));
+  });
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({nobody, registry.endpoint()}, {}));
+  wire::JoinRequest join;
+  join.idem.bytes[0] = 1;
+  const Ticket ticket = exchange->send(wire::encode(join), {"body"}, 20'000'000, 10'000);
+  const Answer answer = exchange->wait_for(ticket);
+  ASSERT_OK(answer.status);
+  EXPECT_EQ(exchange->in_flight(), 0u);
+}
+
+TEST(Exchange, ForgetsAndIgnoresWhatNobodyWaitsFor) {
+  FakeRegistry registry([](const std::string&, wire::Message&) {
+    return header_only(wire::encode_reply(Status(), wire::AckReply{}));
+  });
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({registry.endpoint()}, {}));
+  const Ticket forgotten = exchange->send(wire::encode(wire::AckRequest{}), {}, 10'000'000, 0);
+  exchange->forget(forgotten);
+  const Ticket awaited = exchange->send(wire::encode(wire::AckRequest{}), {}, 10'000'000, 0);
+  Answer answer;
+  ASSERT_TRUE(exchange->receive(answer, 10'000'000));
+  EXPECT_EQ(answer.ticket, awaited);
+  EXPECT_FALSE(exchange->receive(answer, 0));
+  EXPECT_EQ(exchange->next_event_us(), -1);
+}
+
+}  // namespace
+}  // namespace espalier::client
