@@ -1,0 +1,69 @@
+#include "cli/cluster_folder.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "common/files.h"
+
+namespace espalier::cli {
+
+using nlohmann::json;
+
+std::string ClusterFile::json() const {
+  auto list = nlohmann::json::array();
+  for (const ClusterProcess& process : processes) {
+    list.push_back(
+        {{"role", process.role}, {"name", process.name}, {"pid", process.pid}, {"endpoints", process.endpoints}});
+  }
+  const nlohmann::json file = {{"registry", registry}, {"router", router}, {"up", up}, {"processes", list}};
+  return file.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+Result<ClusterFile> ClusterFile::parse(std::string_view text) {
+  ClusterFile file;
+  try {
+    const auto document = nlohmann::json::parse(text);
+    document.at("registry").get_to(file.registry);
+    document.at("router").get_to(file.router);
+    file.up = document.value("up", 0);
+    for (const auto& entry : document.value("processes", nlohmann::json::array())) {
+      ClusterProcess process;
+      entry.at("role").get_to(process.role);
+      entry.at("name").get_to(process.name);
+      entry.at("pid").get_to(process.pid);
+      entry.at("endpoints").get_to(process.endpoints);
+      file.processes.push_back(std::move(process));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    return corrupt(error.what());
+  }
+  return file;
+}
+
+Result<ClusterFile> read_cluster(const std::string& dir) {
+  if (dir.empty()) {
+    return failed_precondition(
+        "which cluster? Name its folder with --cluster DIR or ESPALIER_CLUSTER; `espalier up --dir DIR` starts one");
+  }
+  const std::string path = dir + "/cluster.json";
+  auto text = Files::system().read(path);
+  if (!text.ok()) {
+    if (text.status().code() == Code::not_found)
+      return failed_precondition("no cluster runs in " + dir + "; `espalier up --dir " + dir + "` starts one");
+    return text.status();
+  }
+  auto file = ClusterFile::parse(*text);
+  if (!file.ok()) return file.status().at(path);
+  return file;
+}
+
+Result<std::string> absolute_path(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) return unavailable(path + ": " + error.message());
+  auto text = absolute.lexically_normal().string();
+  if (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+}  // namespace espalier::cli

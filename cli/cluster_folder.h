@@ -1,0 +1,44 @@
+// The folder of a cluster on this machine: who runs there and where it answers. `espalier up` makes it, every other
+// command finds the cluster through it.
+//
+//   D/cluster.json   endpoints and processes; there while the cluster is up
+//   D/lock           held by the `espalier up` that runs there
+//   D/registry, D/shards/NAME, D/run/*.sock, D/log/*.log
+//
+// Thread safety: values and pure functions. Errors: Status naming the path.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+
+namespace espalier::cli {
+
+struct ClusterProcess {
+  std::string role;  ///< "registry", "shard", "router"
+  std::string name;
+  pid_t pid = 0;
+  std::vector<std::string> endpoints;
+};
+
+struct ClusterFile {
+  std::vector<std::string> registry;  ///< endpoints
+  std::vector<std::string> router;
+  pid_t up = 0;  ///< of `espalier up`
+  std::vector<ClusterProcess> processes;
+
+  std::string json() const;
+  static Result<ClusterFile> parse(std::string_view text);
+};
+
+/// Reads D/cluster.json. failed_precondition: no cluster runs there, or no folder was named (the message says what to
+/// do).
+Result<ClusterFile> read_cluster(const std::string& dir);
+
+/// A path as an absolute one, without asking whether it exists.
+Result<std::string> absolute_path(const std::string& path);
+
+}  // namespace espalier::cli

@@ -1,0 +1,100 @@
+// The commands of `espalier`: what each was asked for, and the function that does it.
+//
+// A command prints its result on stdout (as one JSON document with `json`) and returns ok, or the failure that main()
+// prints on stderr. Exit codes: 0 done, 1 failed, 2 the command line was wrong. Thread safety: one command runs in a
+// process, on the main thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "model/ids.h"
+
+namespace espalier::cli {
+
+/// What all commands share.
+struct Shared {
+  std::string cluster;  ///< folder of the cluster: --cluster or ESPALIER_CLUSTER
+  bool json = false;
+};
+
+struct UpOptions {
+  std::string dir;
+  std::uint32_t shards = 2;
+  std::uint32_t routers = 1;
+  std::uint32_t workers = 1;   ///< threads of each shard
+  std::uint32_t replicas = 0;  ///< shards that hold each leaf; 0: the default
+  bool tcp = false;            ///< inside the cluster too; for measuring
+};
+Status run_up(const UpOptions& options, const Shared& shared);
+
+struct TrainOptions {
+  std::string spec, data, where, tenant, tenant_column, tag = "production";
+  std::uint32_t threads = 0;  ///< 0: all cores
+  bool wait = false;
+};
+Status run_train(const TrainOptions& options, const Shared& shared);
+
+struct PredictOptions {
+  std::string node;
+  std::vector<std::string> rows;  ///< JSON objects
+  std::string ref, unit;
+  bool scores = false;
+};
+Status run_predict(const PredictOptions& options, const Shared& shared);
+
+struct EvaluateOptions {
+  std::string model;  ///< TENANT/MODEL; with tenant_column: MODEL
+  std::string data, where, tenant_column, ref;
+};
+Status run_evaluate(const EvaluateOptions& options, const Shared& shared);
+
+struct BatchOptions {
+  std::string model, in, out, where, tenant_column, ref;
+};
+Status run_batch(const BatchOptions& options, const Shared& shared);
+
+struct VersionsOptions {
+  std::string node;
+};
+Status run_versions(const VersionsOptions& options, const Shared& shared);
+
+struct TagsOptions {
+  std::string model;
+  std::string tag;  ///< empty: all tags, counted; else the tag's entries
+};
+Status run_tags(const TagsOptions& options, const Shared& shared);
+
+struct ReleaseOptions {
+  std::string model;
+  std::string release;  ///< show, move: UUID
+  std::string tag = "production";
+  std::string note;
+  bool wait = false;
+};
+Status run_release_list(const ReleaseOptions& options, const Shared& shared);
+Status run_release_show(const ReleaseOptions& options, const Shared& shared);
+Status run_release_move(const ReleaseOptions& options, const Shared& shared);
+
+struct ExplainOptions {
+  std::string node;
+  std::string tag = "production";
+};
+Status run_explain(const ExplainOptions& options, const Shared& shared);
+
+struct InspectOptions {
+  std::string artefact;  ///< a file, or a version's UUID
+  std::string model;     ///< of the version: TENANT/MODEL
+};
+Status run_inspect(const InspectOptions& options, const Shared& shared);
+
+struct SampleDataOptions {
+  std::string file;
+  std::uint64_t rows = 60000;
+  std::uint64_t seed = 1;
+};
+Status run_sample_data(const SampleDataOptions& options, const Shared& shared);
+
+}  // namespace espalier::cli

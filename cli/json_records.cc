@@ -1,0 +1,93 @@
+#include "cli/json_records.h"
+
+#include "cli/output.h"
+
+namespace espalier::cli {
+
+using nlohmann::json;
+
+void print_json(const json& document) { print_line(document.dump(-1, ' ', false, json::error_handler_t::replace)); }
+
+json embedded_json(const std::string& text) {
+  if (text.empty()) return nullptr;
+  json parsed = json::parse(text, nullptr, false);
+  return parsed.is_discarded() ? json(text) : parsed;
+}
+
+json uuid_json(const Uuid& uuid) { return uuid.is_nil() ? json(nullptr) : json(uuid.text()); }
+
+std::string_view entry_kind_name(wire::EntryKind kind) {
+  switch (kind) {
+    case wire::EntryKind::version: return "version";
+    case wire::EntryKind::removed: return "removed";
+    case wire::EntryKind::unset: return "unset";
+  }
+  return "unknown";
+}
+
+json version_json(const wire::VersionRecord& version) {
+  return {{"partition", version.partition},
+          {"version", version.version.text()},
+          {"artefact", version.artefact.hex()},
+          {"artefact_bytes", version.artefact_bytes},
+          {"base", version.base.is_none() ? json(nullptr) : json(version.base.hex())},
+          {"spec", version.spec.hex()},
+          {"release", uuid_json(version.release)},
+          {"parent", uuid_json(version.parent)},
+          {"rows", version.rows},
+          {"metrics", embedded_json(version.metrics_json)},
+          {"lineage", embedded_json(version.lineage_json)},
+          {"principal", version.principal},
+          {"created_us", version.created_us},
+          {"epoch", version.epoch}};
+}
+
+json entry_json(const wire::TagEntry& entry) {
+  return {{"partition", entry.partition},
+          {"kind", entry_kind_name(entry.kind)},
+          {"version", uuid_json(entry.version)},
+          {"artefact", entry.artefact.hex()},
+          {"artefact_bytes", entry.artefact_bytes},
+          {"release", uuid_json(entry.release)},
+          {"epoch", entry.epoch}};
+}
+
+json release_json(const wire::ReleaseRecord& release) {
+  return {{"release", release.release.text()},
+          {"epoch", release.epoch},
+          {"time_us", release.time_us},
+          {"tag", release.tag},
+          {"principal", release.principal},
+          {"note", release.note},
+          {"moved", release.moved},
+          {"run", embedded_json(release.run_json)}};
+}
+
+json provenance_json(const wire::Provenance& provenance) {
+  return {{"asked", provenance.asked},
+          {"served", provenance.served},
+          {"level", provenance.level},
+          {"reason", wire::reason_name(provenance.reason)},
+          {"version", uuid_json(provenance.version)},
+          {"tag", provenance.tag},
+          {"release", uuid_json(provenance.release)},
+          {"release_epoch", provenance.release_epoch},
+          {"arm", provenance.arm},
+          {"exposed", provenance.exposed},
+          {"epoch", provenance.epoch},
+          {"shard", provenance.shard},
+          {"prediction", uuid_json(provenance.prediction)},
+          {"attempt", provenance.attempt}};
+}
+
+std::string metrics_text(const std::string& metrics_json) {
+  const json metrics = embedded_json(metrics_json);
+  std::string text;
+  if (metrics.is_object()) {
+    for (const auto& [name, value] : metrics.items())
+      if (value.is_number()) text += (text.empty() ? "" : ", ") + name + " " + number_text(value.get<double>());
+  }
+  return text.empty() ? "-" : text;
+}
+
+}  // namespace espalier::cli

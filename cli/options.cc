@@ -1,0 +1,182 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+
+namespace espalier::cli {
+namespace {
+
+/// Every command's options, and the one that was chosen.
+struct CommandLine {
+  Shared shared;
+  UpOptions up;
+  TrainOptions train;
+  PredictOptions predict;
+  EvaluateOptions evaluate;
+  BatchOptions batch;
+  VersionsOptions versions;
+  TagsOptions tags;
+  ReleaseOptions release;
+  ExplainOptions explain;
+  InspectOptions inspect;
+  SampleDataOptions sample_data;
+  std::function<Status()> chosen;
+};
+
+// TENANT/MODEL or TENANT/MODEL@PARTITION: what is wrong with it is a mistake in the command line.
+const CLI::Validator kNode(
+    [](std::string& text) {
+      auto node = model::NodeName::parse(text);
+      return node.ok() ? std::string() : node.status().message();
+    },
+    "TENANT/MODEL@PARTITION", "node");
+const CLI::Validator kModel(
+    [](std::string& text) {
+      auto node = model::NodeName::parse(text);
+      if (!node.ok()) return node.status().message();
+      return node->partition.is_root() ? std::string() : "a partition makes no sense here";
+    },
+    "TENANT/MODEL", "model");
+const CLI::Validator kName(
+    [](std::string& text) {
+      const Status status = model::check_name("name", text);
+      return status.ok() ? std::string() : status.message();
+    },
+    "NAME", "name");
+
+void add_cluster_commands(CLI::App& app, CommandLine& line) {
+  auto* up = app.add_subcommand("up", "Run a cluster on this machine until Ctrl-C; says \"ready\" when it answers");
+  up->add_option("--dir", line.up.dir, "Folder of the cluster; made where missing")->required();
+  up->add_option("--shards", line.up.shards, "Shards")->capture_default_str()->check(CLI::Range(1, 64));
+  up->add_option("--routers", line.up.routers, "Routers")->capture_default_str()->check(CLI::Range(1, 16));
+  up->add_option("--workers", line.up.workers, "Threads of each shard")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  up->add_option("--replicas", line.up.replicas, "Shards that hold each leaf")->check(CLI::Range(1, 64));
+  up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
+  up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
+
+  auto* train = app.add_subcommand("train", "Train the tree of a model from a file and publish it as one release");
+  train->add_option("spec", line.train.spec, "The model's spec, a TOML file")->required()->check(CLI::ExistingFile);
+  train->add_option("--data", line.train.data, "CSV, TSV or JSON lines")->required()->check(CLI::ExistingFile);
+  train->add_option("--where", line.train.where, "Take these rows only, e.g. 'split = train'");
+  auto* tenant = train->add_option("--tenant", line.train.tenant, "Who owns the model")->check(kName);
+  auto* column = train->add_option("--tenant-column", line.train.tenant_column, "Column that names each row's tenant");
+  tenant->excludes(column);
+  train->add_option("--tag", line.train.tag, "Tag that the release moves")->capture_default_str()->check(kName);
+  train->add_option("--threads", line.train.threads, "Threads (0: one a core)");
+  train->add_flag("--wait", line.train.wait, "Return only when all shards answer from the release");
+  train->callback([&line] {
+    if (line.train.tenant.empty() == line.train.tenant_column.empty())
+      throw CLI::RequiredError("one of --tenant and --tenant-column");
+    line.chosen = [&line] { return run_train(line.train, line.shared); };
+  });
+}
+
+void add_prediction_commands(CLI::App& app, CommandLine& line) {
+  auto* predict = app.add_subcommand("predict", "Ask for predictions of one partition and say what answered and why");
+  predict->add_option("node", line.predict.node, "TENANT/MODEL@PARTITION")->required()->check(kNode);
+  predict->add_option("--row", line.predict.rows, "A JSON object of features; may be repeated")
+      ->required()
+      ->expected(1)
+      ->allow_extra_args(false);
+  predict->add_option("--ref", line.predict.ref, "tag:NAME or version:UUID (default tag:production)");
+  predict->add_option("--unit", line.predict.unit, "Who is assigned in experiments");
+  predict->add_flag("--scores", line.predict.scores, "The probability of every class");
+  predict->callback([&line] { line.chosen = [&line] { return run_predict(line.predict, line.shared); }; });
+
+  auto* evaluate = app.add_subcommand("evaluate", "Send a labelled file through the router and measure the answers");
+  evaluate->add_option("model", line.evaluate.model, "TENANT/MODEL; with --tenant-column: MODEL")->required();
+  evaluate->add_option("--data", line.evaluate.data, "CSV, TSV or JSON lines")->required()->check(CLI::ExistingFile);
+  evaluate->add_option("--where", line.evaluate.where, "Take these rows only, e.g. 'split = test'");
+  evaluate->add_option("--tenant-column", line.evaluate.tenant_column, "Column that names each row's tenant");
+  evaluate->add_option("--ref", line.evaluate.ref, "tag:NAME or version:UUID (default tag:production)");
+  evaluate->callback([&line] { line.chosen = [&line] { return run_evaluate(line.evaluate, line.shared); }; });
+
+  auto* batch = app.add_subcommand("batch", "Predict every row of a file into a CSV file with provenance columns");
+  batch->add_option("model", line.batch.model, "TENANT/MODEL; with --tenant-column: MODEL")->required();
+  batch->add_option("--in", line.batch.in, "CSV, TSV or JSON lines")->required()->check(CLI::ExistingFile);
+  batch->add_option("--out", line.batch.out, "CSV file to write; - for stdout")->required();
+  batch->add_option("--where", line.batch.where, "Take these rows only");
+  batch->add_option("--tenant-column", line.batch.tenant_column, "Column that names each row's tenant");
+  batch->add_option("--ref", line.batch.ref, "tag:NAME or version:UUID (default tag:production)");
+  batch->callback([&line] { line.chosen = [&line] { return run_batch(line.batch, line.shared); }; });
+}
+
+void add_record_commands(CLI::App& app, CommandLine& line) {
+  auto* versions = app.add_subcommand("versions", "List the versions of a model, or of a subtree of it");
+  versions->add_option("node", line.versions.node, "TENANT/MODEL or TENANT/MODEL@PARTITION")->required()->check(kNode);
+  versions->callback([&line] { line.chosen = [&line] { return run_versions(line.versions, line.shared); }; });
+
+  auto* tags = app.add_subcommand("tags", "List a model's tags, or what one tag says of each node");
+  tags->add_option("model", line.tags.model, "TENANT/MODEL")->required()->check(kModel);
+  tags->add_option("--tag", line.tags.tag, "Show this tag's entries")->check(kName);
+  tags->callback([&line] { line.chosen = [&line] { return run_tags(line.tags, line.shared); }; });
+
+  auto* release = app.add_subcommand("release", "Releases: list them, show one, move a tag to the state of one");
+  release->require_subcommand(1);
+  auto* list = release->add_subcommand("list", "A model's releases, newest first");
+  list->add_option("model", line.release.model, "TENANT/MODEL")->required()->check(kModel);
+  list->callback([&line] { line.chosen = [&line] { return run_release_list(line.release, line.shared); }; });
+  auto* show = release->add_subcommand("show", "One release: when, by whom, from which data");
+  show->add_option("model", line.release.model, "TENANT/MODEL")->required()->check(kModel);
+  show->add_option("release", line.release.release, "UUID; left out: the newest");
+  show->callback([&line] { line.chosen = [&line] { return run_release_show(line.release, line.shared); }; });
+  auto* move = release->add_subcommand("move", "Give a tag the whole state that an earlier release left: a way back");
+  move->add_option("model", line.release.model, "TENANT/MODEL")->required()->check(kModel);
+  move->add_option("release", line.release.release, "UUID of the earlier release")->required();
+  move->add_option("--tag", line.release.tag, "Tag to move")->capture_default_str()->check(kName);
+  move->add_option("--note", line.release.note, "Why");
+  move->add_flag("--wait", line.release.wait, "Return only when all shards answer from it");
+  move->callback([&line] { line.chosen = [&line] { return run_release_move(line.release, line.shared); }; });
+
+  auto* explain =
+      app.add_subcommand("explain", "Who would answer for a partition, level by level, and on which shards");
+  explain->add_option("node", line.explain.node, "TENANT/MODEL@PARTITION")->required()->check(kNode);
+  explain->add_option("--tag", line.explain.tag, "Tag")->capture_default_str()->check(kName);
+  explain->callback([&line] { line.chosen = [&line] { return run_explain(line.explain, line.shared); }; });
+
+  auto* inspect = app.add_subcommand("inspect", "What an artefact is made of");
+  inspect->add_option("artefact", line.inspect.artefact, "A file, or a version's UUID")->required();
+  inspect->add_option("--model", line.inspect.model, "TENANT/MODEL of the version")->check(kModel);
+  inspect->callback([&line] { line.chosen = [&line] { return run_inspect(line.inspect, line.shared); }; });
+
+  auto* sample = app.add_subcommand("sample-data", "Write made-up ride durations by country and city");
+  sample->add_option("file", line.sample_data.file, "CSV file to write")->required();
+  sample->add_option("--rows", line.sample_data.rows, "Rides")->capture_default_str();
+  sample->add_option("--seed", line.sample_data.seed, "The same seed gives the same bytes")->capture_default_str();
+  sample->callback([&line] { line.chosen = [&line] { return run_sample_data(line.sample_data, line.shared); }; });
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  CLI::App app("Trains and serves a tree of small models.", "espalier");
+  CommandLine line;
+  app.add_option("--cluster", line.shared.cluster, "Folder of the cluster")->envname("ESPALIER_CLUSTER");
+  app.add_flag("--json", line.shared.json, "Print JSON");
+  app.set_version_flag("--version", std::string("espalier ") + ESPALIER_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();  // --json and --cluster are taken after the command too
+  add_cluster_commands(app, line);
+  add_prediction_commands(app, line);
+  add_record_commands(app, line);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);  // prints help or the mistake
+    return code == 0 ? 0 : 2;
+  }
+  const Status status = line.chosen();
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "espalier: %s\n", status.message().c_str());
+  return 1;
+}
+
+}  // namespace espalier::cli

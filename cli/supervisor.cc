@@ -1,0 +1,270 @@
+#include "cli/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/output.h"
+#include "common/clock.h"
+#include "common/files.h"
+
+namespace espalier::cli {
+namespace {
+
+constexpr int kReadyTimeoutMs = 60'000;
+constexpr int kEndTimeoutMs = 15'000;
+constexpr std::size_t kLongestSocketPath = 100;  // the system's limit is 107 bytes
+constexpr std::int64_t kFirstWaitUs = 100'000;
+constexpr std::int64_t kLongestWaitUs = 5'000'000;
+constexpr std::int64_t kHealthyUs = 60'000'000;
+
+std::int64_t now_us() { return Clock::system().monotonic_us(); }
+
+// {"ready": "shard", "name": "s0", "endpoints": [...]}
+Result<std::vector<std::string>> endpoints_of(const std::string& line) {
+  try {
+    const auto ready = nlohmann::json::parse(line);
+    auto endpoints = ready.at("endpoints").get<std::vector<std::string>>();
+    if (endpoints.empty() || !ready.contains("ready")) return unavailable("it said: " + line);
+    return endpoints;
+  } catch (const nlohmann::json::exception&) {
+    return unavailable("it said: " + line);
+  }
+}
+
+}  // namespace
+
+Supervisor::Supervisor(const UpOptions& options, const StopSignals& stop, std::function<void(std::string_view)> say)
+    : options_(options), stop_(stop), say_(std::move(say)) {}
+
+Supervisor::~Supervisor() {
+  stop_all();
+  if (lock_ >= 0) close(lock_);
+}
+
+Status Supervisor::start() {
+  RETURN_IF_ERROR(make_folder());
+  RETURN_IF_ERROR(wait_for_predecessor());
+  choose_socket_folder();
+
+  std::vector<std::string> arguments = {"--dir", dir_ + "/registry"};
+  if (options_.replicas > 0) arguments.insert(arguments.end(), {"--replicas", std::to_string(options_.replicas)});
+  plan("registry", "registry", std::move(arguments), binds_for("registry", 1));
+  RETURN_IF_ERROR(start_planned(0));
+  plan_shards(members_[0]->binds[0]);
+  RETURN_IF_ERROR(start_planned(1));
+  plan_routers(members_[0]->binds[0]);
+  RETURN_IF_ERROR(start_planned(1 + options_.shards));
+  return write_cluster_file();
+}
+
+Status Supervisor::make_folder() {
+  ASSIGN_OR_RETURN(dir_, absolute_path(options_.dir));
+  for (const char* folder : {"", "/registry", "/shards", "/run", "/log"})
+    RETURN_IF_ERROR(Files::system().create_directories(dir_ + folder));
+  // Whoever can reach a socket may ask anything, so the folder of the sockets is private.
+  if (chmod((dir_ + "/run").c_str(), 0700) != 0) return unavailable(dir_ + "/run: " + system_error_text());
+  const std::string path = dir_ + "/lock";
+  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock_ < 0) return unavailable(path + ": " + system_error_text());
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) return failed_precondition("a cluster is running in " + dir_ + " already");
+  return Status();
+}
+
+// After a kill -9 of the `espalier up` before this one its processes may still be ending.
+Status Supervisor::wait_for_predecessor() {
+  auto before = read_cluster(dir_);
+  if (!before.ok()) return Status();
+  for (const ClusterProcess& process : before->processes) {
+    auto name = Files::system().read("/proc/" + std::to_string(process.pid) + "/comm");
+    if (!name.ok() || name->rfind("espalier-", 0) != 0) continue;
+    const int end = static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0));
+    if (end < 0) continue;
+    pollfd waits[2] = {{end, POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
+    const int ready = poll(waits, 2, kEndTimeoutMs);
+    close(end);
+    if (ready == 0)
+      return failed_precondition(process.name + " (process " + std::to_string(process.pid) +
+                                 ") of the last run is still there");
+  }
+  return Status();
+}
+
+void Supervisor::choose_socket_folder() {
+  socket_folder_ = dir_ + "/run";
+  if ((socket_folder_ + "/registry.sock").size() + 16 <= kLongestSocketPath) return;
+  std::string folder = (std::filesystem::temp_directory_path() / "espalier-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) return;  // the bind then says what is wrong
+  socket_folder_ = folder;
+  socket_folder_is_ours_ = true;
+}
+
+std::vector<std::string> Supervisor::binds_for(const std::string& name, std::uint32_t count) const {
+  std::vector<std::string> binds;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::string number = count == 1 ? "" : "-" + std::to_string(i);
+    binds.push_back(options_.tcp ? "tcp://127.0.0.1:*" : "ipc://" + socket_folder_ + "/" + name + number + ".sock");
+  }
+  return binds;
+}
+
+Supervisor::Member& Supervisor::plan(std::string role, std::string name, std::vector<std::string> arguments,
+                                     std::vector<std::string> binds) {
+  auto member = std::make_unique<Member>();
+  member->program = sibling_program("espalier-" + role);
+  member->role = std::move(role);
+  member->name = std::move(name);
+  member->arguments = std::move(arguments);
+  member->binds = std::move(binds);
+  members_.push_back(std::move(member));
+  return *members_.back();
+}
+
+void Supervisor::plan_shards(const std::string& registry) {
+  for (std::uint32_t i = 0; i < options_.shards; ++i) {
+    const std::string name = "s" + std::to_string(i);
+    plan("shard", name, {"--name", name, "--dir", dir_ + "/shards/" + name, "--registry", registry},
+         binds_for(name, options_.workers));
+  }
+}
+
+void Supervisor::plan_routers(const std::string& registry) {
+  for (std::uint32_t i = 0; i < options_.routers; ++i) {
+    const std::string name = options_.routers == 1 ? "router" : "router" + std::to_string(i);
+    plan("router", name, {"--registry", registry},
+         {"ipc://" + socket_folder_ + "/" + name + ".sock", "tcp://127.0.0.1:*"});
+  }
+}
+
+// Starts all from `from` on, then waits for each: they get ready side by side.
+Status Supervisor::start_planned(std::size_t from) {
+  for (std::size_t i = from; i < members_.size(); ++i) RETURN_IF_ERROR(start_member(*members_[i]));
+  for (std::size_t i = from; i < members_.size(); ++i) {
+    Member& member = *members_[i];
+    auto line = member.child.read_line(kReadyTimeoutMs, stop_.fd());
+    auto endpoints = line.ok() ? endpoints_of(*line) : Result<std::vector<std::string>>(line.status());
+    if (!endpoints.ok()) {
+      if (stop_.requested()) return unavailable("stopped before the cluster was ready");
+      member.child.wait(1000);
+      const auto end = member.child.ended();
+      return unavailable(member.name + " did not start: " + (end ? *end : endpoints.status().message()) +
+                         log_tail(member));
+    }
+    member.binds = *endpoints;
+    say_(member.name + ": " + member.binds.front());
+  }
+  return Status();
+}
+
+Status Supervisor::start_member(Member& member) {
+  std::vector<std::string> arguments = member.arguments;
+  for (const std::string& endpoint : member.binds) arguments.insert(arguments.end(), {"--bind", endpoint});
+  ASSIGN_OR_RETURN(member.child, Child::start(member.program, arguments, log_path(member)));
+  member.running = true;
+  member.started_us = now_us();
+  return Status();
+}
+
+Status Supervisor::write_cluster_file() {
+  cluster_ = ClusterFile{};
+  cluster_.up = getpid();
+  for (const auto& member : members_) {
+    auto& endpoints = member->role == "registry" ? cluster_.registry : cluster_.router;
+    if (member->role != "shard") endpoints.insert(endpoints.end(), member->binds.begin(), member->binds.end());
+    cluster_.processes.push_back({member->role, member->name, member->child.pid(), member->binds});
+  }
+  return Files::system().replace(dir_ + "/cluster.json", cluster_.json());
+}
+
+void Supervisor::run() {
+  while (!stop_.requested()) {
+    std::vector<pollfd> waits{{stop_.fd(), POLLIN, 0}};
+    for (const auto& member : members_)
+      if (member->running) waits.push_back({member->child.end_fd(), POLLIN, 0});
+    const std::int64_t next = next_start_us();
+    const int timeout_ms = next < 0 ? -1 : static_cast<int>(std::max<std::int64_t>(0, next - now_us()) / 1000 + 1);
+    poll(waits.data(), waits.size(), timeout_ms);
+    for (const auto& member : members_) {
+      if (!member->running) continue;
+      if (const auto how = member->child.ended()) on_death(*member, *how);
+    }
+    start_due_members();
+  }
+  stop_all();
+}
+
+void Supervisor::on_death(Member& member, const std::string& how) {
+  member.running = false;
+  if (now_us() - member.started_us > kHealthyUs) member.deaths = 0;
+  const std::int64_t wait = std::min(kLongestWaitUs, kFirstWaitUs << std::min(member.deaths, 8u));
+  member.start_again_us = now_us() + wait;
+  ++member.deaths;
+  say_(member.name + " ended (" + how + "); it is started again in " + seconds_text(static_cast<double>(wait) / 1e6) +
+       log_tail(member));
+}
+
+std::int64_t Supervisor::next_start_us() const {
+  std::int64_t next = -1;
+  for (const auto& member : members_)
+    if (!member->running && (next < 0 || member->start_again_us < next)) next = member->start_again_us;
+  return next;
+}
+
+void Supervisor::start_due_members() {
+  for (const auto& member : members_) {
+    if (member->running || member->start_again_us > now_us() || stop_.requested()) continue;
+    const Status started = start_member(*member);
+    if (!started.ok()) {
+      on_death(*member, started.message());
+      continue;
+    }
+    // Its ready line is not waited for: the others must be watched meanwhile, and its endpoints are known.
+    say_(member->name + " was started again (process " + std::to_string(member->child.pid()) + ")");
+    const Status written = write_cluster_file();
+    if (!written.ok()) say_(written.text());
+  }
+}
+
+void Supervisor::stop_all() {
+  for (const char* role : {"router", "shard", "registry"}) {
+    for (const auto& member : members_)
+      if (member->running && member->role == role) member->child.signal(SIGTERM);
+    const std::int64_t until = now_us() + std::int64_t{kEndTimeoutMs} * 1000;
+    for (const auto& member : members_) {
+      if (!member->running || member->role != role) continue;
+      if (!member->child.wait(static_cast<int>(std::max<std::int64_t>(0, (until - now_us()) / 1000)))) {
+        say_(member->name + " does not end; it is killed");
+        member->child.signal(SIGKILL);
+        member->child.wait(-1);
+      }
+      member->running = false;
+    }
+  }
+  if (lock_ >= 0 && !members_.empty()) (void)Files::system().remove(dir_ + "/cluster.json");
+  std::error_code ignored;
+  if (socket_folder_is_ours_) std::filesystem::remove_all(socket_folder_, ignored);
+  socket_folder_is_ours_ = false;
+  members_.clear();
+}
+
+std::string Supervisor::log_path(const Member& member) const { return dir_ + "/log/" + member.name + ".log"; }
+
+std::string Supervisor::log_tail(const Member& member) const {
+  auto log = Files::system().read(log_path(member));
+  if (!log.ok() || log->empty()) return "";
+  if (log->back() == '\n') log->pop_back();
+  const auto start = log->rfind('\n');
+  return "\n  " + log_path(member) + ": " + log->substr(start == std::string::npos ? 0 : start + 1);
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,55 @@
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/supervisor.h"
+#include "common/clock.h"
+#include "common/signals.h"
+#include "wire/messages.h"
+#include "wire/socket.h"
+
+namespace espalier::cli {
+namespace {
+
+/// ok when whoever listens at `endpoint` answers a hello within `timeout_us`.
+Status says_hello(const std::string& endpoint, std::int64_t timeout_us) {
+  wire::Context context;
+  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::dealer));
+  RETURN_IF_ERROR(socket->connect(endpoint));
+  wire::Message message;
+  message.emplace_back(std::string_view("hello"));
+  message.emplace_back(wire::encode(wire::HelloRequest{"client"}));
+  ASSIGN_OR_RETURN(const bool sent, socket->send(message));
+  wire::Poller poller;
+  poller.add(*socket);
+  if (!sent || !poller.wait(timeout_us)) return unavailable(endpoint + " does not answer");
+  ASSIGN_OR_RETURN(const bool received, socket->receive(message));
+  if (!received || message.size() < 2) return unavailable(endpoint + " does not answer as it should");
+  return wire::peek_status(message[1].view());
+}
+
+}  // namespace
+
+Status run_up(const UpOptions& options, const Shared& shared) {
+  StopSignals stop;
+  Supervisor supervisor(options, stop, [&](std::string_view line) {
+    if (shared.json)
+      print_line("{\"event\":" + json_text(line) + "}");
+    else
+      print_line(line);
+  });
+  RETURN_IF_ERROR(supervisor.start());
+  RETURN_IF_ERROR(says_hello(supervisor.cluster().router.front(), 10'000'000));
+  if (shared.json) {
+    std::string endpoints;
+    for (const std::string& endpoint : supervisor.cluster().router)
+      endpoints += (endpoints.empty() ? "" : ",") + json_text(endpoint);
+    print_line("{\"ready\":\"cluster\",\"router\":[" + endpoints + "]}");
+  } else {
+    print_line("ready");
+  }
+  supervisor.run();
+  return Status();
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,50 @@
+#include "cli/cluster_folder.h"
+
+#include <gtest/gtest.h>
+
+#include "common/files.h"
+#include "tests/support/temp_dir.h"
+
+namespace espalier::cli {
+namespace {
+
+TEST(ClusterFile, ReadsWhatItWrote) {
+  ClusterFile file;
+  file.registry = {"ipc:///x/registry.sock"};
+  file.router = {"ipc:///x/router.sock", "tcp://127.0.0.1:4711"};
+  file.up = 12;
+  file.processes = {{"shard", "s0", 34, {"ipc:///x/s0.sock"}}};
+  auto read = ClusterFile::parse(file.json());
+  ASSERT_TRUE(read.ok()) << read.status().text();
+  EXPECT_EQ(read->registry, file.registry);
+  EXPECT_EQ(read->router, file.router);
+  EXPECT_EQ(read->up, 12);
+  ASSERT_EQ(read->processes.size(), 1u);
+  EXPECT_EQ(read->processes[0].name, "s0");
+  EXPECT_EQ(read->processes[0].pid, 34);
+}
+
+TEST(ClusterFile, RejectsWhatIsNoClusterFile) {
+  for (const char* text : {"", "{", "[]", "{}", "{\"registry\": []}", "{\"registry\": 1, \"router\": []}",
+                           "{\"registry\": [], \"router\": [], \"processes\": [1]}",
+                           "{\"registry\": [], \"router\": [], \"processes\": [{\"role\": \"shard\"}]}"}) {
+    EXPECT_EQ(ClusterFile::parse(text).status().code(), Code::corrupt) << text;
+  }
+}
+
+TEST(ReadCluster, SaysWhatToDo) {
+  EXPECT_NE(read_cluster("").status().message().find("--cluster"), std::string::npos);
+  espalier::testing::TempDir folder;
+  const auto absent = read_cluster(folder.path());
+  EXPECT_EQ(absent.status().code(), Code::failed_precondition);
+  EXPECT_NE(absent.status().message().find("espalier up --dir " + folder.path()), std::string::npos);
+}
+
+TEST(AbsolutePath, IsNormal) {
+  auto path = absolute_path("/a/b/../c/");
+  ASSERT_TRUE(path.ok());
+  EXPECT_EQ(*path, "/a/c");
+}
+
+}  // namespace
+}  // namespace espalier::cli
