@@ -1,13 +1,14 @@
 // build_artefact(): from what a trainer found to the bytes of a version.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <set>
 
 #include "common/bytes.h"
 #include "model/artefact.h"
+#include "model/artefact_layout.h"
 #include "model/artefact_probes.h"
 #include "model/artefact_sections.h"
-#include "model/artefact_layout.h"
 #include "model/linear.h"
 
 namespace espalier::model {
@@ -86,6 +87,12 @@ std::string encode(const ArtefactContents& contents, std::uint32_t features, con
   return write_sections(header, sections);
 }
 
+/// The number without its last 20 bits (a relative 2e-10, far below the probes' tolerance): exponentials may differ in
+/// the last bit from machine to machine, the bytes of an artefact should not.
+double shortened(double number) {
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(number) & ~std::uint64_t{0xFFFFF});
+}
+
 /// What the finished bytes answer to the inputs.
 Result<std::vector<Probe>> predict_probes(std::string_view bytes, const std::vector<std::vector<Value>>& inputs) {
   ASSIGN_OR_RETURN(const Artefact artefact, Artefact::open(bytes));
@@ -95,6 +102,7 @@ Result<std::vector<Probe>> predict_probes(std::string_view bytes, const std::vec
   for (const std::vector<Value>& input : inputs) {
     artefact.predict(input, scratch, out);
     probes.push_back({input, artefact.task() == Task::regression ? std::vector<double>{out.value} : out.scores});
+    for (double& number : probes.back().expected) number = shortened(number);
   }
   return probes;
 }

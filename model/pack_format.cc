@@ -72,7 +72,8 @@ Result<SegmentContents> walk_segment(std::string_view bytes, std::uint32_t numbe
     const std::string_view header = bytes.substr(at, kPackHeaderBytes);
     const auto number_field = load<std::uint64_t>(header.data() + 8);
     const bool is_mark = header.starts_with(kMarkMagic);
-    if ((!is_mark && !header.starts_with(kFrameMagic)) || !checksum_holds(header)) {
+    const bool is_frame = header.starts_with(kFrameMagic);
+    if (!(is_frame || (is_mark && number_field == at)) || !checksum_holds(header)) {
       contents.is_damaged |= !is_zero(header);
       return contents;
     }
