@@ -1,0 +1,63 @@
+#include "shard/admission.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace espalier::shard {
+
+Result<std::vector<std::uint32_t>> map_inputs(const std::vector<model::Field>& inputs,
+                                              const std::vector<model::Field>& fields) {
+  std::vector<std::uint32_t> places;
+  places.reserve(inputs.size());
+  for (const model::Field& input : inputs) {
+    const auto it = std::ranges::find(fields, input.name, &model::Field::name);
+    if (it == fields.end()) {
+      return failed_precondition("the artefact reads field " + input.name + ", which the model's input schema lacks");
+    }
+    if (it->type != input.type) {
+      return failed_precondition("the artefact reads field " + input.name + " as " +
+                                 std::string(model::field_type_name(input.type)) + ", the model's input schema has " +
+                                 std::string(model::field_type_name(it->type)));
+    }
+    places.push_back(static_cast<std::uint32_t>(it - fields.begin()));
+  }
+  return places;
+}
+
+Result<std::shared_ptr<const Servable>> Admission::admit(std::string_view model_key,
+                                                         const std::vector<model::Field>& fields, const Hash256& hash) {
+  std::string key(model_key);
+  key.append(hash.view());
+  if (const auto it = admitted_.find(key); it != admitted_.end()) {
+    if (auto servable = it->second.lock()) return servable;
+  }
+  ASSIGN_OR_RETURN(auto servable, open(fields, hash));
+  admitted_[std::move(key)] = servable;
+  sweep();
+  return servable;
+}
+
+Result<std::shared_ptr<const Servable>> Admission::open(const std::vector<model::Field>& fields, const Hash256& hash) {
+  const auto bytes = pack_.find(hash);
+  if (!bytes) return not_found("artefact " + hash.hex() + " is not in the pack");
+  RETURN_IF_ERROR(pack_.verify(hash));
+  pack_.prefault(hash);
+  ASSIGN_OR_RETURN(model::Artefact artefact, model::Artefact::open(*bytes));
+  RETURN_IF_ERROR(artefact.replay_probes(scratch_));
+  ASSIGN_OR_RETURN(std::vector<std::uint32_t> places, map_inputs(artefact.program().inputs(), fields));
+  return std::make_shared<const Servable>(Servable{std::move(artefact), std::move(places)});
+}
+
+Status Admission::store(const Hash256& hash, std::string_view bytes) {
+  if (blake2b_256(bytes) != hash) return corrupt("artefact " + hash.hex() + ": the bytes fetched have another hash");
+  return pack_.add(hash, bytes);
+}
+
+/// Forgets artefacts that no table uses any more, at a cost that stays small for each admission.
+void Admission::sweep() {
+  if (admitted_.size() < sweep_at_) return;
+  std::erase_if(admitted_, [](const auto& entry) { return entry.second.expired(); });
+  sweep_at_ = std::max<std::size_t>(1024, admitted_.size() * 2);
+}
+
+}  // namespace espalier::shard

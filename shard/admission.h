@@ -1,0 +1,48 @@
+// From an artefact's hash to something that may answer: in the shard's own pack, with the hash that it should have,
+// opened, its probes replayed, its pages in memory (architecture: "A publish's life", step 3). A bad artefact never
+// gets past here.
+//
+// Thread safety: control thread. Ownership: the pack and its mappings are the caller's and outlive every Servable made
+// here.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "model/pack.h"
+#include "shard/model_table.h"
+
+namespace espalier::shard {
+
+class Admission {
+ public:
+  explicit Admission(model::Pack& pack) : pack_(pack) {}
+
+  /// The artefact for a model, from the pack or as admitted before. not_found: the pack doesn't have it; corrupt:
+  /// damaged (the pack then forgets it, so that it is fetched anew) or its probes fail; failed_precondition: it reads
+  /// fields that `model` lacks.
+  Result<std::shared_ptr<const Servable>> admit(std::string_view model_key, const std::vector<model::Field>& fields,
+                                                const Hash256& hash);
+  /// Puts fetched bytes into the pack, durable after sync(). corrupt: they are not what `hash` says.
+  Status store(const Hash256& hash, std::string_view bytes);
+  Status sync() { return pack_.sync(); }
+  bool has(const Hash256& hash) const { return pack_.find(hash).has_value(); }
+
+ private:
+  Result<std::shared_ptr<const Servable>> open(const std::vector<model::Field>& fields, const Hash256& hash);
+  void sweep();
+
+  model::Pack& pack_;
+  model::Artefact::Scratch scratch_;
+  std::unordered_map<std::string, std::weak_ptr<const Servable>> admitted_;  ///< by model key and hash
+  std::size_t sweep_at_ = 1024;
+};
+
+/// For each input of the program its field's place in `fields`; failed_precondition names one that is missing or of
+/// another type.
+Result<std::vector<std::uint32_t>> map_inputs(const std::vector<model::Field>& inputs,
+                                              const std::vector<model::Field>& fields);
+
+}  // namespace espalier::shard

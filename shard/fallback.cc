@@ -1,0 +1,127 @@
+#include "shard/fallback.h"
+
+#include <optional>
+
+namespace espalier::shard {
+namespace {
+
+using wire::EntryKind;
+using wire::Reason;
+
+/// The first thing on the way that was not as wanted.
+void note(std::optional<Reason>& amiss, Reason reason) {
+  if (!amiss) amiss = reason;
+}
+
+/// What a tag has for a node: its wanted version, or else its last ready one.
+const Answer* ready_answer(const Node& node) {
+  if (node.kind != EntryKind::version) return nullptr;
+  if (node.wanted.is_ready()) return &node.wanted;
+  return node.previous.is_ready() ? &node.previous : nullptr;
+}
+
+const Tag* tag_below(const Model& model, const Tag& tag) {
+  return tag.below.empty() ? nullptr : model.find_tag(tag.below);
+}
+
+/// What answers at this node itself, following the tag and those below it; nothing: the next node up is asked.
+std::optional<Choice> choose_at(const Model& model, const Tag& top, std::string_view key, std::uint64_t hash,
+                                std::optional<Reason>& amiss) {
+  constexpr int kMaxTags = 8;
+  std::optional<Reason> not_ready;
+  const Tag* tag = &top;
+  for (int i = 0; tag != nullptr && i < kMaxTags; ++i, tag = tag_below(model, *tag)) {
+    const Node* node = tag->nodes.find(key, hash);
+    if (node == nullptr) continue;
+    if (node->kind == EntryKind::removed) {
+      if (!not_ready) not_ready = Reason::removed;
+      break;
+    }
+    if (const Answer* answer = ready_answer(*node)) {
+      if (not_ready) {
+        note(amiss, Reason::overlay_not_ready);
+      } else if (answer == &node->previous) {
+        note(amiss, Reason::previous);
+      }
+      return Choice{answer, node, tag, 0, Reason::exact};
+    }
+    if (!not_ready) not_ready = node->not_ready;
+  }
+  if (not_ready) note(amiss, *not_ready);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<Ref> Ref::parse(std::string_view text) {
+  if (text.empty()) return Ref{};
+  const auto after = [&](std::string_view prefix) -> std::optional<std::string_view> {
+    if (!text.starts_with(prefix)) return std::nullopt;
+    return text.substr(prefix.size());
+  };
+  Ref ref;
+  if (const auto name = after("tag:")) {
+    RETURN_IF_ERROR(model::check_name("tag", *name));
+    ref.tag = *name;
+    return ref;
+  }
+  const auto release = after("release:");
+  const auto version = after("version:");
+  if (!release && !version) {
+    return invalid_argument("refs[0]: expected tag:NAME, release:UUID or version:UUID, got \"" +
+                            std::string(text.substr(0, 80)) + "\"");
+  }
+  const Result<Uuid> id = Uuid::parse(release ? *release : *version);
+  if (!id.ok()) return id.status().at("refs[0]");
+  ref.kind = release ? Kind::release : Kind::version;
+  ref.tag = {};
+  ref.id = *id;
+  return ref;
+}
+
+Result<const Tag*> resolve_tag(const Model& model, const Ref& ref) {
+  const std::string name = model.tenant + "/" + model.model;
+  if (ref.kind == Ref::Kind::tag) {
+    if (const Tag* tag = model.find_tag(ref.tag)) return tag;
+    return not_found("tag " + std::string(ref.tag) + " of model " + name);
+  }
+  for (const auto& tag : model.tags) {
+    if (tag->release == ref.id) return tag.get();
+  }
+  return not_found("release " + ref.id.text() + ": no tag of model " + name + " stands at it on this shard");
+}
+
+Result<Choice> choose(const Model& model, const Tag& tag, const Path& path) {
+  std::optional<Reason> amiss;
+  for (std::size_t depth = path.depth() + 1; depth-- > 0;) {
+    if (path.is_transparent(depth)) continue;
+    const std::string_view key = path.key(depth);
+    std::optional<Choice> choice = choose_at(model, tag, key, SnapshotMap<Node>::hash_of(key), amiss);
+    if (!choice) continue;
+    choice->depth = depth;
+    choice->reason = amiss.value_or(depth == path.depth() ? Reason::exact : Reason::no_version);
+    return *choice;
+  }
+  std::string message =
+      "tag " + tag.name + " of model " + model.tenant + "/" + model.model + " has no ready node on this path";
+  if (amiss) message += " (" + std::string(wire::reason_name(*amiss)) + ")";
+  return Status(Code::no_model, std::move(message));
+}
+
+Result<Choice> choose_version(const Model& model, const Uuid& version, const Path& path) {
+  for (std::size_t depth = path.depth() + 1; depth-- > 0;) {
+    if (path.is_transparent(depth)) continue;
+    for (const auto& tag : model.tags) {
+      const Node* node = tag->nodes.find(path.key(depth));
+      if (node == nullptr || node->kind != EntryKind::version) continue;
+      for (const Answer* answer : {&node->wanted, &node->previous}) {
+        if (answer->is_ready() && answer->version == version) {
+          return Choice{answer, node, nullptr, depth, depth == path.depth() ? Reason::exact : Reason::no_version};
+        }
+      }
+    }
+  }
+  return not_found("version " + version.text() + ": not held here for the asked node or one above it");
+}
+
+}  // namespace espalier::shard

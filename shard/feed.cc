@@ -1,0 +1,303 @@
+#include "shard/feed.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+
+namespace espalier::shard {
+
+using wire::Change;
+using wire::ChangeKind;
+using wire::EntryKind;
+
+Feed::Feed(FeedOptions options, Upstream& upstream, Admission& admission, LiveTable& live, StateFile& state,
+           const Clock& clock)
+    : options_(std::move(options)),
+      upstream_(upstream),
+      admission_(admission),
+      live_(live),
+      state_(state),
+      clock_(clock),
+      holdings_(options_.self) {}
+
+// ------------------------------------------------------------------------------------------------- start and end
+
+Status Feed::restore() {
+  ASSIGN_OR_RETURN(SavedState saved, state_.load());
+  holdings_.set_view(saved.view);
+  generation_ = saved.generation;
+  Batch batch;
+  batch.epoch = saved.epoch;
+  batch.generation = saved.generation;
+  batch.is_snapshot = true;
+  for (wire::ModelRecord& record : saved.models) {
+    std::string key = model::model_key(record.tenant, record.model);
+    batch.models.emplace(std::move(key), std::move(record));
+  }
+  for (SavedTag& tag : saved.tags) {
+    const std::string key = model::model_key(tag.tenant, tag.model);
+    for (wire::TagEntry& entry : tag.entries) {
+      NodeId id{key, tag.tag, node_key_of(entry.partition)};
+      batch.nodes.insert_or_assign(std::move(id), Wanted{tag.tenant, std::move(entry)});
+    }
+    batch.releases.push_back({key, tag.tag, tag.release, tag.release_epoch});
+  }
+  swap(batch);
+  cursor_ = epoch_ = saved.epoch;
+  needs_snapshot_ = false;
+  ack_.reset();
+  has_unsaved_ = false;
+  return {};
+}
+
+Status Feed::sync() {
+  do {
+    if (needs_snapshot_ || batch_ || !queue_.empty()) {
+      RETURN_IF_ERROR(fill_batch());
+    } else {
+      RETURN_IF_ERROR(read_changes(0));
+      RETURN_IF_ERROR(fill_batch());
+    }
+    RETURN_IF_ERROR(finish_batch());
+    RETURN_IF_ERROR(join());
+    RETURN_IF_ERROR(acknowledge());
+    RETURN_IF_ERROR(read_changes(0));
+  } while (needs_snapshot_ || !queue_.empty());
+  return {};
+}
+
+Status Feed::step() {
+  RETURN_IF_ERROR(join());
+  const bool is_idle = !batch_ && queue_.empty() && !needs_snapshot_;
+  if (is_idle) RETURN_IF_ERROR(read_changes(failed_.empty() ? options_.wait_us : options_.first_retry_us / 2));
+  RETURN_IF_ERROR(fill_batch());
+  RETURN_IF_ERROR(finish_batch());
+  RETURN_IF_ERROR(acknowledge());
+  live_.collect();
+  const bool is_late = clock_.monotonic_us() - saved_at_us_ > options_.save_every_us;
+  if (has_unsaved_ && (is_late || (is_idle && queue_.empty() && !batch_))) return save();
+  return {};
+}
+
+Status Feed::save() {
+  if (!has_unsaved_) return {};
+  RETURN_IF_ERROR(state_.save(state_of(live_.current(), holdings_.view())));
+  has_unsaved_ = false;
+  saved_at_us_ = clock_.monotonic_us();
+  return {};
+}
+
+Status Feed::join() {
+  if (has_joined_) return {};
+  wire::JoinRequest request;
+  request.idem = UuidSource(clock_).next();
+  request.shard = options_.self;
+  ASSIGN_OR_RETURN(const wire::EpochReply reply, upstream_.call(request));
+  if (reply.generation != generation_) needs_snapshot_ = true;
+  has_joined_ = true;
+  return {};
+}
+
+// ------------------------------------------------------------------------------------------------ what has changed
+
+Status Feed::read_changes(std::int64_t wait_us) {
+  if (needs_snapshot_) return {};
+  wire::FeedRequest request;
+  request.generation = generation_;
+  request.after = cursor_;
+  request.wait_us = wait_us;
+  ASSIGN_OR_RETURN(wire::FeedReply reply, upstream_.call(request));
+  if (reply.snapshot_required || reply.generation != generation_) {
+    log::info("shard", "snapshot required", {{"generation", reply.generation}, {"after", cursor_}});
+    needs_snapshot_ = true;
+    return {};
+  }
+  for (Change& change : reply.changes) {
+    if (change.previous != cursor_) {
+      log::warn("shard", "gap in the change feed", {{"expected", cursor_}, {"got", change.previous}});
+      needs_snapshot_ = true;
+      return {};
+    }
+    cursor_ = change.epoch;
+    queue_.push_back(std::move(change));
+  }
+  return {};
+}
+
+Status Feed::fill_batch() {
+  if (needs_snapshot_) {
+    Batch batch;
+    RETURN_IF_ERROR(add_snapshot(batch));
+    queue_.clear();
+    cursor_ = batch.epoch;
+    batch_ = std::move(batch);
+    needs_snapshot_ = false;
+  }
+  if (batch_) return {};
+  Batch batch;
+  batch.generation = generation_;
+  batch.epoch = queue_.empty() ? epoch_ : queue_.back().epoch;
+  for (const Change& change : queue_) RETURN_IF_ERROR(add_change(change, batch));
+  if (has_new_view_) RETURN_IF_ERROR(add_held_anew(batch));
+  add_due_retries(batch);
+  if (queue_.empty() && batch.nodes.empty()) return {};
+  queue_.clear();
+  has_new_view_ = false;
+  batch_ = std::move(batch);
+  return {};
+}
+
+/// What failed and is due to be tried again, unless the batch has newer.
+void Feed::add_due_retries(Batch& batch) {
+  const std::int64_t now = clock_.monotonic_us();
+  for (auto& [id, failed] : failed_) {
+    if (failed.retry_at_us > now) continue;
+    failed.retry_at_us = now + failed.wait_us;
+    batch.nodes.try_emplace(id, failed.wanted);
+  }
+}
+
+Status Feed::add_change(const Change& change, Batch& batch) {
+  if (change.kind == ChangeKind::view) {
+    ASSIGN_OR_RETURN(wire::ViewReply view, upstream_.call(wire::ViewRequest{}));
+    holdings_.set_view(std::move(view.view));
+    has_new_view_ = true;
+    return {};
+  }
+  const std::string key = model::model_key(change.tenant, change.model);
+  if (!batch.models.contains(key)) RETURN_IF_ERROR(add_model(change.tenant, change.model, batch));
+  if (change.kind != ChangeKind::release || !holdings_.holds_tenant(change.tenant)) return {};
+  std::vector<wire::TagEntry> entries;
+  RETURN_IF_ERROR(read_entries(change.epoch, entries));
+  for (wire::TagEntry& entry : entries) {
+    if (entry.epoch == 0) entry.epoch = change.epoch;
+    if (entry.release.is_nil()) entry.release = change.release;
+    NodeId id{key, change.tag, node_key_of(entry.partition)};
+    batch.nodes.insert_or_assign(std::move(id), Wanted{change.tenant, std::move(entry)});
+  }
+  batch.releases.push_back({key, change.tag, change.release, change.epoch});
+  return {};
+}
+
+Status Feed::add_model(const std::string& tenant, const std::string& model, Batch& batch) {
+  wire::ModelsRequest request;
+  request.tenant = tenant;
+  request.model = model;
+  ASSIGN_OR_RETURN(wire::ModelsReply reply, upstream_.call(request));
+  for (wire::ModelRecord& record : reply.models) {
+    record.spec_json.clear();
+    std::string key = model::model_key(record.tenant, record.model);
+    batch.models.insert_or_assign(std::move(key), std::move(record));
+  }
+  return {};
+}
+
+Status Feed::read_entries(std::uint64_t epoch, std::vector<wire::TagEntry>& entries) {
+  wire::ChangedEntriesRequest request;
+  request.epoch = epoch;
+  do {
+    ASSIGN_OR_RETURN(wire::EntriesReply page, upstream_.call(request));
+    std::ranges::move(page.entries, std::back_inserter(entries));
+    request.cursor = std::move(page.cursor);
+  } while (!request.cursor.empty());
+  return {};
+}
+
+/// Everything that the registry has, as of one epoch.
+Status Feed::add_snapshot(Batch& batch) {
+  ASSIGN_OR_RETURN(wire::ViewReply view, upstream_.call(wire::ViewRequest{}));
+  if (std::ranges::find(view.view.shards, options_.self.name, &cluster::ShardInfo::name) == view.view.shards.end()) {
+    has_joined_ = false;
+  }
+  holdings_.set_view(std::move(view.view));
+  has_new_view_ = false;
+  wire::ModelsRequest request;
+  std::vector<wire::ModelRecord> records;
+  do {
+    ASSIGN_OR_RETURN(wire::ModelsReply page, upstream_.call(request));
+    if (request.epoch == 0) {
+      batch.generation = page.generation;
+      request.epoch = batch.epoch = page.epoch;
+    }
+    if (page.generation != batch.generation) return unavailable("the registry's generation changed during a snapshot");
+    std::ranges::move(page.models, std::back_inserter(records));
+    request.cursor = std::move(page.cursor);
+  } while (!request.cursor.empty());
+  batch.is_snapshot = true;
+  batch.is_new_generation = batch.generation != generation_;
+  for (wire::ModelRecord& record : records) {
+    record.spec_json.clear();
+    if (holdings_.holds_tenant(record.tenant)) RETURN_IF_ERROR(add_model_entries(record, batch.epoch, batch));
+    std::string key = model::model_key(record.tenant, record.model);
+    batch.models.insert_or_assign(std::move(key), std::move(record));
+  }
+  generation_ = batch.generation;
+  log::info("shard", "snapshot read",
+            {{"generation", generation_}, {"epoch", batch.epoch}, {"nodes", batch.nodes.size()}});
+  return {};
+}
+
+/// What every tag of the model says as of `epoch`.
+Status Feed::add_model_entries(const wire::ModelRecord& record, std::uint64_t epoch, Batch& batch) {
+  const std::string key = model::model_key(record.tenant, record.model);
+  for (const std::string& tag : record.tags) {
+    wire::TagEntriesRequest request;
+    request.tenant = record.tenant;
+    request.model = record.model;
+    request.tag = tag;
+    request.epoch = epoch;
+    Release newest{key, tag, {}, 0};
+    do {
+      ASSIGN_OR_RETURN(wire::EntriesReply page, upstream_.call(request));
+      for (wire::TagEntry& entry : page.entries) {
+        if (entry.epoch >= newest.epoch) {
+          newest.epoch = entry.epoch;
+          newest.release = entry.release;
+        }
+        if (entry.kind == EntryKind::unset) continue;
+        NodeId id{key, tag, node_key_of(entry.partition)};
+        batch.nodes.insert_or_assign(std::move(id), Wanted{record.tenant, std::move(entry)});
+      }
+      request.cursor = std::move(page.cursor);
+    } while (!request.cursor.empty());
+    batch.releases.push_back(std::move(newest));
+  }
+  return {};
+}
+
+/// Under a new view: what is this shard's from now on is taken in like a release, what is not any more is let go of.
+Status Feed::add_held_anew(Batch& batch) {
+  std::vector<wire::ModelRecord> gained;
+  live_.current().models.for_each([&](const auto& model) {
+    const bool holds = holdings_.holds_tenant(model->tenant);
+    if (holds == model->is_held) {
+      if (holds) add_moved_nodes(*model, batch);
+      return;
+    }
+    wire::ModelRecord& record = gained.emplace_back();
+    record.tenant = model->tenant;
+    record.model = model->model;
+  });
+  for (const wire::ModelRecord& model : gained) {
+    RETURN_IF_ERROR(add_model(model.tenant, model.model, batch));
+    const auto it = batch.models.find(model::model_key(model.tenant, model.model));
+    if (it == batch.models.end() || !holdings_.holds_tenant(model.tenant)) continue;
+    RETURN_IF_ERROR(add_model_entries(it->second, cursor_, batch));
+  }
+  return {};
+}
+
+/// The nodes of a held model whose shards have changed under the new view.
+void Feed::add_moved_nodes(const Model& model, Batch& batch) {
+  for (const auto& tag : model.tags) {
+    tag->nodes.for_each([&](const auto& node) {
+      if (node->kind != EntryKind::version) return;
+      if (holdings_.holds(model.tenant, model.model, model.levels.size(), node->partition) == node->is_held) return;
+      NodeId id{model.key, tag->name, node->key};
+      batch.nodes.try_emplace(std::move(id), Wanted{model.tenant, entry_of(*node)});
+    });
+  }
+}
+
+}  // namespace espalier::shard

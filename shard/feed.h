@@ -1,0 +1,145 @@
+// The control thread's work: follow the registry's change feed, fetch and admit what this shard holds, swap the table
+// once for each batch of changes, acknowledge (architecture: "A publish's life").
+//
+//   restore()   the table of the last run, from this shard's own disk: answers even while the registry is away
+//   sync()      take a snapshot if one is needed, enter the view, take in what has changed until nothing is left
+//   step()      wait for changes and take them in
+//
+// A batch is everything that the feed has given when the one before it is done, so that a shard which falls behind
+// takes several releases in one swap, and no later release can hold a swap up. While a batch's artefacts are fetched,
+// changes go on being read: removals among them are swapped in at once, the rest forms the next batch. What fails for
+// one artefact doesn't hold the others up: its node keeps what it had, the acknowledgement lists it, and it is fetched
+// anew later.
+//
+// A gap in the feed, a collected epoch or another generation leads to a snapshot; the old table answers until it is
+// complete. Thread safety: control thread. Ownership: borrows everything it is made with. Errors: unavailable leaves
+// the state as it is; calling again goes on where it stopped.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/placement.h"
+#include "common/clock.h"
+#include "shard/admission.h"
+#include "shard/holdings.h"
+#include "shard/model_table.h"
+#include "shard/state_file.h"
+#include "shard/table_edit.h"
+#include "shard/upstream.h"
+
+namespace espalier::shard {
+
+struct FeedOptions {
+  cluster::ShardInfo self;
+  std::int64_t wait_us = 500'000;          ///< longest wait for a change in one step
+  std::int64_t save_every_us = 5'000'000;  ///< the state is saved when nothing changes, and at least so often
+  std::int64_t first_retry_us = 1'000'000;
+  std::int64_t longest_retry_us = 60'000'000;
+};
+
+class Feed {
+ public:
+  Feed(FeedOptions options, Upstream& upstream, Admission& admission, LiveTable& live, StateFile& state,
+       const Clock& clock);
+
+  /// not_found: there is no earlier run; corrupt: its state is damaged (and set aside).
+  Status restore();
+  Status sync();
+  Status step();
+  /// Writes the state for the next run, if it has changed since.
+  Status save();
+
+  std::uint64_t epoch() const { return epoch_; }
+  std::uint64_t swaps() const { return swaps_; }
+
+ private:
+  struct NodeId {
+    std::string model_key, tag, node_key;
+    auto operator<=>(const NodeId&) const = default;
+  };
+  struct Wanted {
+    std::string tenant;
+    wire::TagEntry entry;
+  };
+  struct Release {
+    std::string model_key, tag;
+    Uuid release;
+    std::uint64_t epoch;
+  };
+  /// What one swap takes in.
+  struct Batch {
+    std::uint64_t epoch = 0;
+    bool is_snapshot = false;        ///< the models and nodes that it does not name are forgotten
+    bool is_new_generation = false;  ///< epochs of the table and of the batch can't be compared
+    std::uint64_t generation = 0;
+    std::map<std::string, wire::ModelRecord> models;
+    std::map<NodeId, Wanted> nodes;
+    std::vector<Release> releases;
+    std::map<Hash256, Status> refused;  ///< artefacts that could not be fetched or stored, and why
+    std::vector<wire::AckFailure> failed;
+  };
+  struct Failed {
+    Wanted wanted;
+    std::int64_t retry_at_us = 0;
+    std::int64_t wait_us = 0;
+  };
+
+  // What has changed (feed.cc).
+  Status join();
+  Status read_changes(std::int64_t wait_us);
+  Status fill_batch();
+  Status add_change(const wire::Change& change, Batch& batch);
+  Status add_model(const std::string& tenant, const std::string& model, Batch& batch);
+  Status add_snapshot(Batch& batch);
+  Status add_model_entries(const wire::ModelRecord& record, std::uint64_t epoch, Batch& batch);
+  Status add_held_anew(Batch& batch);
+  void add_moved_nodes(const Model& model, Batch& batch);
+  void add_due_retries(Batch& batch);
+  Status read_entries(std::uint64_t epoch, std::vector<wire::TagEntry>& entries);
+
+  // What becomes of it (feed_batch.cc).
+  Status finish_batch();
+  Status fetch(Batch& batch);
+  Status fetch_some(const std::string& tenant, std::vector<Hash256>& hashes, Batch& batch);
+  Status take_removals_early(Batch& batch);
+  Status take_early(const wire::Change& change, Batch& batch);
+  void swap(Batch& batch);
+  void forget_unnamed(const Batch& batch, TableEdit& edit);
+  void apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, TableEdit& edit,
+                  Batch& batch);
+  void note_failure(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, const Status& why,
+                    Batch& batch);
+  std::optional<wire::ModelRecord> record_of(const std::string& model_key, const Batch& batch) const;
+  void publish(std::unique_ptr<const ModelTable> table);
+  Status acknowledge();
+
+  const FeedOptions options_;
+  Upstream& upstream_;
+  Admission& admission_;
+  LiveTable& live_;
+  StateFile& state_;
+  const Clock& clock_;
+
+  Holdings holdings_;
+  bool needs_snapshot_ = true;
+  bool has_new_view_ = false;  ///< what is held has not been worked out under it
+  bool has_joined_ = false;
+  bool has_unsaved_ = false;
+  std::int64_t saved_at_us_ = 0;
+  std::uint64_t swaps_ = 0;
+  std::uint64_t generation_ = 0;
+  std::uint64_t epoch_ = 0;              ///< of the table
+  std::uint64_t cursor_ = 0;             ///< last change read; >= epoch_
+  std::deque<wire::Change> queue_;       ///< read, in no batch yet
+  std::optional<Batch> batch_;           ///< being taken in
+  std::optional<wire::AckRequest> ack_;  ///< to be sent
+  std::map<NodeId, Failed> failed_;      ///< wanted, held, not ready: to be tried again
+  std::uint64_t looked_at_ = 0;          ///< changes up to it have been searched for removals
+};
+
+}  // namespace espalier::shard

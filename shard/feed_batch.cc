@@ -1,0 +1,269 @@
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/log.h"
+#include "shard/feed.h"
+
+namespace espalier::shard {
+
+using wire::EntryKind;
+using wire::Reason;
+
+namespace {
+
+constexpr std::size_t kHashesPerFetch = 1024;
+/// Entries looked at to tell a release of removals alone from any other.
+constexpr std::uint32_t kPeekedEntries = 64;
+
+/// What a node says that could not be made ready.
+Reason reason_of(const Status& why) {
+  switch (why.code()) {
+    case Code::not_found:
+    case Code::unavailable: return Reason::cold;
+    case Code::resource_exhausted: return Reason::over_budget;
+    default: return Reason::corrupt;
+  }
+}
+
+bool are_removals(const std::vector<wire::TagEntry>& entries) {
+  return std::ranges::none_of(entries, [](const wire::TagEntry& entry) { return entry.kind == EntryKind::version; });
+}
+
+}  // namespace
+
+Status Feed::finish_batch() {
+  if (!batch_) return {};
+  RETURN_IF_ERROR(fetch(*batch_));
+  swap(*batch_);
+  epoch_ = batch_->epoch;
+  wire::AckRequest ack;
+  ack.shard = options_.self.name;
+  ack.generation = batch_->generation;
+  ack.epoch = epoch_;
+  ack.failed = std::move(batch_->failed);
+  ack_ = std::move(ack);
+  batch_.reset();
+  return {};
+}
+
+Status Feed::acknowledge() {
+  if (!ack_) return {};
+  const Result<wire::AckReply> reply = upstream_.call(*ack_);
+  if (!reply.ok() && reply.status().code() == Code::unavailable) return reply.status();
+  if (!reply.ok()) log::warn("shard", "acknowledgement refused", {{"epoch", ack_->epoch}, {"why", reply.status()}});
+  ack_.reset();
+  return {};
+}
+
+// ---------------------------------------------------------------------------------------------- artefacts come in
+
+Status Feed::fetch(Batch& batch) {
+  std::map<std::string, std::vector<Hash256>> missing;  // by tenant
+  std::set<Hash256> seen;
+  for (const auto& [id, wanted] : batch.nodes) {
+    const wire::TagEntry& entry = wanted.entry;
+    if (entry.kind != EntryKind::version || batch.refused.contains(entry.artefact)) continue;
+    if (admission_.has(entry.artefact) || !seen.insert(entry.artefact).second) continue;
+    const auto record = record_of(id.model_key, batch);
+    if (!record || !holdings_.holds(record->tenant, record->model, record->levels.size(), entry.partition)) continue;
+    missing[wanted.tenant].push_back(entry.artefact);
+  }
+  if (missing.empty()) return {};
+  for (auto& [tenant, hashes] : missing) {
+    std::ranges::reverse(hashes);  // taken from the back
+    while (!hashes.empty()) {
+      RETURN_IF_ERROR(fetch_some(tenant, hashes, batch));
+      if (!batch.is_snapshot) RETURN_IF_ERROR(take_removals_early(batch));
+    }
+  }
+  const Status synced = admission_.sync();
+  if (!synced.ok()) {
+    log::warn("shard", "the pack can't be synced", {{"why", synced}});
+    for (const Hash256& hash : seen) batch.refused.emplace(hash, synced);
+  }
+  return {};
+}
+
+/// Fetches from the back of `hashes` as many as one reply holds.
+Status Feed::fetch_some(const std::string& tenant, std::vector<Hash256>& hashes, Batch& batch) {
+  wire::FetchRequest request;
+  request.tenant = tenant;
+  request.artefacts.assign(hashes.rbegin(),
+                           hashes.rbegin() + static_cast<std::ptrdiff_t>(std::min(hashes.size(), kHashesPerFetch)));
+  std::vector<std::string> bodies;
+  ASSIGN_OR_RETURN(const wire::FetchReply reply, upstream_.call(request, bodies));
+  if (reply.answered == 0 || reply.answered > request.artefacts.size() || bodies.size() != reply.found.size()) {
+    return corrupt("fetch: the reply deals with " + std::to_string(reply.answered) + " of " +
+                   std::to_string(request.artefacts.size()) + " artefacts in " + std::to_string(bodies.size()) +
+                   " bodies");
+  }
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    const Status stored = admission_.store(reply.found[i], bodies[i]);
+    if (!stored.ok()) batch.refused.emplace(reply.found[i], stored);
+  }
+  for (const Hash256& hash : reply.missing) {
+    batch.refused.emplace(hash, not_found("the registry doesn't have artefact " + hash.hex()));
+  }
+  hashes.resize(hashes.size() - reply.answered);
+  return {};
+}
+
+/// Removals never wait for a fetch: those that came meanwhile are swapped in now, ahead of the batch that takes their
+/// change in.
+Status Feed::take_removals_early(Batch& batch) {
+  RETURN_IF_ERROR(read_changes(0));
+  for (const wire::Change& change : queue_) {
+    if (change.epoch <= looked_at_) continue;
+    if (change.kind == wire::ChangeKind::release) RETURN_IF_ERROR(take_early(change, batch));
+    looked_at_ = change.epoch;
+  }
+  return {};
+}
+
+Status Feed::take_early(const wire::Change& change, Batch& batch) {
+  const std::string key = model::model_key(change.tenant, change.model);
+  if (live_.current().models.find(key) == nullptr || !holdings_.holds_tenant(change.tenant)) return {};
+  wire::ChangedEntriesRequest request;
+  request.epoch = change.epoch;
+  request.limit = kPeekedEntries;
+  ASSIGN_OR_RETURN(const wire::EntriesReply page, upstream_.call(request));
+  if (!are_removals(page.entries)) return {};
+  std::vector<wire::TagEntry> entries;
+  RETURN_IF_ERROR(read_entries(change.epoch, entries));
+  if (!are_removals(entries)) return {};
+  TableEdit edit(live_.current());
+  for (wire::TagEntry& entry : entries) {
+    entry.epoch = change.epoch;
+    entry.release = change.release;
+    const NodeId id{key, change.tag, node_key_of(entry.partition)};
+    batch.nodes.erase(id);
+    failed_.erase(id);
+    edit.apply(key, change.tag, entry, {});
+  }
+  publish(edit.finish(live_.current().generation, live_.current().epoch));
+  return {};
+}
+
+// ------------------------------------------------------------------------------------------------------- the swap
+
+void Feed::swap(Batch& batch) {
+  const std::int64_t began = clock_.monotonic_us();
+  TableEdit edit(live_.current());
+  if (batch.is_snapshot) {
+    forget_unnamed(batch, edit);
+    failed_.clear();
+  }
+  std::map<std::string, wire::ModelRecord> records = batch.models;
+  for (const auto& [id, wanted] : batch.nodes) {
+    if (records.contains(id.model_key)) continue;
+    if (auto record = record_of(id.model_key, batch)) records.emplace(id.model_key, *std::move(record));
+  }
+  for (const auto& [key, record] : records) {
+    const bool is_held = holdings_.holds_tenant(record.tenant);
+    edit.set_model(record, is_held);
+    edit.set_epoch(key, batch.epoch);
+    if (!is_held) edit.clear_nodes(key);
+  }
+  for (const auto& [id, wanted] : batch.nodes) {
+    const auto it = records.find(id.model_key);
+    if (it != records.end() && holdings_.holds_tenant(it->second.tenant))
+      apply_node(id, wanted, it->second, edit, batch);
+  }
+  for (const Release& release : batch.releases) {
+    if (edit.has_model(release.model_key))
+      edit.set_release(release.model_key, release.tag, release.release, release.epoch);
+  }
+  publish(edit.finish(batch.generation, batch.epoch));
+  log::info("shard", "table swapped",
+            {{"epoch", batch.epoch},
+             {"nodes", batch.nodes.size()},
+             {"failed", batch.failed.size()},
+             {"us", clock_.monotonic_us() - began}});
+}
+
+/// A snapshot says it all: what it doesn't name is gone.
+void Feed::forget_unnamed(const Batch& batch, TableEdit& edit) {
+  live_.current().models.for_each([&](const auto& model) {
+    if (!batch.models.contains(model->key)) {
+      edit.erase_model(model->key);
+      return;
+    }
+    if (batch.is_new_generation) {
+      edit.clear_nodes(model->key);
+      return;
+    }
+    for (const auto& tag : model->tags) {
+      tag->nodes.for_each([&](const auto& node) {
+        if (batch.nodes.contains({model->key, tag->name, node->key})) return;
+        wire::TagEntry gone = entry_of(*node);
+        gone.kind = EntryKind::unset;
+        edit.apply(model->key, tag->name, gone, {});
+      });
+    }
+  });
+}
+
+std::optional<wire::ModelRecord> Feed::record_of(const std::string& model_key, const Batch& batch) const {
+  if (const auto it = batch.models.find(model_key); it != batch.models.end()) return it->second;
+  const Model* model = live_.current().models.find(model_key);
+  if (model == nullptr) return std::nullopt;
+  wire::ModelRecord record;
+  record.tenant = model->tenant;
+  record.model = model->model;
+  record.task = model->task;
+  record.levels = model->levels;
+  record.schema = model->schema;
+  record.fields = model->fields;
+  return record;
+}
+
+void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, TableEdit& edit,
+                      Batch& batch) {
+  const wire::TagEntry& entry = wanted.entry;
+  Admitted admitted;
+  admitted.is_held = holdings_.holds(record.tenant, record.model, record.levels.size(), entry.partition);
+  std::optional<Status> failure;
+  if (entry.kind == EntryKind::version && admitted.is_held) {
+    auto servable = admission_.admit(id.model_key, record.fields, entry.artefact);
+    if (servable.ok()) {
+      admitted.servable = *std::move(servable);
+    } else {
+      const auto refused = batch.refused.find(entry.artefact);
+      failure = refused == batch.refused.end() ? servable.status() : refused->second;
+      admitted.not_ready = reason_of(*failure);
+    }
+  }
+  edit.apply(id.model_key, id.tag, entry, admitted);
+  if (failure) {
+    note_failure(id, wanted, record, *failure, batch);
+  } else {
+    failed_.erase(id);
+  }
+}
+
+void Feed::note_failure(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, const Status& why,
+                        Batch& batch) {
+  Failed& failed = failed_[id];
+  const bool is_again = failed.wanted.entry.version == wanted.entry.version;
+  failed.wait_us = is_again ? std::min(failed.wait_us * 2, options_.longest_retry_us) : options_.first_retry_us;
+  failed.wanted = wanted;
+  failed.retry_at_us = clock_.monotonic_us() + failed.wait_us;
+  if (!is_again) {
+    log::warn(
+        "shard", "a node keeps what it had",
+        {{"node",
+          model::NodeName{record.tenant, record.model, *model::Partition::from_values(wanted.entry.partition)}.text()},
+         {"version", wanted.entry.version.text()},
+         {"why", why}});
+  }
+  batch.failed.push_back({record.tenant, record.model, wanted.entry.partition, wanted.entry.version, why.text()});
+}
+
+void Feed::publish(std::unique_ptr<const ModelTable> table) {
+  live_.publish(std::move(table));
+  ++swaps_;
+  has_unsaved_ = true;
+}
+
+}  // namespace espalier::shard

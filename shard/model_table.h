@@ -1,0 +1,102 @@
+// What a shard answers from: for each model and tag the nodes, what each wants, and what is ready to answer there.
+// Here a publish's way (feed, admission, swap) meets a prediction's way (worker, fallback, predict).
+//
+// Thread safety: a ModelTable and everything reachable from it never changes after it was published. The control thread
+// builds the next table (sharing with the current one all that stays as it is), publishes it through a LivePointer, and
+// is the only one that copies or destroys tables, maps and shared_ptrs. A worker takes one lease for a request and
+// follows plain pointers while it holds it: no lock, no reference count; whatever it reached stays valid until the
+// lease ends, however many releases are swapped in meanwhile. Every part of the request is answered from that one
+// table, so a part never mixes two releases. A replaced table is destroyed by the control thread once no lease names
+// it, and with it the artefacts that no newer table uses. Ownership: a table owns its artefacts; they borrow their
+// bytes from the shard's pack, which outlives every table.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/hash.h"
+#include "common/live_pointer.h"
+#include "common/uuid.h"
+#include "model/artefact.h"
+#include "model/value.h"
+#include "shard/snapshot_map.h"
+#include "wire/messages.h"
+
+namespace espalier::shard {
+
+/// An admitted artefact: hash verified, opened, probes replayed.
+struct Servable {
+  model::Artefact artefact;
+  /// For each input of the artefact's program the place of its field in the model's input schema. Schemas only grow at
+  /// the end, so the places hold for every later one.
+  std::vector<std::uint32_t> fields;
+};
+
+/// A version that a tag named for a node, with the artefact that answers for it.
+struct Answer {
+  std::shared_ptr<const Servable> servable;  ///< null: not ready
+  Uuid version;
+  Uuid release;                     ///< that set the entry
+  std::uint64_t release_epoch = 0;  ///< in which it was set
+
+  bool is_ready() const { return servable != nullptr; }
+};
+
+/// What one tag says of one node, and what is ready there. A node that the tag says nothing of is not in the table.
+struct Node {
+  std::string key;                     ///< the level values as components of a canonical key; empty: the root
+  std::vector<std::string> partition;  ///< level values, outermost first
+  wire::EntryKind kind = wire::EntryKind::version;  ///< version, or removed
+  Hash256 artefact;                                 ///< of the wanted version
+  std::uint64_t artefact_bytes = 0;
+  Answer wanted;                                ///< kind version: the version; kind removed: release and epoch only
+  wire::Reason not_ready = wire::Reason::cold;  ///< kind version, wanted not ready: why
+  Answer previous;      ///< kind version, wanted not ready: the tag's last ready version, if it has one
+  bool is_held = true;  ///< false: placed on other shards, so never ready here
+};
+
+struct Tag {
+  std::string name;
+  std::string below;  ///< overlay: the tag that decides where this one says nothing; empty: none
+  Uuid release;       ///< the last one, whose state this is
+  std::uint64_t release_epoch = 0;
+  SnapshotMap<Node> nodes;
+};
+
+struct Model {
+  std::string key;  ///< of the root (model::model_key)
+  std::string tenant;
+  std::string model;
+  model::Task task = model::Task::regression;
+  std::vector<std::string> levels;  ///< below the root
+  std::uint32_t schema = 0;         ///< number of the input schema
+  std::vector<model::Field> fields;
+  bool is_held = true;      ///< false: the tenant's shards are others
+  std::uint64_t epoch = 0;  ///< newest epoch applied
+  std::vector<std::shared_ptr<const Tag>> tags;
+
+  /// Null when the model has no such tag.
+  const Tag* find_tag(std::string_view name) const {
+    for (const auto& tag : tags) {
+      if (tag->name == name) return tag.get();
+    }
+    return nullptr;
+  }
+  /// "global" for the root. REQUIRES: depth <= levels.size().
+  std::string_view level_name(std::size_t depth) const {
+    return depth == 0 ? "global" : std::string_view(levels[depth - 1]);
+  }
+};
+
+struct ModelTable {
+  std::uint64_t generation = 0;
+  std::uint64_t epoch = 0;  ///< everything up to it is in the table
+  SnapshotMap<Model> models;
+};
+
+using LiveTable = LivePointer<ModelTable>;
+
+}  // namespace espalier::shard

@@ -1,0 +1,75 @@
+// The next model table under construction, and the rule by which a node takes an entry.
+//
+// Thread safety: control thread. Ownership: the edit shares what stays as it is with its base.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "shard/model_table.h"
+
+namespace espalier::shard {
+
+/// What admission says of an entry's artefact.
+struct Admitted {
+  std::shared_ptr<const Servable> servable;     ///< null: not ready
+  wire::Reason not_ready = wire::Reason::cold;  ///< why, when it is null
+  bool is_held = true;                          ///< false: other shards hold the node
+};
+
+/// The node once its tag has taken `entry` (kind version or removed). A version that is not ready leaves the node its
+/// last ready one as `previous`, unless the node was removed in between or is held elsewhere. An entry older than what
+/// the node has changes nothing: the result is a copy of `current`. REQUIRES: entry.kind != unset.
+Node next_node(const Node* current, const wire::TagEntry& entry, const Admitted& admitted);
+
+/// The key that a node of these level values has in its tag.
+std::string node_key_of(const std::vector<std::string>& partition);
+
+/// What the tag says of the node, as the registry tells it.
+wire::TagEntry entry_of(const Node& node);
+
+class TableEdit {
+ public:
+  explicit TableEdit(const ModelTable& base);
+
+  /// Adds the model or takes over its record. Its tags and nodes stay.
+  void set_model(const wire::ModelRecord& record, bool is_held);
+  void erase_model(std::string_view model_key);
+  /// Forgets every node of the model, before a snapshot of it is put in. REQUIRES: the model is there.
+  void clear_nodes(std::string_view model_key);
+  /// REQUIRES: the model is there.
+  void apply(std::string_view model_key, std::string_view tag, const wire::TagEntry& entry, const Admitted& admitted);
+  /// The release that the tag stands at from now on, unless it stands at a later one. REQUIRES: the model is there.
+  void set_release(std::string_view model_key, std::string_view tag, const Uuid& release, std::uint64_t epoch);
+  /// REQUIRES: the model is there.
+  void set_epoch(std::string_view model_key, std::uint64_t epoch);
+
+  bool has_model(std::string_view model_key) const;
+  /// As edited so far; null: the tag says nothing of it.
+  const Node* find_node(std::string_view model_key, std::string_view tag, std::string_view node_key) const;
+
+  /// The table as of `epoch` of `generation`. The edit is used up.
+  std::unique_ptr<const ModelTable> finish(std::uint64_t generation, std::uint64_t epoch);
+
+ private:
+  struct OpenTag {
+    Tag tag;
+    SnapshotMap<Node>::Editor nodes;
+    OpenTag(const Tag& from) : tag(from), nodes(from.nodes) {}
+  };
+  struct OpenModel {
+    Model model;
+    std::map<std::string, OpenTag, std::less<>> tags;
+  };
+
+  OpenModel& open(std::string_view model_key);
+  OpenTag& open(OpenModel& model, std::string_view tag);
+
+  SnapshotMap<Model>::Editor models_;
+  std::map<std::string, OpenModel, std::less<>> open_;
+};
+
+}  // namespace espalier::shard
