@@ -139,12 +139,12 @@ bool Reader::head(Head& to) const {
 std::string Reader::place() const {
   std::string text;
   for (std::size_t i = 0; i < depth_ && i < kMaxSteps; ++i) {
-    if (steps_[i].index == kKey) {
+    if (steps_[i].key != nullptr) {
       if (!text.empty()) text += '.';
-      text += steps_[i].key;
+      text.append(steps_[i].key, steps_[i].number);
     } else {
       text += '[';
-      text += std::to_string(steps_[i].index);
+      text += std::to_string(steps_[i].number);
       text += ']';
     }
   }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -37,6 +38,8 @@ class Reader {
   /// The kind of the next value; `end` when there is none.
   Type peek() const;
   bool at_end() const { return at_ == end_; }
+  /// Goes on reading at `position`, one that position() gave before.
+  void seek(const char* position) { at_ = position; }
   std::size_t remaining() const { return static_cast<std::size_t>(end_ - at_); }
   const char* position() const { return at_; }
 
@@ -66,8 +69,8 @@ class Reader {
   bool charge(std::size_t bytes);
 
   /// The way to the value being read, for messages. Keys must outlive the Reader (they are names of members or point into the bytes).
-  void enter(std::string_view key) { push({key, kKey}); }
-  void enter(std::size_t index) { push({{}, index}); }
+  void enter(std::string_view key) { push({key.data(), key.size()}); }
+  void enter(std::size_t index) { push({nullptr, index}); }
   void leave() { --depth_; }
 
   /// Keeps "place: what" and returns false. The first failure stays.
@@ -80,11 +83,10 @@ class Reader {
 
  private:
   struct Step {
-    std::string_view key;
-    std::size_t index;
+    const char* key;     ///< null: an index
+    std::size_t number;  ///< bytes of the key, or the index
   };
-  static constexpr std::size_t kKey = std::numeric_limits<std::size_t>::max();
-  static constexpr std::size_t kMaxSteps = 24;
+  static constexpr std::size_t kMaxSteps = 16;
   struct Head {
     Type type;
     std::uint64_t number;     ///< value of an integer (as two's complement), bits of a float, length or count of the others
@@ -107,7 +109,7 @@ class Reader {
   const char* end_;
   std::size_t budget_;
   std::string_view name_;
-  std::array<Step, kMaxSteps> steps_;
+  std::array<Step, kMaxSteps> steps_;  ///< the first depth_ are set
   std::size_t depth_ = 0;
   Status status_;
 };
@@ -117,6 +119,12 @@ class Writer {
  public:
   explicit Writer(std::string& to) : to_(to) {}
 
+  /// The key of a map: a short text.
+  void key(std::string_view name) {
+    assert(name.size() < 32);
+    to_.push_back(static_cast<char>(0xa0 | name.size()));
+    to_.append(name);
+  }
   void nil();
   void boolean(bool value);
   void number(std::uint64_t value);

@@ -1,0 +1,358 @@
+#include "wire/predict_codec.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "wire/codec.h"
+
+namespace espalier::wire {
+namespace {
+
+constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
+
+std::string too_many(std::uint64_t count, std::uint64_t most, std::string_view what) {
+  return std::to_string(count) + " " + std::string(what) + ", at most " + std::to_string(most);
+}
+
+bool read_text_up_to(Reader& reader, std::string_view& to, std::size_t most) {
+  if (!reader.read_text(to)) return false;
+  return to.size() <= most || reader.fail(too_many(to.size(), most, "bytes"));
+}
+
+bool read_u32(Reader& reader, std::uint32_t& to) {
+  std::uint64_t wide = 0;
+  if (!reader.read_unsigned(wide, kMax32)) return false;
+  to = static_cast<std::uint32_t>(wide);
+  return true;
+}
+
+bool read_uuid(Reader& reader, Uuid& to) {
+  std::string_view raw;
+  if (!reader.read_binary(raw, to.bytes.size())) return false;
+  std::copy(raw.begin(), raw.end(), to.bytes.begin());
+  return true;
+}
+
+bool read_partition(Reader& reader, PredictHeader::Part& part, PredictHeader& header) {
+  std::uint32_t count = 0;
+  if (!reader.read_array(count)) return false;
+  if (count > kMaxPartitionLevels) return reader.fail(too_many(count, kMaxPartitionLevels, "levels"));
+  part.first_level = static_cast<std::uint32_t>(header.level_values.size());
+  part.levels = count;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    reader.enter(i);
+    if (!read_text_up_to(reader, header.level_values.emplace_back(), kMaxLevelValueBytes)) return false;
+    reader.leave();
+  }
+  return true;
+}
+
+/// Notes each key of one map, for refusing those that come twice.
+class KeysOnce {
+ public:
+  bool first(Reader& reader, unsigned index) {
+    if ((seen_ >> index & 1) != 0) return reader.fail("the key comes twice");
+    seen_ |= 1u << index;
+    return true;
+  }
+
+ private:
+  std::uint32_t seen_ = 0;
+};
+
+bool read_part(Reader& reader, PredictHeader& header) {
+  PredictHeader::Part part;
+  const char* from = reader.position();
+  std::uint32_t count = 0;
+  if (!reader.read_map(count)) return false;
+  KeysOnce once;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::string_view key;
+    if (!reader.read_text(key)) return false;
+    reader.enter(key);
+    bool good;
+    if (key == "partition") {
+      good = once.first(reader, 0) && read_partition(reader, part, header);
+    } else if (key == "unit") {
+      good = once.first(reader, 1) && read_text_up_to(reader, part.unit, kMaxUnitBytes);
+    } else if (key == "rows") {
+      good = once.first(reader, 2) && read_u32(reader, part.rows);
+      if (good && part.rows == 0) good = reader.fail("must be at least 1");
+    } else {
+      good = reader.skip();
+    }
+    if (!good) return false;
+    reader.leave();
+  }
+  part.raw = {from, static_cast<std::size_t>(reader.position() - from)};
+  header.parts.push_back(part);
+  return true;
+}
+
+bool read_parts(Reader& reader, PredictHeader& header) {
+  std::uint32_t count = 0;
+  if (!reader.read_array(count)) return false;
+  if (count > kMaxParts) return reader.fail(too_many(count, kMaxParts, "parts"));
+  std::uint64_t rows = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    reader.enter(i);
+    if (!read_part(reader, header)) return false;
+    reader.leave();
+    rows += header.parts.back().rows;
+  }
+  return rows <= kMaxRowsPerRequest || reader.fail(too_many(rows, kMaxRowsPerRequest, "rows"));
+}
+
+bool read_refs(Reader& reader, PredictHeader& header) {
+  std::uint32_t count = 0;
+  if (!reader.read_array(count)) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    reader.enter(i);
+    if (!reader.read_text(header.refs.emplace_back())) return false;
+    reader.leave();
+  }
+  return true;
+}
+
+bool read_member(Reader& reader, std::string_view key, PredictHeader& header, KeysOnce& once) {
+  switch (key.size()) {
+    case 4:
+      if (key == "refs") return once.first(reader, 0) && read_refs(reader, header);
+      break;
+    case 5:
+      if (key == "model") return once.first(reader, 1) && reader.read_text(header.model);
+      if (key == "parts") return once.first(reader, 2) && read_parts(reader, header);
+      break;
+    case 6:
+      if (key == "tenant") return once.first(reader, 3) && reader.read_text(header.tenant);
+      break;
+    case 7:
+      if (key == "attempt") return once.first(reader, 4) && read_u32(reader, header.attempt);
+      break;
+    case 9:
+      if (key == "budget_us") return once.first(reader, 5) && reader.read_signed(header.budget_us);
+      if (key == "min_epoch") return once.first(reader, 6) && reader.read_unsigned(header.min_epoch);
+      if (key == "principal") return once.first(reader, 7) && reader.read_text(header.principal);
+      break;
+    case 10:
+      if (key == "all_scores") return once.first(reader, 8) && reader.read_bool(header.all_scores);
+      if (key == "prediction") return once.first(reader, 9) && read_uuid(reader, header.prediction);
+      break;
+    default: break;
+  }
+  return reader.skip();
+}
+
+void write_uuid(Writer& writer, std::string_view key, const Uuid& uuid) {
+  writer.key(key);
+  writer.binary(uuid.view());
+}
+
+void write_texts(Writer& writer, std::span<const std::string_view> texts) {
+  writer.array(static_cast<std::uint32_t>(texts.size()));
+  for (const std::string_view text : texts) writer.text(text);
+}
+
+void write_members(Writer& writer, const PredictHeader& header) {
+  writer.map(6 + !header.refs.empty() + header.all_scores + (header.min_epoch != 0) + !header.prediction.is_nil() +
+             (header.attempt != 1) + !header.principal.empty());
+  writer.key("v");
+  writer.number(kProtocolVersion);
+  writer.key("op");
+  writer.text("predict");
+  writer.key("tenant");
+  writer.text(header.tenant);
+  writer.key("model");
+  writer.text(header.model);
+  if (!header.refs.empty()) {
+    writer.key("refs");
+    write_texts(writer, header.refs);
+  }
+  writer.key("budget_us");
+  writer.signed_number(header.budget_us);
+  if (header.all_scores) {
+    writer.key("all_scores");
+    writer.boolean(true);
+  }
+  if (header.min_epoch != 0) {
+    writer.key("min_epoch");
+    writer.number(header.min_epoch);
+  }
+  if (!header.prediction.is_nil()) write_uuid(writer, "prediction", header.prediction);
+  if (header.attempt != 1) {
+    writer.key("attempt");
+    writer.number(header.attempt);
+  }
+  if (!header.principal.empty()) {
+    writer.key("principal");
+    writer.text(header.principal);
+  }
+  writer.key("parts");
+}
+
+}  // namespace
+
+void PredictHeader::clear() {
+  tenant = model = principal = {};
+  refs.clear();
+  budget_us = kDefaultBudgetUs;
+  all_scores = false;
+  min_epoch = 0;
+  prediction = {};
+  attempt = 1;
+  parts.clear();
+  level_values.clear();
+}
+
+Status decode_predict(std::string_view header, PredictHeader& into) {
+  into.clear();
+  Reader reader(header);
+  std::uint32_t count = 0;
+  if (!reader.read_map(count)) return reader.status();
+  KeysOnce once;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::string_view key;
+    if (!reader.read_text(key)) return reader.status();
+    reader.enter(key);
+    if (!read_member(reader, key, into, once)) return reader.status();
+    reader.leave();
+  }
+  if (!reader.finish()) return reader.status();
+  if (into.tenant.empty()) return invalid_argument("tenant: missing");
+  if (into.model.empty()) return invalid_argument("model: missing");
+  if (into.parts.empty()) return invalid_argument("parts: missing or empty");
+  if (into.refs.size() > 1) return {Code::unimplemented, "refs: this version takes one ref, got " + std::to_string(into.refs.size())};
+  return {};
+}
+
+void encode_predict(const PredictHeader& header, std::span<const std::uint32_t> parts, std::string& to) {
+  to.clear();
+  Writer writer(to);
+  write_members(writer, header);
+  writer.array(static_cast<std::uint32_t>(parts.size()));
+  for (const std::uint32_t index : parts) writer.raw(header.parts[index].raw);
+}
+
+void encode_predict(const PredictHeader& header, std::string& to) {
+  to.clear();
+  Writer writer(to);
+  write_members(writer, header);
+  writer.array(static_cast<std::uint32_t>(header.parts.size()));
+  for (const PredictHeader::Part& part : header.parts) writer.raw(part.raw);
+}
+
+void begin_reply(std::string& to, std::uint32_t parts) {
+  to.clear();
+  Writer writer(to);
+  writer.map(2);
+  writer.key("status");
+  writer.number(0);
+  writer.key("parts");
+  writer.array(parts);
+}
+
+void append_answered(std::string& to, std::uint32_t rows, const ProvenanceView& from) {
+  assert(from.served_levels <= from.asked.size());
+  Writer writer(to);
+  writer.map(2);
+  writer.key("rows");
+  writer.number(rows);
+  writer.key("provenance");
+  const bool tagged = !from.tag.empty();
+  const bool armed = !from.arm.empty();
+  const bool again = from.attempt != 1;
+  writer.map(10 + tagged + armed + from.exposed + again);
+  writer.key("asked");
+  write_texts(writer, from.asked);
+  writer.key("served");
+  write_texts(writer, from.asked.first(from.served_levels));
+  writer.key("level");
+  writer.text(from.level);
+  writer.key("reason");
+  writer.number(static_cast<std::uint64_t>(from.reason));
+  write_uuid(writer, "version", from.version);
+  if (tagged) {
+    writer.key("tag");
+    writer.text(from.tag);
+  }
+  write_uuid(writer, "release", from.release);
+  writer.key("release_epoch");
+  writer.number(from.release_epoch);
+  if (armed) {
+    writer.key("arm");
+    writer.text(from.arm);
+  }
+  if (from.exposed) {
+    writer.key("exposed");
+    writer.boolean(true);
+  }
+  writer.key("epoch");
+  writer.number(from.epoch);
+  writer.key("shard");
+  writer.text(from.shard);
+  write_uuid(writer, "prediction", from.prediction);
+  if (again) {
+    writer.key("attempt");
+    writer.number(from.attempt);
+  }
+}
+
+void append_failed(std::string& to, std::uint32_t rows, Code code, std::string_view message) {
+  assert(code != Code::ok);
+  Writer writer(to);
+  writer.map(3);
+  writer.key("status");
+  writer.number(static_cast<std::uint64_t>(code));
+  writer.key("message");
+  writer.text(message);
+  writer.key("rows");
+  writer.number(rows);
+}
+
+Status split_reply(std::string_view header, std::vector<std::string_view>& parts) {
+  parts.clear();
+  RETURN_IF_ERROR(peek_status(header));
+  Reader reader(header, "reply");
+  std::uint32_t count = 0;
+  if (!reader.read_map(count)) return corrupt(reader.status().message());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::string_view key;
+    if (!reader.read_text(key)) return corrupt(reader.status().message());
+    reader.enter(key);
+    std::uint32_t elements = 0;
+    if (key != "parts") {
+      if (!reader.skip()) return corrupt(reader.status().message());
+    } else {
+      if (!reader.read_array(elements)) return corrupt(reader.status().message());
+      if (elements > kMaxParts || !parts.empty()) return corrupt("reply: too many parts");
+      for (std::uint32_t part = 0; part < elements; ++part) {
+        if (!reader.read_raw(parts.emplace_back())) return corrupt(reader.status().message());
+      }
+    }
+    reader.leave();
+  }
+  if (!reader.finish()) return corrupt(reader.status().message());
+  return {};
+}
+
+Code peek_part_status(std::string_view part) {
+  Reader reader(part, "part");
+  std::uint32_t count = 0;
+  std::string_view key;
+  std::uint64_t code = 0;
+  if (!reader.read_map(count)) return Code::corrupt;
+  if (count == 0) return Code::ok;
+  // Left out when ok, else the first key.
+  if (!reader.read_text(key)) return Code::corrupt;
+  if (key != "status") return Code::ok;
+  if (!reader.read_unsigned(code, static_cast<std::uint64_t>(Code::internal))) return Code::corrupt;
+  return static_cast<Code>(code);
+}
+
+void assemble_reply(std::span<const std::string_view> parts, std::string& to) {
+  begin_reply(to, static_cast<std::uint32_t>(parts.size()));
+  for (const std::string_view part : parts) to.append(part);
+}
+
+}  // namespace espalier::wire
