@@ -97,10 +97,10 @@ Status Pack::State::load_segment(std::uint32_t number, bool is_last) {
   else if (walked.status().code() == Code::unimplemented)
     return walked.status().at(segment.path);
   else
-    log::error("pack", "segment set aside", {{"path", segment.path}, {"reason", walked.status()}});
+    log::warn("pack", "segment set aside", {{"path", segment.path}, {"reason", walked.status()}});
   const bool is_usable = walked.ok() && !contents.is_damaged;
   if (walked.ok() && contents.is_damaged) {
-    log::error("pack", "segment damaged", {{"path", segment.path}, {"offset", contents.end}});
+    log::warn("pack", "segment damaged", {{"path", segment.path}, {"offset", contents.end}});
   }
   segments.push_back(std::move(segment));
   const std::size_t place = segments.size() - 1;
