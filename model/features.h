@@ -1,8 +1,8 @@
 // The feature program: from the inputs of one row to a sparse vector. One implementation for training and serving (rule 9).
 //
 // A spec's [features] are expressions; fitting them on training rows (means, vocabularies, bucket edges, idf weights) gives a program,
-// bytes that are stored in the artefact and run in place from there. docs/features.md has the grammar, every function, and what a missing
-// value, an unseen category and odd bytes mean; docs/artefact-format.md has the byte tables.
+// bytes that are stored in the artefact and run in place from there. docs/features.md has the grammar, every function, what a missing
+// value, an unseen category and odd bytes mean, and the byte tables.
 //
 // Thread safety: Program is immutable after open(): any number of threads may run it, each with a Scratch of its own.
 // Ownership: Program borrows its bytes, which must stay mapped while it lives.
@@ -27,7 +27,7 @@ struct FeatureVector {
   void clear() { index.clear(); value.clear(); }
 };
 
-struct ProgramLayout;
+struct ProgramLayout;  // model/feature_program.h
 struct ProgramState;
 
 class Program {
@@ -56,7 +56,8 @@ class Program {
   const std::vector<Field>& inputs() const;
   /// Length of the vector.
   std::uint32_t feature_count() const;
-  /// A name a person recognises ("sex=F", "words:good morning" or "hash 1234"); for `espalier inspect`.
+  /// A name a person recognises ("sex=F", "age=[18,30)"); n-grams are stored as fingerprints and have numbers only ("words:n-gram 12",
+  /// "words:hash 1234"). For `espalier inspect`.
   std::string feature_name(std::uint32_t index) const;
 
   /// REQUIRES: inputs.size() == inputs().size(), each missing or of its field's type. Never fails: every input has a meaning.
