@@ -214,7 +214,7 @@ std::optional<wire::ModelRecord> Feed::record_of(const std::string& model_key, c
   record.task = model->task;
   record.levels = model->levels;
   record.schema = model->schema;
-  record.fields = model->fields;
+  record.fields = model->inputs->fields();
   return record;
 }
 

@@ -24,6 +24,7 @@
 #include "model/value.h"
 #include "shard/snapshot_map.h"
 #include "wire/messages.h"
+#include "wire/row_codec.h"
 
 namespace espalier::shard {
 
@@ -71,11 +72,11 @@ struct Model {
   std::string tenant;
   std::string model;
   model::Task task = model::Task::regression;
-  std::vector<std::string> levels;  ///< below the root
-  std::uint32_t schema = 0;         ///< number of the input schema
-  std::vector<model::Field> fields;
-  bool is_held = true;      ///< false: the tenant's shards are others
-  std::uint64_t epoch = 0;  ///< newest epoch applied
+  std::vector<std::string> levels;                 ///< below the root
+  std::uint32_t schema = 0;                        ///< number of the input schema
+  std::shared_ptr<const wire::FieldIndex> inputs;  ///< the input schema
+  bool is_held = true;                             ///< false: the tenant's shards are others
+  std::uint64_t epoch = 0;                         ///< newest epoch applied
   std::vector<std::shared_ptr<const Tag>> tags;
 
   /// Null when the model has no such tag.

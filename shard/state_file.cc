@@ -50,7 +50,7 @@ SavedState state_of(const ModelTable& table, const cluster::View& view) {
     record.task = model->task;
     record.levels = model->levels;
     record.schema = model->schema;
-    record.fields = model->fields;
+    record.fields = model->inputs->fields();
     for (const auto& tag : model->tags) {
       record.tags.push_back(tag->name);
       SavedTag saved{model->tenant, model->model, tag->name, tag->release, tag->release_epoch, {}};

@@ -82,7 +82,9 @@ void TableEdit::set_model(const wire::ModelRecord& record, bool is_held) {
   model.task = record.task;
   model.levels = record.levels;
   model.schema = record.schema;
-  model.fields = record.fields;
+  if (model.inputs == nullptr || model.inputs->fields() != record.fields) {
+    model.inputs = std::make_shared<const wire::FieldIndex>(record.fields);
+  }
   model.is_held = is_held;
 }
 

@@ -65,7 +65,7 @@ Model model_of(const std::vector<TagLine>& tags) {
   model.tenant = "acme";
   model.model = "total";
   model.levels = {"country", "state", "town"};
-  model.fields = {{"x", model::FieldType::number}};
+  model.inputs = std::make_shared<const wire::FieldIndex>(std::vector<model::Field>{{"x", model::FieldType::number}});
   model.schema = 1;
   for (const TagLine& line : tags) {
     Tag tag;

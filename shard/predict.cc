@@ -1,0 +1,129 @@
+#include "shard/predict.h"
+
+#include <utility>
+
+namespace espalier::shard {
+namespace {
+
+/// All bodies of a reply; more would not pass through the cluster's sockets together with their header.
+constexpr std::size_t kMaxReplyBytes = wire::kMaxInternalMessageBytes / 2;
+/// Rows scored between two looks at the clock.
+constexpr std::uint32_t kRowsPerLook = 256;
+
+Status deadline_exceeded(std::string message) { return {Code::deadline_exceeded, std::move(message)}; }
+
+}  // namespace
+
+void Reply::set_error(const Status& status, std::int64_t retry_after_us) {
+  header = wire::encode_error(status, retry_after_us);
+  body_count = 0;
+}
+
+Predictor::Predictor(std::string shard, const Clock& clock) : shard_(std::move(shard)), clock_(clock) {}
+
+void Predictor::answer(const Principal& principal, const ModelTable& table, std::string_view header,
+                       std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply) {
+  const Status status = try_answer(principal, table, header, bodies, received_us, reply);
+  if (!status.ok()) reply.set_error(status);
+}
+
+Status Predictor::try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
+                             std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply) {
+  RETURN_IF_ERROR(wire::decode_predict(header, request_));
+  if (bodies.size() != request_.parts.size()) {
+    return invalid_argument("parts: " + std::to_string(request_.parts.size()) + " in the header, but " +
+                            std::to_string(bodies.size()) + " body frames");
+  }
+  deadline_us_ = received_us + request_.budget_us;
+  if (request_.budget_us <= 0 || is_late()) return deadline_exceeded("the time budget was over before the shard began");
+  if (!principal.may_predict(request_.tenant)) {
+    return Status(Code::permission_denied,
+                  "principal " + principal.name() + " may not predict for tenant " + std::string(request_.tenant));
+  }
+  model_key_.clear();
+  model::append_component(model_key_, request_.tenant);
+  model::append_component(model_key_, request_.model);
+  const Model* model = table.models.find(model_key_);
+  if (model == nullptr) return not_found("model " + std::string(request_.tenant) + "/" + std::string(request_.model));
+  if (!model->is_held) return unavailable("shard " + shard_ + " does not hold tenant " + model->tenant);
+  if (request_.min_epoch > table.epoch) {
+    return unavailable("shard " + shard_ + " knows epoch " + std::to_string(table.epoch) + ", asked for at least " +
+                       std::to_string(request_.min_epoch));
+  }
+  ASSIGN_OR_RETURN(const Ref ref, Ref::parse(request_.ref()));
+  const Tag* tag = nullptr;
+  if (ref.kind != Ref::Kind::version) {
+    ASSIGN_OR_RETURN(tag, resolve_tag(*model, ref));
+  }
+  epoch_ = model->epoch;
+  reply_bytes_ = 0;
+  reply.body_count = bodies.size();
+  if (reply.bodies.size() < bodies.size()) reply.bodies.resize(bodies.size());
+  wire::begin_reply(reply.header, static_cast<std::uint32_t>(bodies.size()));
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    const Status status = answer_part(*model, tag, ref, i, bodies[i], reply);
+    if (status.ok()) continue;
+    reply.bodies[i].clear();
+    wire::append_failed(reply.header, request_.parts[i].rows, status.code(), status.message());
+  }
+  return {};
+}
+
+/// Finds who answers for the part, scores its rows, and says what answered and why.
+Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref, std::size_t place,
+                              std::string_view body, Reply& reply) {
+  const wire::PredictHeader::Part& part = request_.parts[place];
+  if (place > 0 && is_late()) return deadline_exceeded("the time budget was over before this part");
+  const std::span<const std::string_view> asked = request_.partition(part);
+  const auto named = [&](const Status& status) { return status.at("parts[" + std::to_string(place) + "]"); };
+  const Status path = path_.assign(asked, model.levels.size());
+  if (!path.ok()) return named(path);
+  const Result<Choice> choice = tag != nullptr ? choose(model, *tag, path_) : choose_version(model, ref.id, path_);
+  if (!choice.ok()) return choice.status();
+  const Answer& answer = *choice->answer;
+  const Status scored = score(*answer.servable, *model.inputs, body, part.rows, reply.bodies[place]);
+  if (!scored.ok()) return scored.code() == Code::invalid_argument ? named(scored) : scored;
+
+  wire::ProvenanceView provenance;
+  provenance.asked = asked.first(path_.depth());
+  provenance.served_levels = choice->depth;
+  provenance.level = model.level_name(choice->depth);
+  provenance.reason = choice->reason;
+  provenance.version = answer.version;
+  if (choice->tag != nullptr) provenance.tag = choice->tag->name;
+  provenance.release = answer.release;
+  provenance.release_epoch = answer.release_epoch;
+  provenance.epoch = epoch_;
+  provenance.shard = shard_;
+  provenance.prediction = request_.prediction;
+  provenance.attempt = request_.attempt;
+  wire::append_answered(reply.header, part.rows, provenance);
+  return {};
+}
+
+/// Predicts row by row straight from the body's bytes.
+Status Predictor::score(const Servable& servable, const wire::FieldIndex& inputs, std::string_view body,
+                        std::uint32_t rows, std::string& to) {
+  const model::Artefact& artefact = servable.artefact;
+  RETURN_IF_ERROR(reader_.open(body, rows, inputs));
+  writer_.begin(artefact.task(), artefact.classes(), request_.all_scores);
+  inputs_.resize(servable.fields.size());
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    if (row % kRowsPerLook == kRowsPerLook - 1 && is_late())
+      return deadline_exceeded("the time budget was over within this part");
+    std::span<const model::Value> values;
+    RETURN_IF_ERROR(reader_.next(values));
+    for (std::size_t i = 0; i < inputs_.size(); ++i) inputs_[i] = values[servable.fields[i]];
+    artefact.predict(inputs_, scratch_, output_);
+    writer_.add(output_);
+    if (reply_bytes_ + writer_.most_bytes() > kMaxReplyBytes) {
+      return Status(Code::resource_exhausted, "the predictions are too large for a message; ask for fewer rows");
+    }
+  }
+  RETURN_IF_ERROR(reader_.finish());
+  reply_bytes_ += writer_.most_bytes();
+  writer_.finish(to);
+  return {};
+}
+
+}  // namespace espalier::shard

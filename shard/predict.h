@@ -1,0 +1,72 @@
+// One prediction request answered from one table (docs/life-of-a-prediction.md, steps 4 to 8).
+//
+// Thread safety: a Predictor belongs to one worker, which reuses its memory from request to request; after the largest
+// request seen it allocates nothing. Ownership: borrows nothing beyond answer().
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/principal.h"
+#include "shard/fallback.h"
+#include "shard/model_table.h"
+#include "wire/predict_codec.h"
+#include "wire/row_codec.h"
+
+namespace espalier::shard {
+
+/// A reply's frames after the request id. Keeps its memory.
+struct Reply {
+  std::string header;
+  std::vector<std::string> bodies;  ///< the first `body_count` are the reply's
+  std::size_t body_count = 0;
+
+  void set_error(const Status& status, std::int64_t retry_after_us = 0);
+};
+
+class Predictor {
+ public:
+  Predictor(std::string shard, const Clock& clock);
+
+  /// Fills `reply`: with each part's own status and provenance, or, where the request as a whole can't be answered,
+  /// with
+  ///   invalid_argument     the header is not a request, or the number of bodies is not that of its parts
+  ///   permission_denied    `principal` may not predict for the tenant
+  ///   not_found            no such model, tag or release
+  ///   unavailable          the tenant's shards are others, or `min_epoch` has not come here yet: another shard may
+  ///   answer deadline_exceeded    the budget was over at `received_us` (monotonic time) already, or since
+  /// A part's own status: invalid_argument (its partition or rows), not_found (a version that is not on its path),
+  /// no_model, resource_exhausted (its predictions are too large for a message), deadline_exceeded.
+  void answer(const Principal& principal, const ModelTable& table, std::string_view header,
+              std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply);
+
+ private:
+  Status try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
+                    std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply);
+  Status answer_part(const Model& model, const Tag* tag, const Ref& ref, std::size_t place, std::string_view body,
+                     Reply& reply);
+  Status score(const Servable& servable, const wire::FieldIndex& inputs, std::string_view body, std::uint32_t rows,
+               std::string& to);
+  bool is_late() const { return clock_.monotonic_us() > deadline_us_; }
+
+  const std::string shard_;
+  const Clock& clock_;
+  std::int64_t deadline_us_ = 0;
+  std::size_t reply_bytes_ = 0;
+  std::uint64_t epoch_ = 0;
+  // Reused.
+  wire::PredictHeader request_;
+  Path path_;
+  wire::BodyReader reader_;
+  wire::AnswerWriter writer_;
+  std::string model_key_;
+  std::vector<model::Value> inputs_;
+  model::Artefact::Scratch scratch_;
+  model::Output output_;
+};
+
+}  // namespace espalier::shard

@@ -1,0 +1,113 @@
+#include "shard/shard.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "client/registry_client.h"
+#include "common/files.h"
+#include "common/log.h"
+#include "model/ids.h"
+#include "model/pack.h"
+#include "shard/admission.h"
+#include "shard/feed.h"
+#include "shard/registry_upstream.h"
+#include "shard/worker.h"
+
+namespace espalier::shard {
+namespace {
+
+constexpr int kFirstBackoffMs = 100;
+constexpr int kLongestBackoffMs = 5000;
+
+/// What the control thread does must not take the processor from a worker that has a request.
+void lower_own_priority() {
+  sched_param parameters{};
+  sched_setscheduler(0, SCHED_BATCH, &parameters);
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 10);
+}
+
+/// Calls `turn` until a stop is asked for, or it was well and `is_enough` says so; after a failure waits, longer each
+/// time.
+template <class Turn, class IsEnough>
+void repeat(const StopSignals& stop, Turn&& turn, IsEnough&& is_enough) {
+  int backoff_ms = kFirstBackoffMs;
+  while (!stop.requested()) {
+    const Status status = turn();
+    if (status.ok()) {
+      if (is_enough()) return;
+      backoff_ms = kFirstBackoffMs;
+      continue;
+    }
+    if (stop.requested()) return;
+    log::warn("shard", "trying again", {{"in_ms", backoff_ms}, {"why", status}});
+    if (stop.wait(backoff_ms)) return;
+    backoff_ms = std::min(backoff_ms * 2, kLongestBackoffMs);
+  }
+}
+
+/// Until the table holds what this shard owns. false: a stop was asked for first.
+bool prepare(Feed& feed, const StopSignals& stop) {
+  const Status restored = feed.restore();
+  if (!restored.ok() && restored.code() != Code::not_found)
+    log::warn("shard", "no restart from disk", {{"why", restored}});
+  if (restored.ok()) {
+    const Status synced = feed.sync();
+    if (!synced.ok()) log::warn("shard", "answering from disk", {{"epoch", feed.epoch()}, {"why", synced}});
+    return !stop.requested();
+  }
+  bool is_synced = false;
+  repeat(
+      stop, [&] { return feed.sync(); }, [&] { return is_synced = true; });
+  return is_synced;
+}
+
+}  // namespace
+
+Status run(const ShardOptions& options, const StopSignals& stop,
+           const std::function<void(const std::vector<std::string>&)>& ready) {
+  RETURN_IF_ERROR(model::check_name("name", options.name));
+  Files& files = Files::system();
+  const Clock& clock = Clock::system();
+  RETURN_IF_ERROR(files.create_directories(options.folder));
+  ASSIGN_OR_RETURN(auto pack, model::Pack::open(files, options.folder + "/pack", {}));
+  LiveTable live(std::make_unique<const ModelTable>());
+  wire::Context context;
+  std::vector<std::unique_ptr<Worker>> workers;
+  FeedOptions feed_options;
+  feed_options.self.name = options.name;
+  feed_options.self.weight = options.weight;
+  for (const std::string& endpoint : options.endpoints) {
+    ASSIGN_OR_RETURN(auto worker, Worker::make(context, options.name, endpoint, live, clock));
+    feed_options.self.endpoints.push_back(worker->endpoint());
+    workers.push_back(std::move(worker));
+  }
+  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry));
+  RegistryUpstream upstream(*registry, stop.fd());
+  Admission admission(*pack);
+  StateFile state(files, options.folder + "/state");
+  Feed feed(feed_options, upstream, admission, live, state, clock);
+  if (!prepare(feed, stop)) return {};
+
+  std::vector<std::thread> threads;
+  for (auto& worker : workers) threads.emplace_back([&worker, &stop] { worker->run(stop.fd()); });
+  log::info("shard", "ready", {{"name", options.name}, {"epoch", feed.epoch()}, {"workers", workers.size()}});
+  ready(feed_options.self.endpoints);
+  lower_own_priority();
+  repeat(
+      stop, [&] { return feed.step(); }, [] { return false; });
+  for (std::thread& thread : threads) thread.join();
+  const Status saved = feed.save();
+  if (!saved.ok()) log::warn("shard", "state not saved", {{"why", saved}});
+  workers.clear();
+  log::info("shard", "stopped", {{"name", options.name}});
+  return {};
+}
+
+}  // namespace espalier::shard

@@ -1,0 +1,29 @@
+// A shard's threads: W workers that answer, and the control thread that keeps their table up to date.
+//
+// Thread safety: run() on the main thread, once. Ownership: everything made here ends with run().
+// Errors: run() returns only what makes a start impossible: a folder or an endpoint that can't be used.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/signals.h"
+#include "common/status.h"
+
+namespace espalier::shard {
+
+struct ShardOptions {
+  std::string name;
+  std::string folder;                  ///< of its pack and state; made when missing
+  std::vector<std::string> registry;   ///< endpoints, any of which reaches the registry
+  std::vector<std::string> endpoints;  ///< to bind, one a worker
+  double weight = 1;                   ///< share of keys relative to other shards
+};
+
+/// Answers until a stop is asked for. Calls `ready` with the endpoints that others connect to, once the shard holds
+/// what it owns: after the first sync with the registry, or from its own disk while the registry is away.
+Status run(const ShardOptions& options, const StopSignals& stop,
+           const std::function<void(const std::vector<std::string>&)>& ready);
+
+}  // namespace espalier::shard

@@ -1,0 +1,125 @@
+#include "shard/worker.h"
+
+#include <utility>
+
+#include "common/log.h"
+#include "wire/envelope.h"
+#include "wire/messages.h"
+
+namespace espalier::shard {
+namespace {
+
+constexpr int kMessagesPerDrain = 256;
+/// A stopping worker is done when nothing has come for so long.
+constexpr std::int64_t kQuietUs = 50'000;
+constexpr std::size_t kMaxRequestIdBytes = 64;
+
+wire::SocketOptions socket_options() {
+  wire::SocketOptions options;
+  options.send_queue = 100'000;
+  options.receive_queue = 100'000;
+  return options;
+}
+
+std::size_t bytes_of(const wire::Message& message) {
+  std::size_t bytes = 0;
+  for (const wire::Frame& frame : message) bytes += frame.size();
+  return bytes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::make(wire::Context& context, const std::string& shard,
+                                             const std::string& endpoint, LiveTable& live, const Clock& clock) {
+  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, socket_options()));
+  ASSIGN_OR_RETURN(std::string bound, socket->bind(endpoint));
+  std::unique_ptr<Worker> worker(new Worker(std::move(socket), shard, live, clock));
+  worker->endpoint_ = std::move(bound);
+  return worker;
+}
+
+Worker::Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, const Clock& clock)
+    : shard_(std::move(shard)),
+      socket_(std::move(socket)),
+      live_(live),
+      reader_(live),
+      clock_(clock),
+      predictor_(shard_, clock) {}
+
+void Worker::run(int stop_fd) {
+  wire::Poller poller;
+  const std::size_t socket = poller.add(*socket_);
+  const std::size_t stop = poller.add_fd(stop_fd);
+  for (;;) {
+    if (!poller.wait(-1)) continue;
+    if (poller.ready(socket)) drain();
+    if (poller.ready(stop)) break;
+  }
+  poller.clear();
+  poller.add(*socket_);
+  while (poller.wait(kQuietUs) && drain()) {
+  }
+}
+
+bool Worker::drain() {
+  int taken = 0;
+  for (; taken < kMessagesPerDrain; ++taken) {
+    const Result<bool> received = socket_->receive(message_);
+    if (!received.ok()) {
+      log::error("shard", "receive failed", {{"why", received.status()}});
+      return false;
+    }
+    if (!*received) break;
+    handle();
+  }
+  return taken > 0;
+}
+
+/// [routing id] ([empty]) [request id] [header] [body]…
+void Worker::handle() {
+  const std::size_t id_at = wire::request_id_at(message_);
+  if (id_at >= message_.size()) return;  // nobody could tell what a reply belongs to
+  if (message_[id_at].size() > kMaxRequestIdBytes) {
+    message_[id_at] = wire::Frame();
+    reply_.set_error(invalid_argument("request id: more than 64 bytes"));
+  } else if (id_at + 1 == message_.size()) {
+    reply_.set_error(invalid_argument("the message has no header frame"));
+  } else if (bytes_of(message_) > wire::kMaxInternalMessageBytes) {
+    reply_.set_error(invalid_argument("the message has more than 268435456 bytes"));
+  } else {
+    bodies_.clear();
+    for (std::size_t i = id_at + 2; i < message_.size(); ++i) bodies_.push_back(message_[i].view());
+    answer(message_[id_at + 1].view());
+  }
+  send_reply(id_at + 1);
+}
+
+void Worker::answer(std::string_view header) {
+  const Result<std::string> op = wire::peek_op(header);
+  if (!op.ok()) return reply_.set_error(op.status());
+  const auto lease = reader_.lease();
+  if (*op == "predict") {
+    predictor_.answer(principal_, *lease, header, bodies_, clock_.monotonic_us(), reply_);
+  } else if (*op == wire::HelloRequest::op) {
+    reply_.header = wire::encode_reply(Status(), wire::HelloReply{lease->generation, lease->epoch, "shard " + shard_});
+    reply_.body_count = 0;
+  } else {
+    reply_.set_error(
+        Status(Code::unimplemented, "op \"" + op->substr(0, 64) + "\": a shard answers predict and hello"));
+  }
+}
+
+void Worker::send_reply(std::size_t envelope) {
+  out_.clear();
+  for (std::size_t i = 0; i < envelope; ++i) out_.push_back(std::move(message_[i]));
+  out_.emplace_back(std::string_view(reply_.header));
+  for (std::size_t i = 0; i < reply_.body_count; ++i) out_.emplace_back(std::string_view(reply_.bodies[i]));
+  const Result<bool> sent = socket_->send(out_);
+  if (sent.ok() && *sent) {
+    answered_.add();
+  } else {
+    undelivered_.add();
+  }
+}
+
+}  // namespace espalier::shard

@@ -1,0 +1,61 @@
+// One thread of a shard: its own socket and endpoint, its own memory, no hand-over to any other thread.
+//
+// Thread safety: made by the main thread, then run() on one thread of its own; the counters may be read from any
+// thread. Ownership: borrows the table and the stop signal.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/metrics.h"
+#include "common/principal.h"
+#include "shard/model_table.h"
+#include "shard/predict.h"
+#include "wire/socket.h"
+
+namespace espalier::shard {
+
+class Worker {
+ public:
+  /// Binds `endpoint`; requests wait in the socket until run().
+  static Result<std::unique_ptr<Worker>> make(wire::Context& context, const std::string& shard,
+                                              const std::string& endpoint, LiveTable& live, const Clock& clock);
+
+  /// Answers until `stop_fd` is readable and what has been sent by then is answered.
+  void run(int stop_fd);
+
+  /// That others connect to.
+  const std::string& endpoint() const { return endpoint_; }
+  std::uint64_t answered() const { return answered_.value(); }
+  /// Replies that could not be delivered: the peer is gone, or takes nothing.
+  std::uint64_t undelivered() const { return undelivered_.value(); }
+
+ private:
+  Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, const Clock& clock);
+  /// Answers what is there, at most a few hundred; false when nothing was.
+  bool drain();
+  void handle();
+  void answer(std::string_view header);
+  void send_reply(std::size_t envelope);
+
+  const std::string shard_;
+  std::unique_ptr<wire::Socket> socket_;
+  std::string endpoint_;
+  LiveTable& live_;
+  LiveTable::Reader reader_;
+  const Clock& clock_;
+  const Principal principal_ = Principal::local();
+  Predictor predictor_;
+  Counter answered_;
+  Counter undelivered_;
+  // Reused.
+  wire::Message message_;
+  wire::Message out_;
+  std::vector<std::string_view> bodies_;
+  Reply reply_;
+};
+
+}  // namespace espalier::shard
