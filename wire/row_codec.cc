@@ -74,11 +74,10 @@ bool BodyReader::open_top(std::uint32_t rows) {
   }
   if (form_ == Form::none) return reader.fail("has none of rows, columns and vectors");
   if (form_ == Form::vectors && !schema_given) return reader.fail("vectors without schema, the number of the input schema");
-  if (end_ == nullptr && form_ != Form::columns) {
-    reader.seek(start_);
-    return true;
-  }
-  return reader.finish();
+  const bool walked = form_ == Form::columns || end_ != nullptr;
+  if (walked && !reader.finish()) return false;
+  if (form_ != Form::columns) reader.seek(start_);
+  return true;
 }
 
 bool BodyReader::open_form(std::string_view key, bool last, std::uint32_t rows) {
