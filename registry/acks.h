@@ -1,0 +1,31 @@
+// Which shard answers from which epoch, and what failed there. Kept in memory: after a start each shard's next
+// acknowledgement fills it again.
+//
+// Thread safety: one thread owns it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cluster/view.h"
+#include "wire/messages.h"
+
+namespace espalier::registry {
+
+class Acks {
+ public:
+  /// Takes the shard's word that it answers from `epoch` on. An older epoch than it has acknowledged is passed over.
+  void take(const std::string& shard, std::uint64_t epoch, std::vector<wire::AckFailure> failed);
+  void forget(const std::string& shard);
+  /// Who of the view's shards has acknowledged `epoch` or a later one. A view without shards serves nothing. Failures
+  /// are those that a shard named with the first epoch it acknowledged at or after this one.
+  wire::WaitReply state(const cluster::View& view, std::uint64_t epoch) const;
+
+ private:
+  static constexpr std::size_t kKept = 256;  ///< acknowledgements of a shard
+  std::map<std::string, std::map<std::uint64_t, std::vector<wire::AckFailure>>> shards_;
+};
+
+}  // namespace espalier::registry

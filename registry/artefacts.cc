@@ -1,0 +1,159 @@
+#include "registry/artefacts.h"
+
+#include <utility>
+
+#include "common/bytes.h"
+#include "registry/keys.h"
+#include "registry/reading.h"
+
+namespace espalier::registry {
+namespace {
+
+/// A tenant's first artefact takes this much disk. A tenant with a million small ones gets some thousand maps.
+constexpr std::uint64_t kSegmentBytes = 1ull << 20;
+constexpr std::size_t kRecordHead = 8 + 1 + 32;
+constexpr std::uint64_t kMostInOneReply = wire::kMaxInternalMessageBytes / 2;
+
+std::string place(std::size_t i) { return "artefacts[" + std::to_string(i) + "]"; }
+
+/// What the record says of an artefact whose format and probes hold.
+Result<ArtefactRecord> examine(std::string_view bytes) {
+  ASSIGN_OR_RETURN(const model::Artefact artefact, model::Artefact::open(bytes));
+  model::Artefact::Scratch scratch;
+  RETURN_IF_ERROR(artefact.replay_probes(scratch));
+  ArtefactRecord record;
+  record.bytes = bytes.size();
+  record.task = artefact.task();
+  record.base = artefact.base();
+  record.inputs = encode_inputs(artefact.program().inputs());
+  return record;
+}
+
+}  // namespace
+
+std::string encode_inputs(const std::vector<model::Field>& fields) {
+  std::string bytes;
+  append(bytes, static_cast<std::uint32_t>(fields.size()));
+  for (const auto& field : fields) {
+    append(bytes, static_cast<std::uint8_t>(field.type));
+    append(bytes, static_cast<std::uint32_t>(field.name.size()));
+    bytes.append(field.name);
+  }
+  return bytes;
+}
+
+Result<std::vector<model::Field>> fields_of(std::string_view inputs) {
+  const Status bad = corrupt("the inputs of an artefact's record are cut short");
+  if (inputs.size() < 4) return bad;
+  const auto count = load<std::uint32_t>(inputs.data());
+  inputs.remove_prefix(4);
+  std::vector<model::Field> fields;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (inputs.size() < 5) return bad;
+    const auto type = load<std::uint8_t>(inputs.data());
+    const auto size = load<std::uint32_t>(inputs.data() + 1);
+    if (type > static_cast<std::uint8_t>(model::FieldType::text) || inputs.size() - 5 < size) return bad;
+    fields.push_back({std::string(inputs.substr(5, size)), static_cast<model::FieldType>(type)});
+    inputs.remove_prefix(5 + size);
+  }
+  if (!inputs.empty()) return bad;
+  return fields;
+}
+
+std::string encode_artefact(const ArtefactRecord& record) {
+  std::string bytes;
+  append(bytes, record.bytes);
+  append(bytes, static_cast<std::uint8_t>(record.task));
+  return bytes.append(record.base.view()).append(record.inputs);
+}
+
+Result<ArtefactRecord> decode_artefact(std::string_view bytes) {
+  if (bytes.size() < kRecordHead) return corrupt("the record of an artefact is cut short");
+  ArtefactRecord record;
+  record.bytes = load<std::uint64_t>(bytes.data());
+  const auto task = load<std::uint8_t>(bytes.data() + 8);
+  if (task > static_cast<std::uint8_t>(model::Task::multiclass))
+    return corrupt("the record of an artefact has no task");
+  record.task = static_cast<model::Task>(task);
+  ASSIGN_OR_RETURN(record.base, Hash256::from_bytes(bytes.substr(9, 32)));
+  record.inputs = bytes.substr(kRecordHead);
+  return record;
+}
+
+Result<model::Pack*> Artefacts::pack(const std::string& tenant) {
+  auto& pack = packs_[tenant];
+  if (!pack) {
+    ASSIGN_OR_RETURN(pack, model::Pack::open(files_, folder_ + "/" + tenant, {.segment_bytes = kSegmentBytes}));
+  }
+  return pack.get();
+}
+
+Result<std::optional<ArtefactRecord>> Artefacts::find(const std::string& tenant, const Hash256& hash) {
+  const std::string key = keys::artefact(tenant, hash);
+  ASSIGN_OR_RETURN(const auto value, store_.get(key));
+  if (!value) return std::optional<ArtefactRecord>();
+  auto record = decode_artefact(*value);
+  if (!record.ok()) return bad_record(key, record.status());
+  return std::optional<ArtefactRecord>(*std::move(record));
+}
+
+Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std::vector<Hash256>& hashes,
+                                            const std::vector<std::string_view>& bodies) {
+  if (hashes.size() != bodies.size()) {
+    return invalid_argument("artefacts: " + std::to_string(hashes.size()) + " hashes, but " +
+                            std::to_string(bodies.size()) + " bodies");
+  }
+  std::vector<std::pair<std::size_t, ArtefactRecord>> fresh;
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    if (blake2b_256(bodies[i]) != hashes[i]) {
+      return invalid_argument(place(i) + ": the body does not have the hash " + hashes[i].hex());
+    }
+    ASSIGN_OR_RETURN(const auto known, find(tenant, hashes[i]));
+    if (known) {
+      ASSIGN_OR_RETURN(const model::Pack* const held, pack(tenant));
+      if (held->find(hashes[i])) continue;
+    }
+    auto record = examine(bodies[i]);
+    if (!record.ok()) return record.status().at(place(i) + " " + hashes[i].hex());
+    fresh.emplace_back(i, *std::move(record));
+  }
+  wire::UploadReply reply;
+  reply.stored = static_cast<std::uint32_t>(fresh.size());
+  reply.known = static_cast<std::uint32_t>(hashes.size() - fresh.size());
+  if (fresh.empty()) return reply;
+
+  ASSIGN_OR_RETURN(Batch batch, store_.begin());
+  ASSIGN_OR_RETURN(model::Pack* const to, pack(tenant));
+  for (const auto& [i, record] : fresh) {
+    RETURN_IF_ERROR(to->add(hashes[i], bodies[i]));
+    batch.put(keys::artefact(tenant, hashes[i]), encode_artefact(record));
+  }
+  RETURN_IF_ERROR(to->sync());
+  RETURN_IF_ERROR(store_.commit(batch));
+  return reply;
+}
+
+Result<wire::FetchReply> Artefacts::fetch(const wire::FetchRequest& request, std::vector<std::string_view>& bodies) {
+  wire::FetchReply reply;
+  std::uint64_t bytes = 0;
+  for (const Hash256& hash : request.artefacts) {
+    ASSIGN_OR_RETURN(const auto record, find(request.tenant, hash));
+    std::optional<std::string_view> held;
+    if (record) {
+      ASSIGN_OR_RETURN(const model::Pack* const from, pack(request.tenant));
+      held = from->find(hash);
+    }
+    if (held) {
+      if (!bodies.empty() && bytes + held->size() > std::min(request.max_bytes, kMostInOneReply)) return reply;
+      bytes += held->size();
+      bodies.push_back(*held);
+      reply.found.push_back(hash);
+    } else {
+      reply.missing.push_back(hash);
+    }
+    ++reply.answered;
+  }
+  return reply;
+}
+
+}  // namespace espalier::registry

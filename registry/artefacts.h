@@ -1,0 +1,58 @@
+// Artefacts: the bytes in one pack a tenant, and a record of each for what releases have to know of it.
+//
+// The same bytes are kept once per tenant and never shared between tenants. A record is committed after its bytes are
+// on disk, so that whatever has a record can be fetched. Thread safety: as the Store. Bytes that fetch() gives stay
+// mapped while this lives.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/files.h"
+#include "model/artefact.h"
+#include "model/pack.h"
+#include "registry/store.h"
+#include "wire/messages.h"
+
+namespace espalier::registry {
+
+struct ArtefactRecord {
+  std::uint64_t bytes = 0;
+  model::Task task = model::Task::regression;
+  Hash256 base;
+  std::string inputs;  ///< encoded: equal inputs are equal bytes; fields_of() has them
+};
+std::string encode_artefact(const ArtefactRecord& record);
+Result<ArtefactRecord> decode_artefact(std::string_view bytes);
+std::string encode_inputs(const std::vector<model::Field>& fields);
+Result<std::vector<model::Field>> fields_of(std::string_view inputs);
+
+class Artefacts {
+ public:
+  /// Packs lie in `folder`, a folder a tenant, made when needed.
+  Artefacts(Files& files, Store& store, std::string folder)
+      : files_(files), store_(store), folder_(std::move(folder)) {}
+
+  /// Checks each (hash, format, probes), stores what the tenant doesn't have, and returns when all is on disk. Either
+  /// all bodies are good or nothing is stored. invalid_argument: another number of bodies than hashes, or bytes that
+  /// don't have their hash; corrupt: not an artefact, or its probes give other outputs here.
+  Result<wire::UploadReply> upload(const std::string& tenant, const std::vector<Hash256>& hashes,
+                                   const std::vector<std::string_view>& bodies);
+  /// Artefacts in the order asked, as many as fit; `bodies` gets those of reply.found.
+  Result<wire::FetchReply> fetch(const wire::FetchRequest& request, std::vector<std::string_view>& bodies);
+  Result<std::optional<ArtefactRecord>> find(const std::string& tenant, const Hash256& hash);
+
+ private:
+  Result<model::Pack*> pack(const std::string& tenant);
+
+  Files& files_;
+  Store& store_;
+  const std::string folder_;
+  std::map<std::string, std::unique_ptr<model::Pack>> packs_;
+};
+
+}  // namespace espalier::registry

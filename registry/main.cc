@@ -1,0 +1,51 @@
+// espalier-registry: options, wiring, signals. registry/server.h is what runs.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/log.h"
+#include "registry/server.h"
+
+namespace {
+
+struct Options {
+  std::string folder;
+  std::vector<std::string> endpoints;
+};
+
+espalier::Status serve(const Options& options, const espalier::StopSignals& stop) {
+  using espalier::registry::Registry;
+  using espalier::registry::Server;
+  const espalier::Clock& clock = espalier::Clock::system();
+  ASSIGN_OR_RETURN(const auto registry, Registry::open(espalier::Files::system(), clock, options.folder));
+  espalier::wire::Context context;
+  ASSIGN_OR_RETURN(const auto server, Server::make(*registry, clock, context));
+  nlohmann::json ready = {{"ready", "registry"}, {"name", "registry"}, {"endpoints", nlohmann::json::array()}};
+  for (const auto& endpoint : options.endpoints) {
+    ASSIGN_OR_RETURN(const std::string bound, server->bind(endpoint));
+    ready["endpoints"].push_back(bound);
+  }
+  std::cout << ready.dump() << std::endl;
+  server->run(stop);
+  espalier::log::info("registry", "stopped");
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("The registry of an Espalier cluster: models, versions, tags and releases.");
+  Options options;
+  app.add_option("--dir", options.folder, "Folder for its records and artefacts; made when it is missing")->required();
+  app.add_option("--bind", options.endpoints,
+                 "Endpoint to answer on: ipc://PATH or tcp://HOST:PORT (* picks a port); repeat")
+      ->required();
+  CLI11_PARSE(app, argc, argv);
+  const espalier::StopSignals stop;
+  const espalier::Status status = serve(options, stop);
+  if (status.ok()) return 0;
+  espalier::log::error("registry", "cannot serve", {{"error", status}});
+  return 1;
+}

@@ -1,0 +1,273 @@
+#include "registry/publish.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "model/spec.h"
+#include "registry/keys.h"
+
+namespace espalier::registry {
+namespace {
+
+class Publish {
+ public:
+  Publish(Records& records, const Principal& principal, const wire::PublishRequest& request, Batch& batch)
+      : records_(records), principal_(principal), request_(request), batch_(batch), now_(batch.epoch() - 1) {}
+
+  Result<wire::ReleaseReply> prepare(const std::vector<std::string_view>& bodies) {
+    RETURN_IF_ERROR(check_names(request_.tenant, request_.model, request_.tag));
+    RETURN_IF_ERROR(check_text("run_json", request_.run_json, kMaxRunBytes, true));
+    RETURN_IF_ERROR(records_.releases.check_free(request_.tenant, request_.release));
+    RETURN_IF_ERROR(check_spec());
+    RETURN_IF_ERROR(check_model());
+    RETURN_IF_ERROR(decode(bodies));
+    for (std::size_t i = 0; i < versions_.size(); ++i) {
+      RETURN_IF_ERROR(check_version(versions_[i]).at("versions[" + std::to_string(i) + "]"));
+    }
+    for (std::size_t i = 0; i < versions_.size(); ++i) {
+      RETURN_IF_ERROR(check_parent(versions_[i]).at("versions[" + std::to_string(i) + "].parent"));
+    }
+    return write();
+  }
+
+ private:
+  Status check_spec() {
+    RETURN_IF_ERROR(check_text("spec_json", request_.spec_json, kMaxSpecBytes, false));
+    auto spec = model::Spec::parse_json(request_.spec_json);
+    if (!spec.ok()) return spec.status().at("spec_json");
+    spec_ = *std::move(spec);
+    spec_hash_ = spec_.hash();
+    if (spec_.model != request_.model) {
+      return invalid_argument("spec_json: the spec is of model " + spec_.model + ", the release of model " +
+                              request_.model);
+    }
+    if (spec_.levels.size() > model::kMaxLevels) return invalid_argument("spec_json: too many levels");
+    return {};
+  }
+
+  /// The model as the release leaves it.
+  Status check_model() {
+    ASSIGN_OR_RETURN(const auto existing, records_.models.find(request_.tenant, request_.model, now_));
+    if (existing) model_ = *existing;
+    if (existing && existing->task != spec_.task) {
+      return failed_precondition("spec_json: task " + std::string(model::task_name(spec_.task)) +
+                                 ", but the model's is " + std::string(model::task_name(existing->task)));
+    }
+    model_.tenant = request_.tenant;
+    model_.model = request_.model;
+    model_.task = spec_.task;
+    model_.spec = spec_hash_;
+    model_.spec_json = request_.spec_json;
+    ASSIGN_OR_RETURN(model_.levels, evolve_levels(model_.levels, spec_.levels));
+    ASSIGN_OR_RETURN(model_.fields, evolve_schema(model_.fields, request_.fields));
+    model_.schema = static_cast<std::uint32_t>(model_.fields.size());
+    const auto at = std::ranges::lower_bound(model_.tags, request_.tag);
+    if (at == model_.tags.end() || *at != request_.tag) model_.tags.insert(at, request_.tag);
+    for (const auto& field : model_.fields) field_types_.emplace(field.name, field.type);
+    return {};
+  }
+
+  Status decode(const std::vector<std::string_view>& bodies) {
+    for (std::size_t i = 0; i < bodies.size(); ++i) {
+      auto records = wire::decode_array<wire::VersionRecord>(bodies[i]);
+      if (!records.ok()) return records.status().at("body " + std::to_string(i));
+      std::ranges::move(*records, std::back_inserter(versions_));
+    }
+    if (versions_.empty()) return invalid_argument("versions: a release needs at least one");
+    components_.reserve(versions_.size());
+    is_known_.reserve(versions_.size());
+    return {};
+  }
+
+  Status check_version(wire::VersionRecord& version) {
+    RETURN_IF_ERROR(check_partition(version.partition, model_.levels.size()));
+    const std::string& components = components_.emplace_back(keys::components(version.partition));
+    if (!nodes_.insert(components).second) return invalid_argument("partition: named twice in this release");
+    if (version.version.is_nil()) return invalid_argument("version: a UUID that is not nil is needed");
+    if (!uuids_.insert(version.version).second) {
+      return invalid_argument("version: " + version.version.text() + " comes twice in this release");
+    }
+    RETURN_IF_ERROR(check_text("metrics_json", version.metrics_json, kMaxVersionTextBytes, true));
+    RETURN_IF_ERROR(check_text("lineage_json", version.lineage_json, kMaxVersionTextBytes, true));
+    RETURN_IF_ERROR(check_artefact(version));
+    if (!version.spec.is_none() && version.spec != spec_hash_) {
+      return invalid_argument("spec: not the hash of the release's spec");
+    }
+    version.spec = spec_hash_;
+    return check_known(version);
+  }
+
+  Status check_artefact(wire::VersionRecord& version) {
+    ASSIGN_OR_RETURN(const auto artefact, records_.artefacts.find(request_.tenant, version.artefact));
+    if (!artefact) return not_found("artefact " + version.artefact.hex());
+    if (artefact->task != spec_.task) {
+      return invalid_argument("artefact: its task is " + std::string(model::task_name(artefact->task)) +
+                              ", the model's is " + std::string(model::task_name(spec_.task)));
+    }
+    if (!version.base.is_none() && version.base != artefact->base) {
+      return invalid_argument("base: the artefact was made on another base");
+    }
+    version.base = artefact->base;
+    version.artefact_bytes = artefact->bytes;
+    if (!version.base.is_none()) {
+      ASSIGN_OR_RETURN(const auto base, records_.artefacts.find(request_.tenant, version.base));
+      if (!base) return not_found("base " + version.base.hex());
+    }
+    // The nodes of a tree mostly read the same inputs.
+    if (artefact->inputs == checked_inputs_) return {};
+    ASSIGN_OR_RETURN(const auto inputs, fields_of(artefact->inputs));
+    for (const auto& input : inputs) {
+      const auto field = field_types_.find(input.name);
+      if (field == field_types_.end()) {
+        return invalid_argument("artefact: reads the field " + input.name + ", which the model's input schema lacks");
+      }
+      if (field->second != input.type) {
+        return invalid_argument("artefact: reads the field " + input.name + " as a " +
+                                std::string(model::field_type_name(input.type)) + ", the input schema has a " +
+                                std::string(model::field_type_name(field->second)));
+      }
+    }
+    checked_inputs_ = artefact->inputs;
+    return {};
+  }
+
+  /// A version that is there already may be released again as it is.
+  Status check_known(const wire::VersionRecord& version) {
+    ASSIGN_OR_RETURN(const bool taken, records_.versions.is_taken(request_.tenant, version.version));
+    is_known_.push_back(taken);
+    if (!taken) return {};
+    ASSIGN_OR_RETURN(const auto known, records_.versions.find(request_.tenant, request_.model, version.version));
+    const bool same = known && known->partition == version.partition && known->artefact == version.artefact &&
+                      known->spec == version.spec && known->rows == version.rows &&
+                      known->metrics_json == version.metrics_json && known->lineage_json == version.lineage_json;
+    if (same) return {};
+    return Status(Code::already_exists, "version " + version.version.text() + " is there with other content");
+  }
+
+  Status check_parent(const wire::VersionRecord& version) {
+    if (version.parent.is_nil() || uuids_.contains(version.parent)) return {};
+    return records_.versions.get(request_.tenant, request_.model, version.parent).status();
+  }
+
+  Result<wire::ReleaseReply> write() {
+    TagMovements movements(batch_, request_.tenant, request_.model, request_.tag);
+    const std::string prefix = keys::versions_prefix(request_.tenant, request_.model);
+    wire::TagEntry entry;
+    entry.release = request_.release;
+    for (std::size_t i = 0; i < versions_.size(); ++i) {
+      wire::VersionRecord& version = versions_[i];
+      entry.version = version.version;
+      entry.artefact = version.artefact;
+      entry.artefact_bytes = version.artefact_bytes;
+      movements.add(components_[i], entry);
+      if (is_known_[i]) continue;
+      version.release = request_.release;
+      version.principal = principal_.name();
+      version.created_us = batch_.time_us();
+      version.epoch = batch_.epoch();
+      Versions::put(batch_, request_.tenant, prefix, components_[i], version);
+    }
+    if (request_.replace) RETURN_IF_ERROR(unset_others(movements));
+    Models::put(batch_, model_);
+    batch_.put(keys::spec(request_.tenant, spec_hash_), request_.spec_json);
+    wire::ReleaseRecord release;
+    release.release = request_.release;
+    release.tag = request_.tag;
+    release.principal = principal_.name();
+    release.run_json = request_.run_json;
+    return finish_release(records_, request_.tenant, request_.model, std::move(release), movements, batch_);
+  }
+
+  Status unset_others(TagMovements& movements) {
+    wire::TagEntry unset;
+    unset.kind = wire::EntryKind::unset;
+    unset.release = request_.release;
+    return records_.tags.each(keys::tag_prefix(request_.tenant, request_.model, request_.tag), now_, {}, {},
+                              [&](std::string_view components, const wire::TagEntry&) {
+                                if (!nodes_.contains(std::string(components))) movements.add(components, unset);
+                                return true;
+                              });
+  }
+
+  Records& records_;
+  const Principal& principal_;
+  const wire::PublishRequest& request_;
+  Batch& batch_;
+  const std::uint64_t now_;  ///< epoch that the release follows
+
+  model::Spec spec_;
+  Hash256 spec_hash_;
+  wire::ModelRecord model_;
+  std::unordered_map<std::string, model::FieldType> field_types_;
+  std::string checked_inputs_;
+
+  std::vector<wire::VersionRecord> versions_;
+  std::vector<std::string> components_;  ///< of versions_' partitions
+  std::vector<bool> is_known_;           ///< whether versions_[i] is there already
+  std::unordered_set<std::string> nodes_;
+  std::unordered_set<Uuid> uuids_;
+};
+
+}  // namespace
+
+Result<wire::ReleaseReply> prepare_publish(Records& records, const Principal& principal,
+                                           const wire::PublishRequest& request,
+                                           const std::vector<std::string_view>& bodies, Batch& batch) {
+  return Publish(records, principal, request, batch).prepare(bodies);
+}
+
+Result<wire::ReleaseReply> finish_release(Records& records, const std::string& tenant, const std::string& model,
+                                          wire::ReleaseRecord release, TagMovements& movements, Batch& batch) {
+  movements.finish();
+  release.epoch = batch.epoch();
+  release.time_us = batch.time_us();
+  release.moved = movements.count();
+  Releases::put(batch, tenant, model, release);
+  wire::Change change;
+  change.kind = wire::ChangeKind::release;
+  change.tenant = tenant;
+  change.model = model;
+  change.tag = release.tag;
+  change.release = release.release;
+  change.count = release.moved;
+  RETURN_IF_ERROR(records.feed.put(batch, std::move(change)));
+  wire::ReleaseReply reply;
+  reply.generation = records.store.generation();
+  reply.epoch = batch.epoch();
+  reply.release = release.release;
+  reply.moved = release.moved;
+  return reply;
+}
+
+Status check_names(std::string_view tenant, std::string_view model, std::string_view tag) {
+  RETURN_IF_ERROR(model::check_name("tenant", tenant));
+  RETURN_IF_ERROR(model::check_name("model", model));
+  return model::check_name("tag", tag);
+}
+
+Status check_partition(const std::vector<std::string>& partition, std::size_t levels) {
+  ASSIGN_OR_RETURN(const model::Partition checked, model::Partition::from_values(partition));
+  if (checked.depth() != partition.size()) return invalid_argument("partition: ends in an empty value");
+  if (partition.size() > levels) {
+    return invalid_argument("partition: " + std::to_string(partition.size()) + " values, the model has " +
+                            std::to_string(levels) + " levels");
+  }
+  return {};
+}
+
+Status check_text(std::string_view what, std::string_view text, std::size_t most, bool json) {
+  if (text.size() > most) {
+    return invalid_argument(std::string(what) + ": " + std::to_string(text.size()) + " bytes, at most " +
+                            std::to_string(most) + " are allowed");
+  }
+  if (!json || text.empty()) return {};
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || text[first] != '{' || !nlohmann::json::accept(text)) {
+    return invalid_argument(std::string(what) + ": a JSON object is needed");
+  }
+  return {};
+}
+
+}  // namespace espalier::registry

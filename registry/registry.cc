@@ -1,0 +1,245 @@
+#include "registry/registry.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+#include "model/ids.h"
+#include "registry/publish.h"
+
+namespace espalier::registry {
+namespace {
+
+Status check_model_names(std::string_view tenant, std::string_view model) {
+  RETURN_IF_ERROR(model::check_name("tenant", tenant));
+  return model::check_name("model", model);
+}
+
+Status check_under(const std::vector<std::string>& under) {
+  return model::Partition::from_values(under).status().at("under");
+}
+
+/// All that was sent, as one number: tells a change that is sent again from another with its idem.
+template <class Request>
+std::uint64_t fingerprint(const Request& request, const Registry::Bodies& bodies) {
+  std::uint64_t hash = xxh3_64(wire::encode(request));
+  for (const auto body : bodies) hash = xxh3_64(body, hash);
+  return hash;
+}
+
+}  // namespace
+
+Registry::Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder)
+    : store_(std::move(store)), records_(files, *store_, folder + "/artefacts") {}
+
+Result<std::unique_ptr<Registry>> Registry::open(Files& files, const Clock& clock, const std::string& folder,
+                                                 RegistryOptions options) {
+  RETURN_IF_ERROR(files.create_directories(folder));
+  ASSIGN_OR_RETURN(auto store, LevelDbStore::open(files, clock, folder + "/store", options.store));
+  log::info("registry", "open", {{"folder", folder}, {"generation", store->generation()}, {"epoch", store->epoch()}});
+  return std::unique_ptr<Registry>(new Registry(files, std::move(store), folder));
+}
+
+Result<std::uint64_t> Registry::as_of(std::uint64_t epoch) {
+  ASSIGN_OR_RETURN(const std::uint64_t newest, records_.feed.newest());
+  if (epoch == 0) return newest;
+  if (epoch <= newest) return epoch;
+  return failed_precondition("epoch: " + std::to_string(epoch) + " is not committed, the newest change is " +
+                             std::to_string(newest));
+}
+
+Result<Registry::Page> Registry::page(std::string_view cursor, std::uint64_t epoch) {
+  Page page;
+  ASSIGN_OR_RETURN(page.cursor, PageCursor::parse(cursor));
+  ASSIGN_OR_RETURN(page.epoch, as_of(page.cursor.epoch != 0 ? page.cursor.epoch : epoch));
+  return page;
+}
+
+template <class Reply, class Request, class Prepare>
+Result<Reply> Registry::change(const Principal& principal, const Request& request, const Bodies& bodies,
+                               Prepare prepare) {
+  const std::uint64_t sent = fingerprint(request, bodies);
+  // Looked up before the store is asked for a batch, so that a full disk doesn't keep a reply from who asks for it
+  // again; and after, because a commit whose outcome was unknown may come to light there.
+  ASSIGN_OR_RETURN(auto known, records_.idempotency.find(principal.name(), request.idem, sent));
+  if (known) return wire::decode_reply<Reply>(*known);
+  ASSIGN_OR_RETURN(Batch batch, store_->begin());
+  ASSIGN_OR_RETURN(known, records_.idempotency.find(principal.name(), request.idem, sent));
+  if (known) {
+    ++activity_;
+    return wire::decode_reply<Reply>(*known);
+  }
+  ASSIGN_OR_RETURN(const Reply reply, prepare(batch));
+  if (batch.size() == 0) return reply;
+  Idempotency::remember(batch, principal.name(), request.idem, sent, wire::encode_reply(Status(), reply));
+  RETURN_IF_ERROR(records_.idempotency.expire(batch));
+  RETURN_IF_ERROR(store_->commit(batch));
+  ++activity_;
+  return reply;
+}
+
+Result<wire::HelloReply> Registry::hello(const Principal&, const wire::HelloRequest&) {
+  wire::HelloReply reply;
+  reply.generation = store_->generation();
+  ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
+  reply.version = ESPALIER_VERSION;
+  return reply;
+}
+
+Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View>& view, Batch& batch) {
+  wire::EpochReply reply;
+  reply.generation = store_->generation();
+  if (!view) {
+    ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
+    return reply;
+  }
+  Membership::put(batch, *view);
+  wire::Change change;
+  change.kind = wire::ChangeKind::view;
+  RETURN_IF_ERROR(records_.feed.put(batch, std::move(change)));
+  reply.epoch = batch.epoch();
+  return reply;
+}
+
+Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::JoinRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(check_shard(request.shard));
+  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+    const auto changed = with_shard(view, request.shard);
+    if (changed && changed->shards.size() > kMaxShards) {
+      return Status(Code::resource_exhausted, "shard: the view has " + std::to_string(kMaxShards) + " shards already");
+    }
+    return change_view(changed, batch);
+  });
+}
+
+Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire::LeaveRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(model::check_name("shard", request.shard));
+  auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+    return change_view(without_shard(view, request.shard), batch);
+  });
+  if (reply.ok()) acks_.forget(request.shard);
+  return reply;
+}
+
+Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::ViewRequest&) {
+  RETURN_IF_ERROR(principal.check_serve());
+  wire::ViewReply reply;
+  reply.generation = store_->generation();
+  ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
+  ASSIGN_OR_RETURN(reply.view, records_.membership.view(reply.epoch));
+  return reply;
+}
+
+Result<wire::FeedReply> Registry::feed(const Principal& principal, const wire::FeedRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  return records_.feed.after(request);
+}
+
+Result<wire::EntriesReply> Registry::changed_entries(const Principal& principal,
+                                                     const wire::ChangedEntriesRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(records_.feed.get(request.epoch).status());
+  ASSIGN_OR_RETURN(const PageCursor cursor, PageCursor::parse(request.cursor));
+  return records_.tags.changed(request, cursor);
+}
+
+Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::AckRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  if (request.generation != store_->generation()) {
+    return failed_precondition("generation: " + std::to_string(request.generation) + " is not this registry's");
+  }
+  RETURN_IF_ERROR(as_of(request.epoch).status());
+  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+  const auto same = [&](const cluster::ShardInfo& shard) { return shard.name == request.shard; };
+  if (std::ranges::none_of(view.shards, same)) return not_found("shard " + request.shard);
+  acks_.take(request.shard, request.epoch, request.failed);
+  ++activity_;
+  return wire::AckReply{};
+}
+
+Result<wire::WaitReply> Registry::wait(const Principal& principal, const wire::WaitRequest& request) {
+  ASSIGN_OR_RETURN(const std::uint64_t epoch, as_of(request.epoch));
+  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+  wire::WaitReply reply = acks_.state(view, epoch);
+  std::erase_if(reply.failed, [&](const wire::AckFailure& failed) { return !principal.may_read(failed.tenant); });
+  return reply;
+}
+
+Result<wire::ModelsReply> Registry::models(const Principal& principal, const wire::ModelsRequest& request) {
+  if (!request.tenant.empty()) {
+    RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+    RETURN_IF_ERROR(principal.check_read(request.tenant));
+  }
+  if (!request.model.empty()) RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch));
+  const auto may_read = [&](std::string_view tenant) { return principal.may_read(tenant); };
+  ASSIGN_OR_RETURN(wire::ModelsReply reply, records_.models.page(request, at.cursor, at.epoch, may_read));
+  reply.generation = store_->generation();
+  return reply;
+}
+
+Result<wire::EntriesReply> Registry::tag_entries(const Principal& principal, const wire::TagEntriesRequest& request) {
+  RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
+  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_under(request.under));
+  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch));
+  ASSIGN_OR_RETURN(const auto model, records_.models.get(request.tenant, request.model, at.epoch));
+  if (!std::ranges::binary_search(model.tags, request.tag)) {
+    return not_found("tag " + request.tag + " of model " + request.tenant + "/" + request.model);
+  }
+  return records_.tags.page(request, at.cursor, at.epoch);
+}
+
+Result<wire::VersionsReply> Registry::versions(const Principal& principal, const wire::VersionsRequest& request) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_under(request.under));
+  ASSIGN_OR_RETURN(const Page at, page(request.cursor, 0));
+  RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
+  return records_.versions.page(request, at.cursor, at.epoch);
+}
+
+Result<wire::ReleasesReply> Registry::releases(const Principal& principal, const wire::ReleasesRequest& request) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  ASSIGN_OR_RETURN(const Page at, page(request.cursor, 0));
+  RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
+  return records_.releases.page(request, at.cursor, at.epoch);
+}
+
+Result<wire::UploadReply> Registry::upload(const Principal& principal, const wire::UploadRequest& request,
+                                           const Bodies& bodies) {
+  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  return records_.artefacts.upload(request.tenant, request.artefacts, bodies);
+}
+
+Result<wire::FetchReply> Registry::fetch(const Principal& principal, const wire::FetchRequest& request,
+                                         Bodies& bodies) {
+  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  return records_.artefacts.fetch(request, bodies);
+}
+
+Result<wire::ReleaseReply> Registry::publish(const Principal& principal, const wire::PublishRequest& request,
+                                             const Bodies& bodies) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  return change<wire::ReleaseReply>(principal, request, bodies, [&](Batch& batch) {
+    return prepare_publish(records_, principal, request, bodies, batch);
+  });
+}
+
+Result<wire::ReleaseReply> Registry::move(const Principal& principal, const wire::MoveRequest& request,
+                                          const Bodies& bodies) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  return change<wire::ReleaseReply>(principal, request, bodies, [&](Batch& batch) {
+    return prepare_move(records_, principal, request, bodies, batch);
+  });
+}
+
+}  // namespace espalier::registry

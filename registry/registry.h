@@ -1,0 +1,91 @@
+// The registry's operations: one method for each op of wire/messages.h, knowing nothing of sockets.
+//
+// Every method takes who is asking first and refuses by names alone what that principal may not do. A change with an
+// idem is applied once; sent again within a day it gets the same reply. What a change returns is on disk. The epochs in
+// replies are those of changes (docs/registry-keys.md); requests take them, and 0 for the newest.
+//
+// Thread safety: one thread owns a Registry. Ownership: `files` and `clock` outlive it; bytes from fetch() stay mapped
+// while it lives. Errors: invalid_argument names the member of the request; not_found for what is missing or another
+// tenant's; resource_exhausted and unavailable while the disk takes nothing: reads go on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/files.h"
+#include "common/principal.h"
+#include "registry/acks.h"
+#include "registry/leveldb_store.h"
+#include "registry/records.h"
+#include "wire/messages.h"
+
+namespace espalier::registry {
+
+struct RegistryOptions {
+  LevelDbOptions store;
+};
+
+class Registry {
+ public:
+  using Bodies = std::vector<std::string_view>;
+
+  /// Opens or makes the registry in `folder`: records in folder/store, artefacts in folder/artefacts.
+  static Result<std::unique_ptr<Registry>> open(Files& files, const Clock& clock, const std::string& folder,
+                                                RegistryOptions options = {});
+
+  Result<wire::HelloReply> hello(const Principal& principal, const wire::HelloRequest& request);
+
+  Result<wire::EpochReply> join(const Principal& principal, const wire::JoinRequest& request);
+  Result<wire::EpochReply> leave(const Principal& principal, const wire::LeaveRequest& request);
+  Result<wire::ViewReply> view(const Principal& principal, const wire::ViewRequest& request);
+
+  /// As of now: waiting for more is the server's.
+  Result<wire::FeedReply> feed(const Principal& principal, const wire::FeedRequest& request);
+  Result<wire::EntriesReply> changed_entries(const Principal& principal, const wire::ChangedEntriesRequest& request);
+  Result<wire::AckReply> ack(const Principal& principal, const wire::AckRequest& request);
+  /// As of now, like feed().
+  Result<wire::WaitReply> wait(const Principal& principal, const wire::WaitRequest& request);
+
+  Result<wire::ModelsReply> models(const Principal& principal, const wire::ModelsRequest& request);
+  Result<wire::EntriesReply> tag_entries(const Principal& principal, const wire::TagEntriesRequest& request);
+  Result<wire::VersionsReply> versions(const Principal& principal, const wire::VersionsRequest& request);
+  Result<wire::ReleasesReply> releases(const Principal& principal, const wire::ReleasesRequest& request);
+
+  Result<wire::UploadReply> upload(const Principal& principal, const wire::UploadRequest& request,
+                                   const Bodies& bodies);
+  Result<wire::FetchReply> fetch(const Principal& principal, const wire::FetchRequest& request, Bodies& bodies);
+
+  Result<wire::ReleaseReply> publish(const Principal& principal, const wire::PublishRequest& request,
+                                     const Bodies& bodies);
+  Result<wire::ReleaseReply> move(const Principal& principal, const wire::MoveRequest& request, const Bodies& bodies);
+
+  /// Grows with everything that can end a feed's or a wait's waiting.
+  std::uint64_t activity() const { return activity_; }
+
+ private:
+  Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder);
+
+  /// The epoch that a request names, or the newest. failed_precondition: it lies ahead.
+  Result<std::uint64_t> as_of(std::uint64_t epoch);
+  /// Where a paged read stands: the first page's epoch, or that of its cursor.
+  struct Page {
+    PageCursor cursor;
+    std::uint64_t epoch = 0;
+  };
+  Result<Page> page(std::string_view cursor, std::uint64_t epoch);
+  /// Applies `prepare(batch)` once, however often the request comes.
+  template <class Reply, class Request, class Prepare>
+  Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);
+  Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
+
+  std::unique_ptr<LevelDbStore> store_;
+  Records records_;
+  Acks acks_;
+  std::uint64_t activity_ = 0;
+};
+
+}  // namespace espalier::registry

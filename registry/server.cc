@@ -1,0 +1,233 @@
+#include "registry/server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+
+namespace espalier::registry {
+namespace {
+
+constexpr int kMessagesBetweenChecks = 64;
+constexpr std::int64_t kRetryAfterUs = 500'000;
+/// Over the limit that is answered, under what one message may cost.
+constexpr std::int64_t kHardFrameBytes = 2ll * static_cast<std::int64_t>(wire::kMaxInternalMessageBytes);
+
+std::string error_header(const Status& status) {
+  const bool passes = status.code() == Code::unavailable || status.code() == Code::overloaded;
+  return wire::encode_error(status, passes ? kRetryAfterUs : 0);
+}
+
+/// Where the request id stands: behind the identity, and behind what a REQ socket puts in front, which ends in an empty
+/// frame.
+std::size_t request_id_place(const wire::Message& message) {
+  if (message.size() > 1 && message[1].size() == 0) return 2;
+  if (message.size() > 2 && message[2].size() == 0) return 3;
+  return 1;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::make(Registry& registry, const Clock& clock, wire::Context& context) {
+  wire::SocketOptions options;
+  options.max_frame_bytes = kHardFrameBytes;
+  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, options));
+  return std::unique_ptr<Server>(new Server(registry, clock, std::move(socket)));
+}
+
+Result<std::string> Server::bind(const std::string& endpoint) { return socket_->bind(endpoint); }
+
+void Server::run(const StopSignals& stop) {
+  wire::Poller poller;
+  poller.add(*socket_);
+  poller.add_fd(stop.fd());
+  bool more = false;
+  while (!stop.requested()) {
+    poller.wait(more ? 0 : until_next_deadline_us());
+    more = answer_arrived(kMessagesBetweenChecks);
+    answer_waiting(false);
+  }
+  while (answer_arrived(kMessagesBetweenChecks)) continue;
+  answer_waiting(true);
+}
+
+bool Server::answer_arrived(int most) {
+  for (int i = 0; i < most; ++i) {
+    const auto received = socket_->receive(incoming_);
+    if (!received.ok()) {
+      log::warn("registry", "a message could not be received", {{"error", received.status()}});
+      return false;
+    }
+    if (!*received) return false;
+    answer(incoming_);
+  }
+  return true;
+}
+
+void Server::answer(wire::Message& message) {
+  const std::size_t id = request_id_place(message);
+  Envelope envelope;
+  for (std::size_t i = 0; i <= id && i < message.size(); ++i) envelope.push_back(std::move(message[i]));
+  Reply reply;
+  if (message.size() < id + 2) {
+    if (message.size() <= id) envelope.emplace_back();
+    reply.header = error_header(invalid_argument("message: request id and header are needed"));
+    return send(std::move(envelope), reply);
+  }
+  std::size_t bytes = 0;
+  std::vector<std::string_view> bodies;
+  for (std::size_t i = id + 1; i < message.size(); ++i) {
+    bytes += message[i].size();
+    if (i > id + 1) bodies.push_back(message[i].view());
+  }
+  if (bytes > wire::kMaxInternalMessageBytes) {
+    reply.header = error_header(invalid_argument("message: " + std::to_string(bytes) + " bytes, at most " +
+                                                 std::to_string(wire::kMaxInternalMessageBytes) + " are allowed"));
+  } else if (bodies.size() > wire::kMaxParts) {
+    reply.header = error_header(invalid_argument("message: " + std::to_string(bodies.size()) + " bodies, at most " +
+                                                 std::to_string(wire::kMaxParts) + " are allowed"));
+  } else {
+    reply = handle(message[id + 1].view(), bodies);
+  }
+  if (reply.waits_for && waiting_.size() >= kMaxWaiting) {
+    reply.waits_for.reset();
+    reply.header = error_header(Status(Code::overloaded, "too many requests are waiting"));
+  }
+  if (!reply.waits_for) return send(std::move(envelope), reply);
+  const std::int64_t deadline = clock_.monotonic_us() + std::clamp<std::int64_t>(reply.wait_us, 0, kMaxWaitUs);
+  waiting_.push_back({std::move(envelope), deadline, *std::move(reply.waits_for)});
+}
+
+template <class Request, class Operation>
+Server::Reply Server::call(std::string_view header, Operation operation) {
+  Reply reply;
+  const auto request = wire::decode<Request>(header);
+  if (!request.ok()) {
+    reply.header = error_header(request.status());
+    return reply;
+  }
+  const auto result = operation(*request);
+  reply.header = result.ok() ? wire::encode_reply(Status(), *result) : error_header(result.status());
+  return reply;
+}
+
+Server::Reply Server::handle(std::string_view header, const std::vector<std::string_view>& bodies) {
+  const auto op = wire::peek_op(header);
+  if (!op.ok()) return {error_header(op.status()), {}, {}, 0};
+  if (*op == wire::FeedRequest::op) return feed(header);
+  if (*op == wire::WaitRequest::op) return wait(header);
+  if (*op == wire::FetchRequest::op) return fetch(header);
+  std::optional<Reply> reply;
+  // Tries the op of one method without bodies, or with.
+  const auto plain = [&]<class Request, class Result>(Result (Registry::*method)(const Principal&, const Request&)) {
+    if (reply || *op != Request::op) return;
+    reply = call<Request>(header, [&](const Request& request) { return (registry_.*method)(principal_, request); });
+  };
+  const auto with_bodies = [&]<class Request, class Result>(
+                               Result (Registry::*method)(const Principal&, const Request&, const Registry::Bodies&)) {
+    if (reply || *op != Request::op) return;
+    reply =
+        call<Request>(header, [&](const Request& request) { return (registry_.*method)(principal_, request, bodies); });
+  };
+  plain(&Registry::ack);
+  plain(&Registry::changed_entries);
+  plain(&Registry::tag_entries);
+  with_bodies(&Registry::upload);
+  with_bodies(&Registry::publish);
+  with_bodies(&Registry::move);
+  plain(&Registry::models);
+  plain(&Registry::view);
+  plain(&Registry::hello);
+  plain(&Registry::join);
+  plain(&Registry::leave);
+  plain(&Registry::versions);
+  plain(&Registry::releases);
+  if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0};
+  return *std::move(reply);
+}
+
+Server::Reply Server::feed(std::string_view header) {
+  bool nothing_new = false;
+  wire::FeedRequest asked;
+  Reply reply = call<wire::FeedRequest>(header, [&](const wire::FeedRequest& request) {
+    auto result = registry_.feed(principal_, request);
+    nothing_new = result.ok() && result->changes.empty() && !result->snapshot_required;
+    asked = request;
+    return result;
+  });
+  if (nothing_new && asked.wait_us > 0) {
+    reply.wait_us = asked.wait_us;
+    reply.waits_for = std::move(asked);
+  }
+  return reply;
+}
+
+Server::Reply Server::wait(std::string_view header) {
+  bool not_yet = false;
+  wire::WaitRequest asked;
+  Reply reply = call<wire::WaitRequest>(header, [&](const wire::WaitRequest& request) {
+    auto result = registry_.wait(principal_, request);
+    not_yet = result.ok() && !result->served;
+    asked = request;
+    return result;
+  });
+  if (not_yet && asked.wait_us > 0) {
+    reply.wait_us = asked.wait_us;
+    reply.waits_for = std::move(asked);
+  }
+  return reply;
+}
+
+Server::Reply Server::fetch(std::string_view header) {
+  std::vector<std::string_view> bodies;
+  Reply reply = call<wire::FetchRequest>(
+      header, [&](const wire::FetchRequest& request) { return registry_.fetch(principal_, request, bodies); });
+  reply.bodies = std::move(bodies);
+  return reply;
+}
+
+void Server::answer_waiting(bool all) {
+  const bool something_happened = std::exchange(activity_seen_, registry_.activity()) != registry_.activity();
+  const std::int64_t now = clock_.monotonic_us();
+  std::vector<Waiting> still;
+  for (Waiting& waiting : waiting_) {
+    const bool over = all || waiting.deadline_us <= now;
+    if (!over && !something_happened) {
+      still.push_back(std::move(waiting));
+      continue;
+    }
+    Reply reply = std::visit(
+        [&](const auto& request) {
+          const std::string header = wire::encode(request);
+          if constexpr (std::is_same_v<std::decay_t<decltype(request)>, wire::FeedRequest>)
+            return feed(header);
+          else
+            return wait(header);
+        },
+        waiting.request);
+    if (reply.waits_for && !over) {
+      still.push_back(std::move(waiting));
+    } else {
+      send(std::move(waiting.envelope), reply);
+    }
+  }
+  waiting_ = std::move(still);
+}
+
+std::int64_t Server::until_next_deadline_us() const {
+  if (waiting_.empty()) return -1;
+  const auto next = std::ranges::min_element(waiting_, {}, &Waiting::deadline_us);
+  return std::max<std::int64_t>(next->deadline_us - clock_.monotonic_us(), 0);
+}
+
+void Server::send(Envelope envelope, const Reply& reply) {
+  wire::Message message = std::move(envelope);
+  message.emplace_back(std::string_view(reply.header));
+  for (const auto body : reply.bodies) message.emplace_back(body);
+  const auto sent = socket_->send(message);
+  // A peer that is gone, or takes nothing any more, asks again when it is back.
+  if (!sent.ok()) log::debug("registry", "a reply found nobody", {{"error", sent.status()}});
+  if (sent.ok() && !*sent) log::warn("registry", "a reply was dropped: its reader does not keep up");
+}
+
+}  // namespace espalier::registry

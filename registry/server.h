@@ -1,0 +1,83 @@
+// The registry on a socket: one thread answers requests one after the other; readers of the feed and those who wait for
+// a release are kept until there is something to say, or their time is over.
+//
+//   [identity][empty, from a REQ socket][request id][header][body]…   and the reply likewise
+//
+// Whatever can't be read is answered with an error under its request id, and the connection stays.
+// Thread safety: one thread makes, binds and runs a Server. Ownership: registry, clock and context outlive it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/principal.h"
+#include "common/signals.h"
+#include "common/status.h"
+#include "registry/registry.h"
+#include "wire/messages.h"
+#include "wire/socket.h"
+
+namespace espalier::registry {
+
+class Server {
+ public:
+  static constexpr std::size_t kMaxWaiting = 10'000;  ///< more are answered with `overloaded`
+  static constexpr std::int64_t kMaxWaitUs = 600'000'000;
+
+  static Result<std::unique_ptr<Server>> make(Registry& registry, const Clock& clock, wire::Context& context);
+
+  /// Returns the endpoint that others connect to; any number may be bound.
+  Result<std::string> bind(const std::string& endpoint);
+  /// Answers until a stop is asked for; then what has arrived is answered, those who wait included.
+  void run(const StopSignals& stop);
+
+ private:
+  /// What goes back in front of a reply: identity, the REQ socket's frames, request id.
+  using Envelope = wire::Message;
+  struct Waiting {
+    Envelope envelope;
+    std::int64_t deadline_us = 0;
+    std::variant<wire::FeedRequest, wire::WaitRequest> request;
+  };
+  struct Reply {
+    std::string header;
+    std::vector<std::string_view> bodies;
+    /// Set: nothing is to be said yet.
+    std::optional<std::variant<wire::FeedRequest, wire::WaitRequest>> waits_for;
+    std::int64_t wait_us = 0;
+  };
+
+  Server(Registry& registry, const Clock& clock, std::unique_ptr<wire::Socket> socket)
+      : registry_(registry), clock_(clock), principal_(Principal::local()), socket_(std::move(socket)) {}
+
+  /// Answers up to `most` messages that have arrived; false: there is none left.
+  bool answer_arrived(int most);
+  void answer(wire::Message& message);
+  /// REQUIRES: limits and frames are checked.
+  Reply handle(std::string_view header, const std::vector<std::string_view>& bodies);
+  template <class Request, class Operation>
+  Reply call(std::string_view header, Operation operation);
+  Reply feed(std::string_view header);
+  Reply wait(std::string_view header);
+  Reply fetch(std::string_view header);
+
+  /// Answers those whose wait is over or has become pointless; all of them with `all`.
+  void answer_waiting(bool all);
+  std::int64_t until_next_deadline_us() const;
+  void send(Envelope envelope, const Reply& reply);
+
+  Registry& registry_;
+  const Clock& clock_;
+  const Principal principal_;  ///< of every connection, until connections carry keys
+  std::unique_ptr<wire::Socket> socket_;
+  wire::Message incoming_;
+  std::vector<Waiting> waiting_;
+  std::uint64_t activity_seen_ = 0;
+};
+
+}  // namespace espalier::registry

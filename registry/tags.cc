@@ -1,0 +1,192 @@
+#include "registry/tags.h"
+
+#include <cstring>
+
+#include "common/bytes.h"
+#include "registry/keys.h"
+
+namespace espalier::registry {
+namespace {
+
+constexpr std::uint32_t kEntriesInChunk = 512;
+
+Status bad_entry() { return corrupt("an entry of a tag is cut short"); }
+
+/// Takes bytes from the front of a record.
+class Front {
+ public:
+  explicit Front(std::string_view bytes) : left_(bytes) {}
+  bool take(void* to, std::size_t size) {
+    if (left_.size() < size) return false;
+    std::memcpy(to, left_.data(), size);
+    left_.remove_prefix(size);
+    return true;
+  }
+  bool take(std::string_view& to, std::size_t size) {
+    if (left_.size() < size) return false;
+    to = left_.substr(0, size);
+    left_.remove_prefix(size);
+    return true;
+  }
+  std::string_view left() const { return left_; }
+
+ private:
+  std::string_view left_;
+};
+
+bool take_entry(Front& front, wire::TagEntry& entry) {
+  std::uint8_t kind = 0;
+  if (!front.take(&kind, 1) || kind > static_cast<std::uint8_t>(wire::EntryKind::unset)) return false;
+  entry.kind = static_cast<wire::EntryKind>(kind);
+  if (entry.kind == wire::EntryKind::version &&
+      !(front.take(entry.version.bytes.data(), entry.version.bytes.size()) &&
+        front.take(entry.artefact.bytes.data(), entry.artefact.bytes.size()) &&
+        front.take(&entry.artefact_bytes, sizeof entry.artefact_bytes))) {
+    return false;
+  }
+  return front.take(entry.release.bytes.data(), entry.release.bytes.size());
+}
+
+}  // namespace
+
+std::string encode_entry(const wire::TagEntry& entry) {
+  std::string bytes;
+  append(bytes, static_cast<std::uint8_t>(entry.kind));
+  if (entry.kind == wire::EntryKind::version) {
+    bytes.append(entry.version.view()).append(entry.artefact.view());
+    append(bytes, entry.artefact_bytes);
+  }
+  return bytes.append(entry.release.view());
+}
+
+Result<wire::TagEntry> decode_entry(std::string_view bytes) {
+  wire::TagEntry entry;
+  Front front(bytes);
+  if (!take_entry(front, entry) || !front.left().empty()) return bad_entry();
+  return entry;
+}
+
+TagMovements::TagMovements(Batch& batch, const std::string& tenant, const std::string& model, const std::string& tag)
+    : batch_(batch), prefix_(keys::tag_prefix(tenant, model, tag)) {}
+
+void TagMovements::add(std::string_view components, const wire::TagEntry& entry) {
+  const std::string value = encode_entry(entry);
+  batch_.put(keys::node_at(prefix_, components, batch_.epoch()), value);
+  append(chunk_, static_cast<std::uint32_t>(components.size()));
+  chunk_.append(components).append(value);
+  ++count_;
+  if (++in_chunk_ == kEntriesInChunk) write_chunk();
+}
+
+void TagMovements::write_chunk() {
+  batch_.put(keys::changed(batch_.epoch(), chunks_++), chunk_);
+  chunk_.clear();
+  in_chunk_ = 0;
+}
+
+void TagMovements::finish() {
+  if (in_chunk_ > 0) write_chunk();
+}
+
+Status Tags::each(std::string_view tag_prefix, std::uint64_t epoch, std::string_view under,
+                  const std::optional<std::string>& after, const Take& take) {
+  const std::string range = std::string(tag_prefix).append(under);
+  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
+  std::string node;  // whose records are passed over: its state is known
+  if (after) {
+    node = keys::node(tag_prefix, *after);
+    cursor->seek(keys::behind(node));
+  } else {
+    cursor->seek(range);
+  }
+  while (cursor->valid() && cursor->key().starts_with(range)) {
+    if (!node.empty() && cursor->key().starts_with(node)) {
+      cursor->next();
+      continue;
+    }
+    ASSIGN_OR_RETURN(const keys::TagKey key, keys::parse_tag(cursor->key(), tag_prefix.size()));
+    if (key.epoch > epoch) {
+      cursor->next();
+      continue;
+    }
+    node = keys::node(tag_prefix, key.components);
+    auto entry = decode_entry(cursor->value());
+    if (!entry.ok()) return bad_record(cursor->key(), entry.status());
+    if (entry->kind != wire::EntryKind::unset) {
+      entry->epoch = key.epoch;
+      if (!take(key.components, *std::move(entry))) return {};
+    }
+    cursor->next();
+  }
+  return cursor->status();
+}
+
+Result<wire::EntriesReply> Tags::page(const wire::TagEntriesRequest& request, const PageCursor& page,
+                                      std::uint64_t epoch) {
+  wire::EntriesReply reply;
+  reply.epoch = epoch;
+  // The root's components are empty: the mark in front tells "behind the root" from "from the start".
+  std::optional<std::string> after;
+  if (!page.position.empty()) after = page.position.substr(1);
+  std::string last;
+  Status split;
+  bool more = false;
+  const Status read =
+      each(keys::tag_prefix(request.tenant, request.model, request.tag), epoch, keys::components(request.under), after,
+           [&](std::string_view components, wire::TagEntry entry) {
+             more = reply.entries.size() == page_size(request.limit);
+             if (more) return false;
+             auto values = model::split_components(components);
+             if (!values.ok()) {
+               split = values.status();
+               return false;
+             }
+             entry.partition = *std::move(values);
+             last = components;
+             reply.entries.push_back(std::move(entry));
+             return true;
+           });
+  RETURN_IF_ERROR(read);
+  RETURN_IF_ERROR(split);
+  if (more) reply.cursor = PageCursor{epoch, "." + last}.text();
+  return reply;
+}
+
+Result<wire::EntriesReply> Tags::changed(const wire::ChangedEntriesRequest& request, const PageCursor& page) {
+  wire::EntriesReply reply;
+  reply.epoch = request.epoch;
+  std::uint32_t chunk = 0, within = 0;
+  if (!page.position.empty()) {
+    if (page.position.size() != 8 || page.epoch != request.epoch) {
+      return invalid_argument("cursor: not one that a reply for this epoch gave");
+    }
+    chunk = load_u32_be(page.position.data());
+    within = load_u32_be(page.position.data() + 4);
+  }
+  for (;; ++chunk, within = 0) {
+    ASSIGN_OR_RETURN(const auto bytes, store_.get(keys::changed(request.epoch, chunk)));
+    if (!bytes) return reply;
+    Front front(*bytes);
+    for (std::uint32_t i = 0; !front.left().empty(); ++i) {
+      std::uint32_t size = 0;
+      std::string_view components;
+      wire::TagEntry entry;
+      if (!front.take(&size, sizeof size) || !front.take(components, size) || !take_entry(front, entry)) {
+        return bad_record("C", bad_entry());
+      }
+      if (i < within) continue;
+      if (reply.entries.size() == page_size(request.limit)) {
+        std::string position;
+        append_u32_be(position, chunk);
+        append_u32_be(position, i);
+        reply.cursor = PageCursor{request.epoch, position}.text();
+        return reply;
+      }
+      ASSIGN_OR_RETURN(entry.partition, model::split_components(components));
+      entry.epoch = request.epoch;
+      reply.entries.push_back(std::move(entry));
+    }
+  }
+}
+
+}  // namespace espalier::registry
