@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/bytes.h"
+#include "tests/support/fuzz_driver.h"
 #include "tests/support/status_matchers.h"
 
 namespace espalier::wire {
@@ -182,6 +183,49 @@ TEST(Writer, WritesWhatMsgpackReads) {
   EXPECT_TRUE(std::signbit(numbers.ptr[3].via.f64));
   EXPECT_EQ(numbers.ptr[5].type, msgpack::type::NIL);
   EXPECT_EQ(object.via.map.ptr[1].val.type, msgpack::type::BIN);
+}
+
+/// Counts what it sees; refuses nothing but what the parser refuses itself.
+struct AnyVisitor : msgpack::null_visitor {
+  bool bad = false;
+  void parse_error(std::size_t, std::size_t) { bad = true; }
+  void insufficient_bytes(std::size_t, std::size_t) { bad = true; }
+};
+
+TEST(Reader, TakesTheSameBytesAsAnotherParser) {
+  std::string whole;
+  Writer writer(whole);
+  writer.map(3);
+  writer.key("a");
+  writer.array(4);
+  writer.number(70'000);
+  writer.signed_number(-7);
+  writer.real(1.5);
+  writer.text(std::string(300, 'x'));
+  writer.key("b");
+  writer.binary(std::string(40, 'y'));
+  writer.key("c");
+  writer.map(1);
+  writer.nil();
+  writer.boolean(false);
+  whole += std::string("\xc7\x02\x05zz", 5);
+  const std::string extension("\xd5\x07zz", 4);
+  std::uint64_t state = 1;
+  int whole_ones = 0;
+  for (int i = 0; i < 50'000; ++i) {
+    const std::string input = testing::mutate({whole, extension}, state);
+    Reader reader(input);
+    const bool ours = reader.skip();
+    AnyVisitor visitor;
+    std::size_t end = 0;
+    const bool theirs = msgpack::parse(input.data(), input.size(), end, visitor) && !visitor.bad;
+    ASSERT_EQ(ours, theirs) << to_hex(input);
+    if (ours) {
+      ++whole_ones;
+      ASSERT_EQ(input.size() - reader.remaining(), end) << to_hex(input);
+    }
+  }
+  EXPECT_GT(whole_ones, 1000);
 }
 
 }  // namespace
