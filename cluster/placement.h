@@ -4,7 +4,7 @@
 // Two-level rendezvous hashing (Thaler and Ravishankar 1998; weights as in Schindelhauer and Schomaker 2005): a tenant
 // gets `spread` of the shards, a placement key gets `replicas` of those. The score of a shard for a key is -weight /
 // ln(u), where u in (0,1) is made of the 64-bit XXH3 (seed 0) of the key, then the shard's name as a component; the
-// highest scores win, equal scores go to the lower name.
+// highest scores win, equal scores go to the larger number made of the hash, then to the lower name.
 //
 // Thread safety: pure functions; Placement is immutable.
 #pragma once
@@ -63,6 +63,10 @@ class Placement {
   /// tenant; allocates nothing once the calling thread has seen a key as long.
   std::size_t node_shards_into(const TenantShards& tenant, std::string_view model, const model::Partition& partition,
                                std::uint32_t replicated_until, std::span<std::uint32_t> out) const;
+  /// The same for level values as they lie in a message; trailing empty ones don't count.
+  std::size_t node_shards_into(const TenantShards& tenant, std::string_view model,
+                               std::span<const std::string_view> values, std::uint32_t replicated_until,
+                               std::span<std::uint32_t> out) const;
   /// Whether the shard of this index is among node_shards().
   bool holds(std::uint32_t shard, const TenantShards& tenant, std::string_view model, const model::Partition& partition,
              std::uint32_t replicated_until) const;

@@ -1,5 +1,5 @@
-// The numbered view of the cluster: which shards there are and how keys are spread over them. Published by the registry in its
-// change feed; routers, shards and clients compute placement from it.
+// The numbered view of the cluster: which shards there are and how keys are spread over them. Published by the registry
+// in its change feed; routers, shards and clients compute placement from it.
 //
 // Thread safety: a value; share it as const.
 #pragma once

@@ -104,8 +104,8 @@ Result<Artefact> Artefact::open(std::string_view bytes) {
   ASSIGN_OR_RETURN(ProbeReader probes,
                    ProbeReader::open(sections[SectionKind::probes].value_or(std::string_view()),
                                      sections[SectionKind::probes].has_value(), program->inputs(), expected));
-  return Artefact(std::make_unique<Layout>(
-      Layout{bytes, header, std::move(classes), *std::move(program), std::move(linear), probes}));
+  return Artefact(
+      std::make_unique<Layout>(Layout{bytes, header, std::move(classes), *std::move(program), linear, probes}));
 }
 
 Task Artefact::task() const { return layout_->header.task; }

@@ -90,18 +90,12 @@ Status Pack::State::remove_unfinished(const std::vector<std::string>& names) {
 Status Pack::State::load_segment(std::uint32_t number, bool is_last) {
   Segment segment{number, folder + "/" + segment_name(number), nullptr};
   ASSIGN_OR_RETURN(segment.mapping, files.map(segment.path));
-  auto walked = walk_segment(segment.mapping->bytes(), number);
-  SegmentContents contents;
-  if (walked.ok())
-    contents = *std::move(walked);
-  else if (walked.status().code() == Code::unimplemented)
-    return walked.status().at(segment.path);
-  else
-    log::warn("pack", "segment set aside", {{"path", segment.path}, {"reason", walked.status()}});
+  const auto walked = walk_segment(segment.mapping->bytes(), number);
+  if (walked.status().code() == Code::unimplemented) return walked.status().at(segment.path);
+  if (!walked.ok()) log::warn("pack", "segment set aside", {{"path", segment.path}, {"reason", walked.status()}});
+  const SegmentContents contents = walked.ok() ? *walked : SegmentContents{};
   const bool is_usable = walked.ok() && !contents.is_damaged;
-  if (walked.ok() && contents.is_damaged) {
-    log::warn("pack", "segment damaged", {{"path", segment.path}, {"offset", contents.end}});
-  }
+  if (contents.is_damaged) log::warn("pack", "segment damaged", {{"path", segment.path}, {"offset", contents.end}});
   segments.push_back(std::move(segment));
   const std::size_t place = segments.size() - 1;
   for (std::size_t i = 0; i < contents.durable_frames; ++i) {
