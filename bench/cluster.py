@@ -1,0 +1,157 @@
+"""Requests a second and latencies of the whole way of a prediction, beside a bare ZeroMQ proxy with the same frames.
+
+Simulates: one busy client, one tabular row a request, a window of requests under way; a tree of some hundred nodes that fits the cache.
+The cluster (registry, one shard, router) has one core, the generator the other; the proxy and the worker behind it get the same core.
+Every answer is checked. Runs alternate between the two, so that a slow minute of the machine hits both; shown are the median and the
+range of the runs. Does not simulate: many machines, many clients, models that are read from disk.
+"""
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+import random
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+
+import msgpack
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "support"))
+from espalier_cluster import BIN, ROOT, Cluster, Wire, predict_header  # noqa: E402
+
+SERVER_CORE, CLIENT_CORE = "0", "1"
+COLUMNS = ["transport", "window", "what", "requests/s", "range", "p50 us", "p90 us", "p99 us", "p99.9 us"]
+
+
+def pinned(core):
+    """A prefix that keeps a command on one core, where the machine has two."""
+    return ["taskset", "-c", core] if (os.cpu_count() or 1) > 1 and shutil.which("taskset") else []
+
+
+def record_requests(cluster, rides, path, count):
+    """Asks the cluster `count` different requests and writes each with its reply to `path`."""
+    with open(rides, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    random.Random(1).shuffle(rows)
+    frames = []
+    with Wire(cluster.router()) as wire:
+        for row in rows[:count]:
+            features = {name: float(row[name]) for name in ("distance_km", "hour", "passengers") if row[name]}
+            features |= {name: row[name] for name in ("vehicle", "weather")}
+            header = msgpack.packb(predict_header("acme", "duration", [[row["country"], row["city"]]], budget_us=10_000_000))
+            body = msgpack.packb({"rows": [features]})
+            request = wire.send(header, body)
+            got, reply, *bodies = wire.receive()
+            status = msgpack.unpackb(reply)
+            if got != request or status["status"] != 0 or status["parts"][0].get("status", 0) != 0 or len(bodies) != 1:
+                raise SystemExit(f"a request was not answered: {status}")
+            frames.append((header, body, reply, bodies[0]))
+    with open(path, "wb") as file:
+        file.write(struct.pack("<I", len(frames)))
+        for exchange in frames:
+            for frame in exchange:
+                file.write(struct.pack("<I", len(frame)) + frame)
+
+
+def generate(endpoint, recording, window, seconds):
+    done = subprocess.run([*pinned(CLIENT_CORE), BIN / "espalier-bench", "load", endpoint, recording, str(window), str(seconds)],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.stderr)
+    result = json.loads(done.stdout)
+    if result["wrong"]:
+        raise SystemExit(f"{result['wrong']} wrong answers, the first with the header {result['first_wrong']}")
+    return result
+
+
+class Proxy:
+    """The bare proxy and one worker behind it."""
+
+    def __init__(self, transport, folder, recording):
+        back = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/back.sock"
+        front = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/front.sock"
+        tool = [*pinned(SERVER_CORE), str(BIN / "espalier-bench")]
+        self.proxy = subprocess.Popen([*tool, "proxy", front, back], stdout=subprocess.PIPE, text=True)
+        bound = json.loads(self.proxy.stdout.readline())
+        self.front = bound["front"]
+        self.worker = subprocess.Popen([*tool, "worker", bound["back"], recording])
+
+    def stop(self):
+        for process in (self.worker, self.proxy):
+            process.terminate()
+            process.wait()
+
+
+def summary(transport, window, what, runs):
+    rates = [run["rps"] for run in runs]
+    middle = {name: statistics.median(run[name] for run in runs) for name in ("p50_us", "p90_us", "p99_us", "p999_us")}
+    return {"transport": transport, "window": window, "what": what, "rps": statistics.median(rates), "rps_least": min(rates),
+            "rps_most": max(rates), **middle}
+
+
+def line_of(result):
+    spread = f"{result['rps_least']:,.0f}-{result['rps_most']:,.0f}"
+    return [result["transport"], result["window"], result["what"], f"{result['rps']:,.0f}", spread,
+            *(f"{result[name]:,.0f}" for name in ("p50_us", "p90_us", "p99_us", "p999_us"))]
+
+
+def print_columns(cells):
+    print("".join(f"{str(cell):>{width}}" for cell, width in zip(cells, (9, 8, 9, 12, 18, 9, 9, 9, 10))), flush=True)
+
+
+def measure(transport, rides, options, results):
+    prefix = pinned(SERVER_CORE)
+    with Cluster(shards=1, prefix=prefix, **({"tcp": True} if transport == "tcp" else {})) as cluster:
+        cluster.train(ROOT / "examples" / "rides.toml", rides, where="split = train")
+        recording = cluster.folder / "recording"
+        record_requests(cluster, rides, recording, options.requests)
+        proxy = Proxy(transport, cluster.folder, recording)
+        try:
+            for window in options.windows:
+                runs = {"proxy": [], "espalier": []}
+                for _ in range(options.runs):
+                    runs["proxy"].append(generate(proxy.front, recording, window, options.seconds))
+                    runs["espalier"].append(generate(cluster.router(transport), recording, window, options.seconds))
+                both = [summary(transport, window, what, runs[what]) for what in ("proxy", "espalier")]
+                ratios = sorted(e["rps"] / p["rps"] for e, p in zip(runs["espalier"], runs["proxy"]))
+                both[1]["ratio"] = both[1]["rps"] / both[0]["rps"]
+                both[1]["ratio_least"], both[1]["ratio_most"] = ratios[0], ratios[-1]
+                results += both
+                if not options.json:
+                    for result in both:
+                        print_columns(line_of(result))
+                    print(f"{'':>17}  {both[1]['ratio']:.2f} of the proxy ({ratios[0]:.2f}-{ratios[-1]:.2f})", flush=True)
+        finally:
+            proxy.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--transports", nargs="+", default=["ipc", "tcp"], choices=["ipc", "tcp"])
+    parser.add_argument("--windows", nargs="+", type=int, default=[64, 1024])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2, help="of each run, after half a second of warming up")
+    parser.add_argument("--requests", type=int, default=512, help="different requests")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not options.json:
+        cores = "a core for the cluster, one for the generator" if pinned("0") else "nothing pinned"
+        print(f"one row a request, {options.runs} runs of {options.seconds:g} s each, {cores}; every answer checked")
+        print_columns(COLUMNS)
+    results = []
+    with tempfile.TemporaryDirectory(prefix="espalier-bench-") as folder:
+        rides = pathlib.Path(folder) / "rides.csv"
+        subprocess.run([BIN / "espalier", "sample-data", rides], check=True, stdout=subprocess.DEVNULL)
+        for transport in options.transports:
+            measure(transport, rides, options, results)
+    if options.json:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
