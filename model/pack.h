@@ -29,7 +29,9 @@ struct PackOptions {
 
 class Pack {
  public:
-  /// Opens or creates the folder; walks all frames (headers only; the hash of each artefact is checked by verify()).
+  /// Opens or creates the folder; walks the frames' headers. Hashes only what was added after the last sync() and
+  /// leaves out what is torn there; the rest is checked by verify(). Damaged segments are kept, logged, and not added
+  /// to. unimplemented: a segment of a later version.
   static Result<std::unique_ptr<Pack>> open(Files& files, const std::string& folder, PackOptions options);
   ~Pack();
 
@@ -44,7 +46,7 @@ class Pack {
   /// corrupt when the bytes no longer have the hash; the frame is then forgotten, so that add() stores the artefact
   /// anew.
   Status verify(const Hash256& hash);
-  /// Forgets the frame (its bytes stay until compaction).
+  /// Forgets the frame until the next open() (its bytes stay until compaction).
   void forget(const Hash256& hash);
   /// Brings the artefact's pages in.
   void prefault(const Hash256& hash) const;
