@@ -17,11 +17,11 @@ std::string& empty_key() {
 }
 
 /// Appends what places the node: tenant, model and the first `depth` values, trailing empty ones dropped.
-void append_node(std::string& key, std::string_view tenant, std::string_view model, const model::Partition& partition,
+template <class Values>
+void append_node(std::string& key, std::string_view tenant, std::string_view model, const Values& values,
                  std::size_t depth) {
   model::append_component(key, tenant);
   model::append_component(key, model);
-  const auto& values = partition.values();
   depth = std::min(depth, values.size());
   while (depth > 0 && values[depth - 1].empty()) --depth;
   for (std::size_t i = 0; i < depth; ++i) model::append_component(key, values[i]);
@@ -112,7 +112,18 @@ std::size_t Placement::node_shards_into(const TenantShards& tenant, std::string_
                                         std::span<std::uint32_t> out) const {
   const bool is_replicated = partition.depth() <= replicated_until;
   std::string& key = empty_key();
-  append_node(key, tenant.tenant, model, partition, std::size_t{replicated_until} + 1);
+  append_node(key, tenant.tenant, model, partition.values(), std::size_t{replicated_until} + 1);
+  const std::size_t owners = is_replicated ? tenant.shards.size() : tenant.replicas;
+  return best_of(key, tenant.shards, out.first(std::min(out.size(), owners)));
+}
+
+std::size_t Placement::node_shards_into(const TenantShards& tenant, std::string_view model,
+                                        std::span<const std::string_view> values, std::uint32_t replicated_until,
+                                        std::span<std::uint32_t> out) const {
+  while (!values.empty() && values.back().empty()) values = values.first(values.size() - 1);
+  const bool is_replicated = values.size() <= replicated_until;
+  std::string& key = empty_key();
+  append_node(key, tenant.tenant, model, values, std::size_t{replicated_until} + 1);
   const std::size_t owners = is_replicated ? tenant.shards.size() : tenant.replicas;
   return best_of(key, tenant.shards, out.first(std::min(out.size(), owners)));
 }
@@ -122,7 +133,7 @@ bool Placement::holds(std::uint32_t shard, const TenantShards& tenant, std::stri
   if (std::ranges::find(tenant.shards, shard) == tenant.shards.end()) return false;
   if (partition.depth() <= replicated_until || tenant.replicas == tenant.shards.size()) return true;
   std::string& key = empty_key();
-  append_node(key, tenant.tenant, model, partition, std::size_t{replicated_until} + 1);
+  append_node(key, tenant.tenant, model, partition.values(), std::size_t{replicated_until} + 1);
   const Candidate asked = candidate(key, shard);
   std::uint32_t better = 0;
   for (const std::uint32_t other : tenant.shards) {

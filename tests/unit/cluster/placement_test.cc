@@ -152,6 +152,23 @@ TEST(Placement, HoldsAgreesWithNodeShards) {
   }
 }
 
+TEST(Placement, ValuesOfAMessagePlaceAsTheirPartition) {
+  const View view = numbered_view(9, 5, 2);
+  const Placement placement(view);
+  const auto tenant = placement.tenant("acme");
+  const std::vector<std::string_view> cases[] = {
+      {}, {"usa"}, {"usa", "ca", "fresno"}, {"russia", "", "ivanovo"}, {"usa", "", ""}, {"", ""}};
+  for (const auto& values : cases) {
+    const auto parsed = Partition::from_values(values);
+    ASSERT_OK(parsed);
+    for (std::uint32_t until = 0; until < 3; ++until) {
+      std::vector<std::uint32_t> shards(9);
+      shards.resize(placement.node_shards_into(tenant, "m", values, until, shards));
+      EXPECT_EQ(shards, node_shards(view, "acme", "m", *parsed, until));
+    }
+  }
+}
+
 TEST(Placement, ASmallSpanGetsTheBest) {
   const View view = numbered_view(40, 40, 40);
   const Placement placement(view);
