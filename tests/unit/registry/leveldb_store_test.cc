@@ -2,16 +2,15 @@
 
 #include <gtest/gtest.h>
 #include <leveldb/db.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
+#include <functional>
 
 #include "common/bytes.h"
 #include "registry/keys.h"
 #include "tests/support/faulty_files.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/unit/registry/child_process.h"
 #include "tests/unit/registry/faulty_env.h"
 
 namespace espalier::registry {
@@ -198,27 +197,27 @@ TEST_F(LevelDbStoreTest, TheFolderIsOneProcesssOnly) {
   EXPECT_CODE(LevelDbStore::open(files_, clock_, folder_ / "store"), Code::unavailable);
 }
 
-TEST_F(LevelDbStoreTest, WhatAKilledProcessAcknowledgedIsThere) {
-  int acknowledged[2];
-  ASSERT_EQ(::pipe(acknowledged), 0);
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    auto opened = LevelDbStore::open(Files::system(), Clock::system(), folder_ / "store");
-    if (!opened.ok()) ::_exit(1);
-    store_ = *std::move(opened);
-    for (std::uint32_t i = 0;; ++i) {
-      if (!put("k" + std::to_string(i), std::string(1000, 'x')).ok()) ::_exit(2);
-      if (::write(acknowledged[1], &i, sizeof i) != sizeof i) ::_exit(3);
-    }
+// Runs in a process of its own, started by the test below.
+TEST(DISABLED_StoreProcess, WritesUntilItIsKilled) {
+  ASSERT_OK_AND_ASSIGN(const auto store, LevelDbStore::open(Files::system(), Clock::system(), ChildProcess::folder()));
+  for (std::uint32_t i = 0;; ++i) {
+    ASSERT_OK_AND_ASSIGN(Batch batch, store->begin());
+    batch.put("k" + std::to_string(i), std::string(1000, 'x'));
+    ASSERT_OK(store->commit(batch));
+    ChildProcess::report(i);
   }
-  ::close(acknowledged[1]);
+}
+
+TEST_F(LevelDbStoreTest, WhatAKilledProcessAcknowledgedIsThere) {
+  ChildProcess child("DISABLED_StoreProcess.*", folder_ / "store");
   std::uint32_t last = 0;
-  for (int i = 0; i < 200; ++i) ASSERT_EQ(::read(acknowledged[0], &last, sizeof last), ssize_t{sizeof last});
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  while (::read(acknowledged[0], &last, sizeof last) == ssize_t{sizeof last}) continue;
-  ::close(acknowledged[0]);
+  for (int i = 0; i < 200; ++i) {
+    const auto reported = child.next();
+    ASSERT_TRUE(reported);
+    last = *reported;
+  }
+  child.kill();
+  while (const auto reported = child.next()) last = *reported;
   open();
   for (std::uint32_t i = 0; i <= last; ++i) ASSERT_EQ(get("k" + std::to_string(i)).size(), 1000u) << i;
   EXPECT_GE(store_->epoch(), last + 1u);
