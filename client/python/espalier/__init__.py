@@ -1,0 +1,17 @@
+"""Predictions from an Espalier cluster.
+
+    from espalier import Client
+
+    with Client("tcp://127.0.0.1:4711") as client:
+        part = client.predict("acme", "total", ["usa", "ca"], rows=[{"sex": "M", "bodyweight_kg": 81.5}])
+        print(part.values, part.provenance.reason)
+
+Written from docs/wire-protocol.md.
+"""
+
+from .client import Client
+from .errors import Code, EspalierError
+from .messages import Part, PartPrediction, Prediction, Provenance, Reason
+
+__all__ = ["Client", "Code", "EspalierError", "Part", "PartPrediction", "Prediction", "Provenance", "Reason"]
+__version__ = "0.1.0"
