@@ -113,6 +113,15 @@ TEST(Spec, WrongSpecsAreRefusedWithTheirPlace) {
       {"probes = 2", "probes = 65", "must be from 0 to 64"},
       {"compression_tolerance = 0", "compression_tolerance = 1", "at least 0 and below 1"},
       {"seed = 7", "seed = ", "a.toml:11:"},
+      {"[training]", "[\x06raining]", "a.toml:10:1: a table's name is expected after ["},
+      {"[training]", "[\n]", "a.toml:10:1: a table's name is expected after ["},
+      {"[training]", "[[.a]]", "a.toml:10:1: a table's name is expected after ["},
+      {"[1, 0.5]", "[1,}", "a.toml:14:9: a value is expected here"},
+      {"[1, 0.5]", "[,1]", "a.toml:14:7: a value is expected here"},
+      {"[1, 0.5]", "]", "a.toml:14:6: a value is expected here"},
+      {"[training]", "\x01", "a.toml:10:1: a control character"},
+      {"seed = 7", "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a = 1", "a.toml:11:66: a key of too many parts"},
+      {"seed = 7", "seed = [\n[7],\n'''[.''', \"[.\"]", "training.seed: expected a whole number, got a list"},
       {"seed = 7", "seed = 7\nseed = 8", "a.toml:12:"},
   };
   for (const Wrong& each : cases) {
