@@ -1,0 +1,47 @@
+// Takes a trained tree to the registry: its artefacts, then all its versions as one release.
+//
+// Thread safety: belongs to one thread. Ownership: borrows the client.
+// Errors: the registry's; nothing is released unless publish() is ok (artefacts that were uploaded stay, unnamed).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "client/registry_client.h"
+#include "common/status.h"
+#include "common/uuid.h"
+#include "model/spec.h"
+#include "trainer/train.h"
+
+namespace espalier::trainer {
+
+struct Published {
+  Uuid release;
+  std::uint64_t generation = 0;
+  std::uint64_t epoch = 0;
+  std::uint64_t artefact_bytes = 0;
+  double upload_seconds = 0;
+};
+
+class Publisher {
+ public:
+  Publisher(client::RegistryClient& registry, UuidSource& uuids) : registry_(registry), uuids_(uuids) {}
+
+  /// `run_json` tells where the release comes from; each version's lineage has `data_json`, what it was trained on.
+  Result<Published> publish(const model::Spec& spec, const TrainedTree& tree, const std::string& tag,
+                            const std::string& run_json, const std::string& data_json);
+
+  /// Until every shard has acknowledged `epoch`; unavailable names those that have not after `wait_us`, corrupt the
+  /// nodes that failed.
+  Status wait_until_served(std::uint64_t epoch, std::int64_t wait_us);
+
+ private:
+  Status upload(const TrainedTree& tree);
+  Status await_one(std::size_t& unanswered);
+
+  client::RegistryClient& registry_;
+  UuidSource& uuids_;
+};
+
+}  // namespace espalier::trainer

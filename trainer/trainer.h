@@ -1,0 +1,26 @@
+// One run of the trainer: read, train every tenant's tree, publish (docs/life-of-a-publish.md).
+//
+// Thread safety: belongs to one thread. Errors: one Status that names the place; what was published before stays.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "trainer/progress.h"
+#include "trainer/source.h"
+
+namespace espalier::trainer {
+
+struct TrainerOptions {
+  std::vector<std::string> registry;  ///< endpoints
+  std::string spec;                   ///< path of the TOML file
+  SourceOptions source;
+  std::string tag = "production";
+  std::size_t threads = 0;  ///< 0: one a core
+  bool wait = false;        ///< until the shards answer from it
+};
+
+Status run_trainer(const TrainerOptions& options, Progress& progress);
+
+}  // namespace espalier::trainer
