@@ -18,6 +18,12 @@ std::string place(std::size_t i) { return "artefacts[" + std::to_string(i) + "]"
 
 /// What the record says of an artefact whose format and probes hold.
 Result<ArtefactRecord> examine(std::string_view bytes) {
+  // A frame lies wherever the message put it; an artefact is read in place, at a multiple of 8.
+  std::string moved;
+  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 != 0) {
+    moved = bytes;
+    bytes = moved;
+  }
   ASSIGN_OR_RETURN(const model::Artefact artefact, model::Artefact::open(bytes));
   model::Artefact::Scratch scratch;
   RETURN_IF_ERROR(artefact.replay_probes(scratch));
