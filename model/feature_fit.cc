@@ -1,5 +1,5 @@
-// Fitting a plan: what its steps learn from training rows. Everything is counted in the order of the rows and sorted before it is
-// written, so that the same rows give the same bytes.
+// Fitting a plan: what its steps learn from training rows. Everything is counted in the order of the rows and sorted
+// before it is written, so that the same rows give the same bytes.
 
 #include <algorithm>
 #include <bit>
@@ -25,7 +25,8 @@ struct Learnt {
 
 /// The most frequent `max` of the keys that stand in `min_rows` rows or more, sorted by key.
 template <class Key>
-std::vector<Key> frequent(std::vector<std::pair<Key, std::uint64_t>> counts, std::uint64_t min_rows, std::uint64_t max) {
+std::vector<Key> frequent(std::vector<std::pair<Key, std::uint64_t>> counts, std::uint64_t min_rows,
+                          std::uint64_t max) {
   std::erase_if(counts, [&](const auto& count) { return count.second < min_rows; });
   std::sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
@@ -289,8 +290,9 @@ class GramLearner : public Learner {
       if (entry.rows >= step_.min_rows) grams.emplace_back(entry.fingerprint, entry.rows);
     }
     if (grams.size() > step_.max) {
-      std::sort(grams.begin(), grams.end(),
-                [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
+      std::sort(grams.begin(), grams.end(), [](const auto& a, const auto& b) {
+        return a.second != b.second ? a.second > b.second : a.first < b.first;
+      });
       grams.resize(step_.max);
     }
     std::sort(grams.begin(), grams.end());

@@ -95,7 +95,13 @@ class Parser {
   bool take(char c) { return next_is(c) ? (++at_, true) : false; }
 
   static Syntax operation(char sign, std::size_t at, Syntax left, Syntax right) {
-    Syntax node{.kind = Syntax::Kind::operation, .at = at, .number = 0, .name = {}, .operation = sign, .children = {}, .options = {}};
+    Syntax node{.kind = Syntax::Kind::operation,
+                .at = at,
+                .number = 0,
+                .name = {},
+                .operation = sign,
+                .children = {},
+                .options = {}};
     node.children.push_back(std::move(left));
     node.children.push_back(std::move(right));
     return node;
@@ -218,8 +224,8 @@ class Parser {
       const std::string count = rule->least == rule->most
                                     ? std::to_string(rule->least)
                                     : std::to_string(rule->least) + " to " + std::to_string(rule->most);
-      return wrong(node.at, node.name + "() takes " + count +
-                                (count == "1" ? " argument, not " : " arguments, not ") + std::to_string(node.children.size()));
+      return wrong(node.at, node.name + "() takes " + count + (count == "1" ? " argument, not " : " arguments, not ") +
+                                std::to_string(node.children.size()));
     }
     return node;
   }
@@ -232,8 +238,8 @@ class Parser {
       option.name = word();
       option.at = at;
       const bool assigned = take('=');
-      const bool flag = !assigned && !node.children.empty() && contains(rule.flags, option.name) &&
-                        (next_is(',') || next_is(')'));
+      const bool flag =
+          !assigned && !node.children.empty() && contains(rule.flags, option.name) && (next_is(',') || next_is(')'));
       if (assigned || flag) return take_option(rule, node, std::move(option), assigned);
       at_ = at;
     }

@@ -33,19 +33,20 @@ bool takes_text(const std::string& function) {
   return function == "words" || function == "chars" || date_function(function).has_value();
 }
 
-/// The types that the uses of the columns imply. A column alone in onehot() or cross() is text unless it is a number elsewhere, one alone in
-/// missing() is a number unless it is text elsewhere.
+/// The types that the uses of the columns imply. A column alone in onehot() or cross() is text unless it is a number
+/// elsewhere, one alone in missing() is a number unless it is text elsewhere.
 class ColumnTypes {
  public:
   Status visit(std::string_view expression, const Syntax& node) {
     if (node.kind == Syntax::Kind::name) return decide(expression, node, FieldType::number);
-    const bool open = node.kind == Syntax::Kind::call &&
-                      (node.name == "onehot" || node.name == "cross" || node.name == "missing");
+    const bool open =
+        node.kind == Syntax::Kind::call && (node.name == "onehot" || node.name == "cross" || node.name == "missing");
     for (std::size_t i = 0; i < node.children.size(); ++i) {
       const Syntax& child = node.children[i];
       if (child.kind == Syntax::Kind::name && open) {
         (node.name == "missing" ? later_ : soon_).push_back(child.name);
-      } else if (child.kind == Syntax::Kind::name && i == 0 && node.kind == Syntax::Kind::call && takes_text(node.name)) {
+      } else if (child.kind == Syntax::Kind::name && i == 0 && node.kind == Syntax::Kind::call &&
+                 takes_text(node.name)) {
         RETURN_IF_ERROR(decide(expression, child, FieldType::text));
       } else {
         RETURN_IF_ERROR(visit(expression, child));
@@ -128,7 +129,8 @@ class Planner {
 
   Result<std::uint32_t> number(const Syntax& node) {
     ASSIGN_OR_RETURN(const Term inner, term(node));
-    if (inner.kind != PlanOutput::Kind::number) return wrong(node.at, "expected a number here, not categories or n-grams");
+    if (inner.kind != PlanOutput::Kind::number)
+      return wrong(node.at, "expected a number here, not categories or n-grams");
     return inner.step;
   }
 
@@ -202,7 +204,8 @@ class Planner {
     }
     Step step{.op = Op::fill, .a = inner, .learns = Learns::mean};
     if (node.children.size() == 2) {
-      if (node.children[1].kind != Syntax::Kind::number) return wrong(node.children[1].at, "expected a number, mean or median");
+      if (node.children[1].kind != Syntax::Kind::number)
+        return wrong(node.children[1].at, "expected a number, mean or median");
       step.x = node.children[1].number;
       step.learns = Learns::nothing;
     } else if (!node.options.empty() && node.options[0].name == "median") {
@@ -232,7 +235,8 @@ class Planner {
     if (step.edges.size() == 1) {
       const double count = step.edges[0];
       if (count != std::floor(count) || count < 2 || count > 256) {
-        return wrong(node.children[1].at, "the number of buckets is a whole number from 2 to 256; give two edges or more for fixed ones");
+        return wrong(node.children[1].at,
+                     "the number of buckets is a whole number from 2 to 256; give two edges or more for fixed ones");
       }
       step.edges.clear();
       step.quantiles = static_cast<std::uint32_t>(count);
@@ -261,8 +265,8 @@ class Planner {
   }
 
   Result<std::uint32_t> category(const Syntax& node) {
-    const bool made = node.kind == Syntax::Kind::call &&
-                      (node.name == "onehot" || node.name == "buckets" || node.name == "cross");
+    const bool made =
+        node.kind == Syntax::Kind::call && (node.name == "onehot" || node.name == "buckets" || node.name == "cross");
     if (made) {
       ASSIGN_OR_RETURN(const Term inner, term(node));
       return inner.step;
@@ -299,7 +303,8 @@ class Planner {
 
   Result<Term> grams(const Syntax& node) {
     const bool words = node.name == "words";
-    Step step{.op = words ? Op::emit_words : Op::emit_chars, .learns = Learns::grams, .min_rows = 2, .max = kDefaultGrams};
+    Step step{
+        .op = words ? Op::emit_words : Op::emit_chars, .learns = Learns::grams, .min_rows = 2, .max = kDefaultGrams};
     ASSIGN_OR_RETURN(step.a, column(node));
     RETURN_IF_ERROR(gram_lengths(node, words ? kMaxWordGram : kMaxCharGram, step.grams));
     RETURN_IF_ERROR(limits(node, step));

@@ -25,12 +25,12 @@ struct Step {
   double x = 0;
   Learns learns = Learns::nothing;
   std::uint32_t quantiles = 0;
-  std::vector<double> edges = {};     ///< buckets with given edges
-  std::uint64_t min_rows = 1;    ///< categories, pairs and n-grams in fewer training rows are left out
-  std::uint64_t max = 0;         ///< at most so many, the most frequent ones
-  GramHead grams{};              ///< emit_words and emit_chars; `bits` and `count` of a vocabulary are learnt
-  std::uint32_t wave = 0;        ///< passes over the rows that have to end before this step can be fitted or run
-  std::uint32_t ready = 0;       ///< passes after which its result can be used
+  std::vector<double> edges = {};  ///< buckets with given edges
+  std::uint64_t min_rows = 1;      ///< categories, pairs and n-grams in fewer training rows are left out
+  std::uint64_t max = 0;           ///< at most so many, the most frequent ones
+  GramHead grams{};                ///< emit_words and emit_chars; `bits` and `count` of a vocabulary are learnt
+  std::uint32_t wave = 0;          ///< passes over the rows that have to end before this step can be fitted or run
+  std::uint32_t ready = 0;         ///< passes after which its result can be used
 
   bool operator==(const Step& other) const;
 };

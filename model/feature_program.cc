@@ -40,7 +40,8 @@ class Checker {
     return i < before && is_category(layout_.code[i].op);
   }
   Status check_operands(std::uint32_t at, const Instruction& i) const;
-  /// Claims a table: tables lie in the order of their instructions and never overlap, so that checking takes time linear in the bytes.
+  /// Claims a table: tables lie in the order of their instructions and never overlap, so that checking takes time
+  /// linear in the bytes.
   Status claim(const Instruction& i, std::uint64_t head_size);
   Status check_table(const Instruction& i);
   Status check_text_table(const Instruction& i);
@@ -94,7 +95,8 @@ Status Checker::check_strings() {
   }
   for (std::uint32_t i = 0; i < layout_.header->names; ++i) {
     const NameEntry& entry = view<NameEntry>(layout_.header->names_at)[i];
-    if (entry.size > kMaxNameSize || !fits(entry.at, entry.size, 1)) return damaged("a feature's name is out of bounds");
+    if (entry.size > kMaxNameSize || !fits(entry.at, entry.size, 1))
+      return damaged("a feature's name is out of bounds");
     if (!is_utf8(bytes_.substr(entry.at, entry.size))) return damaged("a feature's name is not UTF-8");
   }
   return {};
@@ -320,7 +322,8 @@ Result<std::string> ProgramWriter::finish() const {
     text += input.name;
   }
   for (const std::string& name : names_) {
-    append(bytes, NameEntry{static_cast<std::uint32_t>(text_at + text.size()), static_cast<std::uint32_t>(name.size())});
+    append(bytes,
+           NameEntry{static_cast<std::uint32_t>(text_at + text.size()), static_cast<std::uint32_t>(name.size())});
     text += name;
   }
   bytes.resize(text_at);

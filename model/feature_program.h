@@ -1,7 +1,8 @@
-// The layout of a feature program: what the compiler writes, open() checks and run() reads in place. docs/features.md has the byte tables.
+// The layout of a feature program: what the compiler writes, open() checks and run() reads in place. docs/features.md
+// has the byte tables.
 //
-// A program is a list of instructions without jumps: instruction i may read the results of instructions before it, and its own result is
-// number i. Instructions that emit write the vector, in ascending order of features.
+// A program is a list of instructions without jumps: instruction i may read the results of instructions before it, and
+// its own result is number i. Instructions that emit write the vector, in ascending order of features.
 //
 // Thread safety: values and views of constant bytes.
 #pragma once
@@ -57,8 +58,8 @@ enum class Op : std::uint8_t {
   buckets = 22,          ///< place of number a between edges
   cross = 23,            ///< place of the pair of categories a, b
   emit_number = 24,
-  emit_category = 25,    ///< category a, times number b when b is not kNone
-  emit_words = 26,       ///< n-grams of text input a, times number b when b is not kNone
+  emit_category = 25,  ///< category a, times number b when b is not kNone
+  emit_words = 26,     ///< n-grams of text input a, times number b when b is not kNone
   emit_chars = 27,
 };
 inline constexpr std::uint8_t kOpCount = 28;
@@ -135,9 +136,9 @@ struct GramHead {
 };
 inline constexpr std::uint32_t kSublinear = 1;  ///< 1 + ln(count) in place of count
 inline constexpr std::uint32_t kHashed = 2;
-inline constexpr std::uint32_t kIdf = 4;     ///< weights by inverse document frequency follow
-inline constexpr std::uint32_t kBinary = 8;  ///< 1 in place of count
-inline constexpr std::uint32_t kAcross = 16; ///< characters: n-grams may span words
+inline constexpr std::uint32_t kIdf = 4;      ///< weights by inverse document frequency follow
+inline constexpr std::uint32_t kBinary = 8;   ///< 1 in place of count
+inline constexpr std::uint32_t kAcross = 16;  ///< characters: n-grams may span words
 inline constexpr std::uint32_t kGramFlags = 31;
 
 /// What a vocabulary's or hash's tables say, as views of the program.
@@ -179,7 +180,7 @@ struct ProgramState {
   std::string text;                       ///< one text, normalised
   std::vector<std::uint32_t> starts;      ///< of its words or characters, in bytes
   std::vector<std::uint32_t> ends;
-  std::vector<std::uint32_t> hits;        ///< features of a text, with repetition
+  std::vector<std::uint32_t> hits;  ///< features of a text, with repetition
 };
 
 /// The running of a program, shared by serving and fitting.
@@ -188,8 +189,7 @@ struct ProgramRun {
   static ProgramState& state(Program::Scratch& scratch) { return *scratch.state_; }
   /// Results of all instructions that do not emit, left in the scratch.
   static void evaluate(const ProgramLayout& layout, std::span<const Value> inputs, ProgramState& state);
-  static void emit(const ProgramLayout& layout, std::span<const Value> inputs, ProgramState& state,
-                   FeatureVector& out);
+  static void emit(const ProgramLayout& layout, std::span<const Value> inputs, ProgramState& state, FeatureVector& out);
 };
 
 /// Checks the whole of `bytes`; sets `layout` to views of it.
@@ -214,7 +214,8 @@ class ProgramWriter {
   std::uint32_t features_ = 0;
 };
 
-/// A date's part from ISO text: YYYY, YYYY-MM, YYYY-MM-DD, then T or a space and HH[:MM...]; NaN when the text has no such part or is no date.
+/// A date's part from ISO text: YYYY, YYYY-MM, YYYY-MM-DD, then T or a space and HH[:MM...]; NaN when the text has no
+/// such part or is no date.
 double date_part(std::string_view text, DatePart part);
 
 }  // namespace espalier::model

@@ -166,8 +166,7 @@ std::uint32_t TextTable::find(std::string_view value) const {
   return kNone;
 }
 
-void ProgramRun::evaluate(const ProgramLayout& layout, std::span<const Value> inputs,
-                          ProgramState& state) {
+void ProgramRun::evaluate(const ProgramLayout& layout, std::span<const Value> inputs, ProgramState& state) {
   const std::uint32_t count = layout.header->instructions;
   if (state.numbers.size() < count) {
     state.numbers.resize(count);

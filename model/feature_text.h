@@ -18,12 +18,13 @@ inline constexpr std::size_t kMaxTextBytes = 65536;
 /// The code point's simple lower case: Latin, Greek, Cyrillic, Armenian and fullwidth letters; others stay.
 char32_t fold(char32_t c);
 
-/// Folded words, one space between them. A word is a run of letters, digits and underscores; starts[i]..ends[i] is word i.
+/// Folded words, one space between them. A word is a run of letters, digits and underscores; starts[i]..ends[i] is word
+/// i.
 void split_words(std::string_view text, std::string& out, std::vector<std::uint32_t>& starts,
                  std::vector<std::uint32_t>& ends);
 
-/// Folded characters with white space run together, one space before and after. starts has the first byte of each character and, last,
-/// the size of `out`. Empty when the text has no character but white space.
+/// Folded characters with white space run together, one space before and after. starts has the first byte of each
+/// character and, last, the size of `out`. Empty when the text has no character but white space.
 void split_characters(std::string_view text, std::string& out, std::vector<std::uint32_t>& starts);
 
 /// Calls use(fingerprint) with the 64-bit XXH3 (seed 0) of each n-gram of low to high words.
@@ -37,8 +38,8 @@ void each_word_gram(const std::string& text, const std::vector<std::uint32_t>& s
   }
 }
 
-/// The same for low to high characters. Within words (`across` false) an n-gram ends with the space after its word at the latest and starts
-/// with the space before it at the earliest; a padded word shorter than n gives itself, once.
+/// The same for low to high characters. Within words (`across` false) an n-gram ends with the space after its word at
+/// the latest and starts with the space before it at the earliest; a padded word shorter than n gives itself, once.
 template <class Use>
 void each_char_gram(const std::string& text, const std::vector<std::uint32_t>& starts, std::size_t low,
                     std::size_t high, bool across, Use&& use) {

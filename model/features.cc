@@ -27,7 +27,8 @@ std::string bucket_name(const char* data, std::uint32_t category) {
   return "[" + edge(category - 1) + "," + edge(category) + ")";
 }
 
-/// A category in words. Pairs nest at most as deep as cross() takes arguments in a program that was fitted; hostile ones are cut off.
+/// A category in words. Pairs nest at most as deep as cross() takes arguments in a program that was fitted; hostile
+/// ones are cut off.
 std::string category_name(const ProgramLayout& layout, const Instruction& i, std::uint32_t category, int depth) {
   const char* data = layout.data(i);
   if (i.op == Op::buckets) return bucket_name(data, category);

@@ -1,8 +1,9 @@
-// The feature program: from the inputs of one row to a sparse vector. One implementation for training and serving (rule 9).
+// The feature program: from the inputs of one row to a sparse vector. One implementation for training and serving (rule
+// 9).
 //
-// A spec's [features] are expressions; fitting them on training rows (means, vocabularies, bucket edges, idf weights) gives a program,
-// bytes that are stored in the artefact and run in place from there. docs/features.md has the grammar, every function, what a missing
-// value, an unseen category and odd bytes mean, and the byte tables.
+// A spec's [features] are expressions; fitting them on training rows (means, vocabularies, bucket edges, idf weights)
+// gives a program, bytes that are stored in the artefact and run in place from there. docs/features.md has the grammar,
+// every function, what a missing value, an unseen category and odd bytes mean, and the byte tables.
 //
 // Thread safety: Program is immutable after open(): any number of threads may run it, each with a Scratch of its own.
 // Ownership: Program borrows its bytes, which must stay mapped while it lives.
@@ -24,7 +25,10 @@ namespace espalier::model {
 struct FeatureVector {
   std::vector<std::uint32_t> index;
   std::vector<float> value;
-  void clear() { index.clear(); value.clear(); }
+  void clear() {
+    index.clear();
+    value.clear();
+  }
 };
 
 struct ProgramLayout;  // model/feature_program.h
@@ -39,6 +43,7 @@ class Program {
     ~Scratch();
     Scratch(Scratch&&) noexcept;
     Scratch& operator=(Scratch&&) noexcept;
+
    private:
     friend class Program;
     friend struct ProgramRun;
@@ -56,11 +61,12 @@ class Program {
   const std::vector<Field>& inputs() const;
   /// Length of the vector.
   std::uint32_t feature_count() const;
-  /// A name a person recognises ("sex=F", "age=[18,30)"); n-grams are stored as fingerprints and have numbers only ("words:n-gram 12",
-  /// "words:hash 1234"). For `espalier inspect`.
+  /// A name a person recognises ("sex=F", "age=[18,30)"); n-grams are stored as fingerprints and have numbers only
+  /// ("words:n-gram 12", "words:hash 1234"). For `espalier inspect`.
   std::string feature_name(std::uint32_t index) const;
 
-  /// REQUIRES: inputs.size() == inputs().size(), each missing or of its field's type. Never fails: every input has a meaning.
+  /// REQUIRES: inputs.size() == inputs().size(), each missing or of its field's type. Never fails: every input has a
+  /// meaning.
   void run(std::span<const Value> inputs, Scratch& scratch, FeatureVector& out) const;
 
  private:
@@ -97,8 +103,8 @@ class FeatureSet {
   /// The columns that the expressions read, sorted by name, each with the type its use implies.
   const std::vector<Field>& inputs() const;
 
-  /// Learns means, vocabularies, edges and idf weights from `rows` (which give inputs() in order) and returns the program's bytes.
-  /// The same rows give the same bytes. invalid_argument: no rows.
+  /// Learns means, vocabularies, edges and idf weights from `rows` (which give inputs() in order) and returns the
+  /// program's bytes. The same rows give the same bytes. invalid_argument: no rows.
   Result<std::string> fit(const Rows& rows) const;
 
  private:

@@ -1,7 +1,8 @@
 // Names, partitions and the canonical key of a node: built and parsed here only (architecture: "Placement").
 //
-//   text form        usa/ca/fresno        the root is the empty text; / @ % , and control characters are percent-encoded
-//   canonical key    tenant, model, then the level values as raw UTF-8; inside a component 0x00 is written 00 FF; each component ends
+//   text form        usa/ca/fresno        the root is the empty text; / @ % , and control characters are
+//   percent-encoded canonical key    tenant, model, then the level values as raw UTF-8; inside a component 0x00 is
+//   written 00 FF; each component ends
 //                    in 00 01, so that the key of a node is a prefix of the keys of its subtree
 //
 // Thread safety: values and pure functions.
@@ -24,7 +25,8 @@ inline constexpr std::size_t kMaxLevelValueBytes = 256;
 /// ok when `name` matches [a-z0-9][a-z0-9_.-]{0,63}; else invalid_argument naming `what` ("tenant", "model", "tag").
 Status check_name(std::string_view what, std::string_view name);
 
-/// A path of level values. An empty value in the middle is allowed (a transparent node); trailing empty values are dropped.
+/// A path of level values. An empty value in the middle is allowed (a transparent node); trailing empty values are
+/// dropped.
 class Partition {
  public:
   Partition() = default;  ///< the root

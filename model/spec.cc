@@ -1,213 +1,24 @@
-// toml++ 3.3 states what it takes for impossible by assertions, some of which a wrong file breaks: it aborts, or with NDEBUG runs into undefined
-// behaviour. Here it is compiled in (this is the only file that includes it) with assertions that throw.
-// What it takes for unreachable (any letter of Latin-1 where white space may stand) gives "no" instead.
-#undef NDEBUG
-#undef TOML_HEADER_ONLY
-#undef TOML_SHARED_LIB
-#define TOML_HEADER_ONLY 1
-#define TOML_ASSERT(expression) \
-  do {                          \
-    if (!(expression)) throw std::logic_error("not TOML"); \
-  } while (false)
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wterminate"
-#include <stdexcept>
-
-#include <toml++/impl/forward_declarations.h>
-#undef TOML_UNREACHABLE
-#define TOML_UNREACHABLE return {}
-#include <toml++/impl/unicode.h>
-#undef TOML_UNREACHABLE
-#define TOML_UNREACHABLE throw std::logic_error("not TOML")
-#include <toml++/toml.h>
-#pragma GCC diagnostic pop
-
 #include "model/spec.h"
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "common/bytes.h"
 #include "model/feature_parse.h"
 #include "model/ids.h"
+#include "model/spec_toml.h"
 
 namespace espalier::model {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::size_t kMaxSpecBytes = 1u << 20;
 constexpr std::size_t kMaxColumnBytes = 256;
 constexpr std::size_t kMaxStrengths = 32;
 constexpr std::uint32_t kMaxProbes = 64;
-constexpr int kMaxSpecDepth = 8;
-constexpr int kMaxKeyDots = 32;
 
 const std::vector<std::pair<std::string_view, TargetTransform>> kTransforms = {
     {"log", TargetTransform::log}, {"log1p", TargetTransform::log1p}, {"sqrt", TargetTransform::sqrt}};
-
-/// Where a key stands in the file: its path, such as training.l2, to "spec.toml:12:1: ".
-class Places {
- public:
-  explicit Places(std::string_view source) : source_(source) {}
-  void set(const std::string& path, const toml::source_position& at) {
-    places_[path] = source_ + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
-  }
-  Status wrong(const std::string& path, const std::string& message) const {
-    const auto found = places_.find(path);
-    return invalid_argument((found == places_.end() ? source_ : found->second) + ": " + path + ": " + message);
-  }
-  Status wrong(const std::string& path, const Status& status) const {
-    const auto found = places_.find(path);
-    return status.at(found == places_.end() ? source_ : found->second);
-  }
-  const std::string& source() const { return source_; }
-
- private:
-  std::string source_;
-  std::map<std::string, std::string> places_;
-};
-
-/// Refuses what toml++ 3.3 has no answer to, with its place: headers without a key, values that are not there, and keys of thousands of
-/// parts (a recursion each). Follows strings, comments and brackets up to the first mistake, where toml++ stops too.
-class TomlGuard {
- public:
-  TomlGuard(std::string_view text, std::string_view source) : text_(text), source_(source) {}
-
-  Status run() {
-    while (at_ < text_.size()) {
-      const char c = text_[at_];
-      if (c == '\n') {
-        ++line_;
-        line_start_ = at_ + 1;
-        assigned_ = false;
-        dots_ = 0;
-      } else if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\r') {
-        return wrong("a control character");
-      } else if (c == '#') {
-        while (at_ + 1 < text_.size() && text_[at_ + 1] != '\n') ++at_;
-      } else if (c == '"' || c == '\'') {
-        skip_string(c);
-      } else if (c == '.') {
-        if (++dots_ > kMaxKeyDots) return wrong("a key of too many parts");
-      } else if (c == '[') {
-        if (brackets_ == 0 && !assigned_) RETURN_IF_ERROR(check_header());
-        ++brackets_;
-        dots_ = 0;
-      } else if (c == ']') {
-        brackets_ = std::max(0, brackets_ - 1);
-      } else if (c == '=' || c == ',' || c == '{') {
-        assigned_ = assigned_ || c == '=';
-        dots_ = 0;
-      }
-      if (at_ < text_.size() && c != ' ' && c != '\t' && c != '\n' && c != '\r' && c != '#') {
-        if (lacks_value(c)) return wrong("a value is expected here");
-        previous_ = c;
-      }
-      ++at_;
-    }
-    return {};
-  }
-
- private:
-  bool lacks_value(char c) const {
-    if (c == ']') return previous_ == '=';
-    return (c == '}' || c == ',') && (previous_ == ',' || previous_ == '=' || previous_ == '[' || (c == ',' && previous_ == '{'));
-  }
-
-  Status wrong(const std::string& message) const {
-    return invalid_argument(source_ + ":" + std::to_string(line_) + ":" + std::to_string(at_ - line_start_ + 1) + ": " +
-                            message);
-  }
-
-  /// at_ stays on the last character of the string.
-  void skip_string(char quote) {
-    const std::string three(3, quote);
-    const bool many_lines = text_.substr(at_, 3) == three;
-    at_ += many_lines ? 3 : 1;
-    for (; at_ < text_.size(); ++at_) {
-      const char c = text_[at_];
-      if (c == '\\' && quote == '"') {
-        ++at_;
-        if (at_ < text_.size() && text_[at_] == '\n') --at_;
-      } else if (c == '\n') {
-        if (!many_lines) {
-          --at_;
-          return;
-        }
-        ++line_;
-        line_start_ = at_ + 1;
-      } else if (c == quote && !many_lines) {
-        return;
-      } else if (many_lines && text_.substr(at_, 3) == three) {
-        // Up to two quotes may stand before the closing three.
-        at_ += 2;
-        for (int more = 0; more < 2 && at_ + 1 < text_.size() && text_[at_ + 1] == quote; ++more) ++at_;
-        return;
-      }
-    }
-  }
-
-  Status check_header() const {
-    std::size_t at = at_ + 1;
-    const auto skip = [&] {
-      while (at < text_.size() && (text_[at] == ' ' || text_[at] == '\t')) ++at;
-    };
-    skip();
-    if (at < text_.size() && text_[at] == '[') {
-      ++at;
-      skip();
-    }
-    if (at >= text_.size()) return {};
-    const char c = text_[at];
-    const bool key = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-                     c == '"' || c == '\'' || c == ']';
-    return key ? Status() : wrong("a table's name is expected after [");
-  }
-
-  std::string_view text_;
-  std::string source_;
-  std::size_t at_ = 0;
-  std::size_t line_ = 1;
-  std::size_t line_start_ = 0;
-  bool assigned_ = false;
-  char previous_ = 0;  ///< the last character that is neither white space nor comment
-  int brackets_ = 0;
-  int dots_ = 0;
-};
-
-Result<Json> from_toml(const toml::node& node, const std::string& path, Places& places, int depth) {
-  if (!places.source().empty() && !path.empty()) places.set(path, node.source().begin);
-  if (depth > kMaxSpecDepth) return places.wrong(path, "nested too deep");
-  if (const auto* table = node.as_table()) {
-    Json object = Json::object();
-    for (const auto& [key, value] : *table) {
-      const std::string name(key.str());
-      const std::string inner = path.empty() ? name : path + "." + name;
-      ASSIGN_OR_RETURN(object[name], from_toml(value, inner, places, depth + 1));
-      places.set(inner, key.source().begin);
-    }
-    return object;
-  }
-  if (const auto* list = node.as_array()) {
-    Json array = Json::array();
-    for (const auto& value : *list) {
-      const std::string inner = path + "[" + std::to_string(array.size()) + "]";
-      ASSIGN_OR_RETURN(Json item, from_toml(value, inner, places, depth + 1));
-      array.push_back(std::move(item));
-    }
-    return array;
-  }
-  if (const auto text = node.value_exact<std::string>()) return Json(*text);
-  if (const auto integer = node.value_exact<std::int64_t>()) return Json(*integer);
-  if (const auto number = node.value_exact<double>()) return Json(*number);
-  if (const auto truth = node.value_exact<bool>()) return Json(*truth);
-  return places.wrong(path, "dates and times have no place in a spec");
-}
 
 std::string type_text(const Json& value) {
   if (value.is_string()) return "text";
@@ -286,9 +97,8 @@ class Reader {
   Status check_column(const std::string& path, const std::string& name) const {
     if (name.empty()) return places_.wrong(path, "a column's name is empty");
     if (name.size() > kMaxColumnBytes) return places_.wrong(path, "a column's name is longer than 256 bytes");
-    const bool control = std::any_of(name.begin(), name.end(), [](char c) {
-      return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-    });
+    const bool control =
+        std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
     if (control) return places_.wrong(path, "a name holds a control character");
     return {};
   }
@@ -298,7 +108,8 @@ class Reader {
     if (model == nullptr) return places_.wrong("model", "the table [model] is missing");
     RETURN_IF_ERROR(known_keys(*model, "model", {"name", "task", "target", "scale", "levels"}));
     ASSIGN_OR_RETURN(spec_.model, text(*model, "model", "name", nullptr));
-    if (Status status = check_name("name", spec_.model); !status.ok()) return places_.wrong("model.name", status.message());
+    if (Status status = check_name("name", spec_.model); !status.ok())
+      return places_.wrong("model.name", status.message());
     ASSIGN_OR_RETURN(const std::string task, text(*model, "model", "task", nullptr));
     if (task == "regression") {
       spec_.task = Task::regression;
@@ -336,7 +147,8 @@ class Reader {
     if (tree->kind == Syntax::Kind::call) {
       const auto found = std::find_if(kTransforms.begin(), kTransforms.end(),
                                       [&](const auto& each) { return each.first == tree->name; });
-      if (found == kTransforms.end()) return places_.wrong(path, "a target is a column or log(), log1p() or sqrt() of one");
+      if (found == kTransforms.end())
+        return places_.wrong(path, "a target is a column or log(), log1p() or sqrt() of one");
       spec_.target.transform = found->second;
       column = &tree->children[0];
     }
@@ -385,7 +197,8 @@ class Reader {
       RETURN_IF_ERROR(check_column(path, name));
       if (!expression.is_string()) return expected(path, "an expression as text", expression);
       spec_.features.push_back({name, expression.get<std::string>()});
-      if (auto alone = FeatureSet::parse({spec_.features.back()}); !alone.ok()) return places_.wrong(path, alone.status());
+      if (auto alone = FeatureSet::parse({spec_.features.back()}); !alone.ok())
+        return places_.wrong(path, alone.status());
     }
     auto all = FeatureSet::parse(spec_.features);
     if (!all.ok()) return places_.wrong("features", all.status());
@@ -400,8 +213,8 @@ class Reader {
   Status read_training() {
     const Json* training = find(root_, "training");
     if (training == nullptr) return {};
-    RETURN_IF_ERROR(known_keys(*training, "training",
-                               {"seed", "holdout", "min_rows", "l2", "compression_tolerance", "probes"}));
+    RETURN_IF_ERROR(
+        known_keys(*training, "training", {"seed", "holdout", "min_rows", "l2", "compression_tolerance", "probes"}));
     TrainingSpec& to = spec_.training;
     constexpr std::uint64_t kLargest = (1ull << 63) - 1;  // of TOML's integers
     ASSIGN_OR_RETURN(to.seed, whole(*training, "seed", to.seed, 0, kLargest));
@@ -445,18 +258,7 @@ class Reader {
 Result<Spec> Spec::parse_toml(std::string_view text, std::string_view source) {
   Places places(source);
   if (text.size() > kMaxSpecBytes) return invalid_argument(places.source() + ": larger than 1 MB");
-  RETURN_IF_ERROR(TomlGuard(text, source).run());
-  toml::table table;
-  try {
-    table = toml::parse(text, source);
-  } catch (const toml::parse_error& error) {
-    const auto at = error.source().begin;
-    return invalid_argument(places.source() + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": " +
-                            std::string(error.description()));
-  } catch (const std::logic_error& error) {
-    return invalid_argument(places.source() + ": " + error.what());
-  }
-  ASSIGN_OR_RETURN(const Json root, from_toml(table, "", places, 0));
+  ASSIGN_OR_RETURN(const Json root, read_toml(text, places));
   return Reader(root, places).run();
 }
 

@@ -34,7 +34,8 @@ struct TrainingSpec {
   std::uint64_t min_rows = 50;
   /// Candidate strengths of the L2 penalty, tried on held-out rows of training data; one value: no search.
   std::vector<double> l2 = {0.01, 0.1, 1, 10, 100};
-  /// Multiclass text models: largest loss of held-out accuracy (absolute) that pruning and 8-bit weights may cost. 0 switches off.
+  /// Multiclass text models: largest loss of held-out accuracy (absolute) that pruning and 8-bit weights may cost. 0
+  /// switches off.
   double compression_tolerance = 0.001;
   /// Probes carried by each artefact.
   std::uint32_t probes = 4;
@@ -49,7 +50,8 @@ struct Spec {
   std::vector<FeatureDefinition> features;
   TrainingSpec training;
 
-  /// invalid_argument names file, line and column, the wrong key, and the keys that exist there. `source` names the file in messages.
+  /// invalid_argument names file, line and column, the wrong key, and the keys that exist there. `source` names the
+  /// file in messages.
   static Result<Spec> parse_toml(std::string_view text, std::string_view source);
   /// The canonical form: what is stored, hashed and sent. parse_json(json()) gives an equal spec.
   std::string json() const;

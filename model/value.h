@@ -41,7 +41,8 @@ struct Output {
   double value = 0;
   /// binary and multiclass: index of the most probable class (the lowest index among equals).
   std::uint32_t best = 0;
-  /// binary and multiclass: one probability a class, in the order of the artefact's classes; they add up to 1. regression: empty.
+  /// binary and multiclass: one probability a class, in the order of the artefact's classes; they add up to 1.
+  /// regression: empty.
   std::vector<double> scores;
 };
 

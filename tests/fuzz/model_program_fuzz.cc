@@ -20,7 +20,8 @@ class SomeRows : public Rows {
   void read(std::size_t row, std::span<Value> out) const override {
     static const std::string texts[] = {"good morning", "2017-01-05", "Good  night\xFF", ""};
     for (std::size_t i = 0; i < fields_.size(); ++i) {
-      out[i] = fields_[i].type == FieldType::number ? Value::of(static_cast<double>(row * i)) : Value::of(texts[(row + i) % 4]);
+      out[i] = fields_[i].type == FieldType::number ? Value::of(static_cast<double>(row * i))
+                                                    : Value::of(texts[(row + i) % 4]);
       if (row % 5 == 4) out[i] = {};
     }
   }
@@ -63,7 +64,8 @@ void target(std::string_view input) {
 
 int main() {
   return espalier::testing::run_fuzzer(
-      {fitted({{"a", "onehot(s) * standardise(x)"}, {"b", "fill(log(x), median) + y ^ 2"}, {"c", "year(d) - month(d)"}}),
+      {fitted(
+           {{"a", "onehot(s) * standardise(x)"}, {"b", "fill(log(x), median) + y ^ 2"}, {"c", "year(d) - month(d)"}}),
        fitted({{"a", "cross(s, buckets(x, 3))"}, {"b", "onehot(x + 1, max=3)"}, {"c", "buckets(y, 1, 2)"}}),
        fitted({{"a", "words(s, 1, 2, min_rows=1)"}, {"b", "chars(s, 2, 3, hash=4, weights=tfidf) * x"}})},
       target);

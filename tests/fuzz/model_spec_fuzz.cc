@@ -39,7 +39,7 @@ void target(std::string_view input) {
 int main() {
   const auto spec = Spec::parse_toml(kSpec, "seed.toml");
   if (!spec.ok()) return 1;
-  return espalier::testing::run_fuzzer(
-      {kSpec, spec->json(), "fill(log(x), median) + -2 ^ `a b` / max(x, y, 3)", "cross(onehot(a, min_rows=2), buckets(x, 1, 2))"},
-      target);
+  return espalier::testing::run_fuzzer({kSpec, spec->json(), "fill(log(x), median) + -2 ^ `a b` / max(x, y, 3)",
+                                        "cross(onehot(a, min_rows=2), buckets(x, 1, 2))"},
+                                       target);
 }

@@ -38,7 +38,12 @@ class TableRows : public Rows {
 
 const std::vector<Row>& training_rows() {
   static const std::vector<Row> rows = {
-      {{"x", n(1)}, {"y", n(2)}, {"sex", t("F")}, {"gear", t("Raw")}, {"when", t("2017-01")}, {"said", t("good morning")}},
+      {{"x", n(1)},
+       {"y", n(2)},
+       {"sex", t("F")},
+       {"gear", t("Raw")},
+       {"when", t("2017-01")},
+       {"said", t("good morning")}},
       {{"x", n(2)}, {"y", n(2)}, {"sex", t("M")}, {"gear", t("Raw")}, {"said", t("good night")}},
       {{"x", n(3)}, {"y", n(2)}, {"sex", t("M")}, {"gear", t("Wraps")}, {"said", t("Good  MORNING!")}},
       {{"y", n(2)}, {"sex", t("F")}, {"gear", t("Raw")}, {"said", t("")}},
@@ -249,15 +254,18 @@ TEST(Features, ErrorsPutACaretUnderThePlace) {
 }
 
 TEST(Features, ColumnsGetTheTypeThatTheirUseImplies) {
-  ASSERT_OK_AND_ASSIGN(const FeatureSet set,
-                       FeatureSet::parse({{"a", "onehot(z)"}, {"b", "onehot(y)"}, {"c", "y + 1"}, {"d", "missing(x)"}}));
+  ASSERT_OK_AND_ASSIGN(
+      const FeatureSet set,
+      FeatureSet::parse({{"a", "onehot(z)"}, {"b", "onehot(y)"}, {"c", "y + 1"}, {"d", "missing(x)"}}));
   const std::vector<Field> expected = {{"x", FieldType::number}, {"y", FieldType::number}, {"z", FieldType::text}};
   EXPECT_EQ(set.inputs(), expected);
 }
 
 TEST(Features, TheSameRowsGiveTheSameBytes) {
-  const std::vector<FeatureDefinition> definitions = {
-      {"a", "chars(said, 2, 4)"}, {"b", "cross(sex, gear)"}, {"c", "standardise(fill(x))"}, {"d", "words(said, hash=6, weights=tfidf)"}};
+  const std::vector<FeatureDefinition> definitions = {{"a", "chars(said, 2, 4)"},
+                                                      {"b", "cross(sex, gear)"},
+                                                      {"c", "standardise(fill(x))"},
+                                                      {"d", "words(said, hash=6, weights=tfidf)"}};
   ASSERT_OK_AND_ASSIGN(const FeatureSet set, FeatureSet::parse(definitions));
   const TableRows rows(training_rows(), set.inputs());
   ASSERT_OK_AND_ASSIGN(const std::string first, set.fit(rows));
@@ -285,8 +293,10 @@ TEST(Features, NamesTellWhatAFeatureIs) {
 }
 
 TEST(Features, IndicesAscendOverManyBlocks) {
-  const std::vector<FeatureDefinition> definitions = {
-      {"a", "chars(said, 1, 3, min_rows=1)"}, {"b", "onehot(sex)"}, {"c", "words(said, 1, 2, min_rows=1, sublinear)"}, {"d", "x"}};
+  const std::vector<FeatureDefinition> definitions = {{"a", "chars(said, 1, 3, min_rows=1)"},
+                                                      {"b", "onehot(sex)"},
+                                                      {"c", "words(said, 1, 2, min_rows=1, sublinear)"},
+                                                      {"d", "x"}};
   ASSERT_OK_AND_ASSIGN(const FeatureSet set, FeatureSet::parse(definitions));
   const TableRows rows(training_rows(), set.inputs());
   ASSERT_OK_AND_ASSIGN(const std::string bytes, set.fit(rows));

@@ -13,7 +13,8 @@ namespace {
 using namespace std::string_literals;
 
 TEST(Name, TakesWhatTheRuleSays) {
-  for (const std::string& name : {"a"s, "0"s, "acme"s, "a_b.c-d"s, std::string(64, 'x')}) EXPECT_OK(check_name("model", name));
+  for (const std::string& name : {"a"s, "0"s, "acme"s, "a_b.c-d"s, std::string(64, 'x')})
+    EXPECT_OK(check_name("model", name));
   for (const std::string& name : {""s, "A"s, "_a"s, ".a"s, "-a"s, "a b"s, "a/b"s, "a@b"s, "\xC3\xA4"s, "a\0b"s, "\xFF"s,
                                   std::string(65, 'x'), std::string(100000, 'x')}) {
     const Status status = check_name("model", name);
@@ -55,9 +56,8 @@ TEST(Partition, TextAndValuesAgree) {
 }
 
 TEST(Partition, WrongTextIsRefused) {
-  for (const std::string& text :
-       {"a%"s, "a%2"s, "a%2x"s, "%zz"s, "a@b"s, "a,b"s, "a\nb"s, "a\0b"s, "\xFF"s, "a/%FF"s, "a/%C3"s,
-        "1/2/3/4/5/6/7/8/9"s, "////////9"s, std::string(257, 'x')}) {
+  for (const std::string& text : {"a%"s, "a%2"s, "a%2x"s, "%zz"s, "a@b"s, "a,b"s, "a\nb"s, "a\0b"s, "\xFF"s, "a/%FF"s,
+                                  "a/%C3"s, "1/2/3/4/5/6/7/8/9"s, "////////9"s, std::string(257, 'x')}) {
     SCOPED_TRACE(text);
     EXPECT_CODE(Partition::parse(text), Code::invalid_argument);
   }
@@ -78,9 +78,10 @@ TEST(Key, EscapesZeroAndKeepsPrefixes) {
   ASSERT_OK_AND_ASSIGN(const Partition parent, Partition::from_values(std::vector<std::string>{"a\0b"s}));
   ASSERT_OK_AND_ASSIGN(const Partition child, Partition::from_values(std::vector<std::string>{"a\0b"s, "c"}));
   const std::string key = node_key("t", "m", parent);
-  EXPECT_EQ(key, "t\0\x01m\0\x01"
-                 "a\0\xFF"
-                 "b\0\x01"s);
+  EXPECT_EQ(key,
+            "t\0\x01m\0\x01"
+            "a\0\xFF"
+            "b\0\x01"s);
   EXPECT_EQ(node_key("t", "m", child).substr(0, key.size()), key);
   EXPECT_EQ(model_key("t", "m"), node_key("t", "m", {}));
   ASSERT_OK_AND_ASSIGN(const auto components, split_components(node_key("t", "m", child)));

@@ -50,11 +50,12 @@ TEST(Spec, ReadsEveryKey) {
 
 TEST(Spec, CanonicalFormIsStable) {
   ASSERT_OK_AND_ASSIGN(const Spec spec, Spec::parse_toml(kGood, "a.toml"));
-  EXPECT_EQ(spec.json(),
-            R"json({"features":{"age":"fill(age, 30)","size":"standardise(size)"},)json"
-            R"json("model":{"levels":["country","city"],"name":"price","scale":"transformed","target":"log(`price`)",)json"
-            R"json("task":"regression"},"training":{"compression_tolerance":0.0,"holdout":0.25,"l2":[1.0,0.5],)json"
-            R"json("min_rows":20,"probes":2,"seed":7}})json");
+  EXPECT_EQ(
+      spec.json(),
+      R"json({"features":{"age":"fill(age, 30)","size":"standardise(size)"},)json"
+      R"json("model":{"levels":["country","city"],"name":"price","scale":"transformed","target":"log(`price`)",)json"
+      R"json("task":"regression"},"training":{"compression_tolerance":0.0,"holdout":0.25,"l2":[1.0,0.5],)json"
+      R"json("min_rows":20,"probes":2,"seed":7}})json");
   ASSERT_OK_AND_ASSIGN(const Spec again, Spec::parse_json(spec.json()));
   EXPECT_EQ(again.json(), spec.json());
   EXPECT_EQ(again.hash(), spec.hash());
@@ -79,7 +80,8 @@ TEST(Spec, WrongSpecsAreRefusedWithTheirPlace) {
       {"name = \"price\"", "name = \"Price\"", "a.toml:2:1: model.name:"},
       {"name = \"price\"", "name = 3", "a.toml:2:1: model.name: expected text, got a number"},
       {"name = \"price\"\n", "", "\"name\" is missing"},
-      {"name = \"price\"", "nam = \"price\"", "a.toml:2:1: model.nam: unknown key; did you mean \"name\"? (keys here: name, task"},
+      {"name = \"price\"", "nam = \"price\"",
+       "a.toml:2:1: model.nam: unknown key; did you mean \"name\"? (keys here: name, task"},
       {"regression", "regresion", "did you mean \"regression\"?"},
       {"regression", "binary", "only a regression's target can be transformed"},
       {"log(price)", "exp(price)", "a target is a column or log()"},
@@ -119,8 +121,11 @@ TEST(Spec, WrongSpecsAreRefusedWithTheirPlace) {
       {"[1, 0.5]", "[1,}", "a.toml:14:9: a value is expected here"},
       {"[1, 0.5]", "[,1]", "a.toml:14:7: a value is expected here"},
       {"[1, 0.5]", "]", "a.toml:14:6: a value is expected here"},
+      {"seed = 7", "seed = \xC3\xA9", "a.toml:11:"},
+      {"seed = 7", "\xC3\xA9 = 7", "a.toml:11:1:"},
       {"[training]", "\x01", "a.toml:10:1: a control character"},
-      {"seed = 7", "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a = 1", "a.toml:11:66: a key of too many parts"},
+      {"seed = 7", "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a = 1",
+       "a.toml:11:66: a key of too many parts"},
       {"seed = 7", "seed = [\n[7],\n'''[.''', \"[.\"]", "training.seed: expected a whole number, got a list"},
       {"seed = 7", "seed = 7\nseed = 8", "a.toml:12:"},
   };
