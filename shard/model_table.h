@@ -19,10 +19,10 @@
 
 #include "common/hash.h"
 #include "common/live_pointer.h"
+#include "common/snapshot_map.h"
 #include "common/uuid.h"
 #include "model/artefact.h"
 #include "model/value.h"
-#include "shard/snapshot_map.h"
 #include "wire/messages.h"
 #include "wire/row_codec.h"
 

@@ -18,7 +18,7 @@
 
 #include "common/hash.h"
 
-namespace espalier::shard {
+namespace espalier {
 
 template <class T>
 class SnapshotMap {
@@ -113,4 +113,4 @@ class SnapshotMap {
   std::size_t size_ = 0;
 };
 
-}  // namespace espalier::shard
+}  // namespace espalier

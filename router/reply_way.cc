@@ -1,0 +1,134 @@
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "router/merge.h"
+#include "router/router.h"
+#include "wire/messages.h"
+
+namespace espalier::router {
+namespace {
+
+constexpr std::int64_t kRetryAfterUs = 20'000;
+
+Status deadline_exceeded() { return {Code::deadline_exceeded, "no shard answered within the time budget"}; }
+
+}  // namespace
+
+/// [ticket, piece, attempt] [header] [body]…
+void Router::handle_shard(std::uint32_t number) {
+  Backend& backend = backends_.at(number);
+  backends_.heard(backend, now_us_);
+  if (message_.size() < 2 || message_[0].view() == Backends::kProbeId) return;
+  ShardRequestId id;
+  if (message_[0].size() != sizeof id) {
+    counters_.late.add();
+    return;
+  }
+  std::memcpy(&id, message_[0].view().data(), sizeof id);
+  Request* request = in_flight_.find(id.ticket);
+  if (request == nullptr || id.piece >= request->piece_count) {
+    counters_.late.add();
+    return;
+  }
+  Piece& piece = request->pieces[id.piece];
+  if (id.attempt >= piece.attempts.size() || piece.attempts[id.attempt].backend != number) {
+    counters_.late.add();
+    return;
+  }
+  close_attempt(piece.attempts[id.attempt]);
+  if (piece.is_done) {
+    counters_.late.add();
+    return;
+  }
+  const Status status = wire::peek_status(message_[1].view());
+  if (!status.ok() && may_ask_another(status.code())) {
+    if (ask_next(id.ticket, *request, id.piece)) return;
+    // Another shard was asked before and may still answer.
+    if (std::ranges::any_of(piece.attempts, &Attempt::is_open)) return;
+  }
+  std::swap(piece.reply, message_);
+  finish_piece(id.ticket, *request, piece);
+}
+
+void Router::close_attempt(Attempt& attempt) {
+  if (!attempt.is_open) return;
+  attempt.is_open = false;
+  Backend& backend = backends_.at(attempt.backend);
+  if (backend.in_flight > 0) --backend.in_flight;
+}
+
+/// A shard has been silent for its share of the budget, or the budget is over.
+void Router::ring(const Alarm& alarm) {
+  Request* request = in_flight_.find(alarm.ticket);
+  if (request == nullptr) return;
+  Piece& piece = request->pieces[alarm.piece];
+  if (piece.is_done) return;
+  for (const Attempt& attempt : piece.attempts) {
+    if (attempt.is_open) backends_.missed(backends_.at(attempt.backend), attempt.sent_us, now_us_);
+  }
+  if (now_us_ >= request->deadline_us) {
+    piece.failure = deadline_exceeded();
+    finish_piece(alarm.ticket, *request, piece);
+    return;
+  }
+  if (!ask_next(alarm.ticket, *request, alarm.piece)) alarms_.add(request->deadline_us, alarm);
+}
+
+/// The piece has its reply or its failure; the last one to be done answers the client.
+void Router::finish_piece(Ticket ticket, Request& request, Piece& piece) {
+  piece.is_done = true;
+  for (Attempt& attempt : piece.attempts) close_attempt(attempt);
+  if (--request.open_pieces > 0) return;
+  if (request.piece_count > 1) {
+    reply_merged(request);
+  } else if (piece.failure.ok()) {
+    out_.clear();
+    for (wire::Frame& frame : request.envelope) out_.push_back(std::move(frame));
+    for (std::size_t i = 1; i < piece.reply.size(); ++i) out_.push_back(std::move(piece.reply[i]));
+    send_to_client(out_);
+  } else {
+    reply_error(request.envelope, piece.failure, piece.failure.code() == Code::unavailable ? kRetryAfterUs : 0);
+  }
+  bytes_in_flight_ -= request.bytes;
+  request.clear();
+  in_flight_.remove(ticket);
+}
+
+void Router::reply_merged(Request& request) {
+  std::vector<PieceReply> pieces;
+  for (std::uint32_t i = 0; i < request.piece_count; ++i) {
+    const Piece& piece = request.pieces[i];
+    PieceReply reply{piece.parts, piece.failure, {}, 0};
+    if (piece.failure.ok()) {
+      reply.header = piece.reply[1].view();
+      reply.bodies = piece.reply.size() - 2;
+    }
+    pieces.push_back(std::move(reply));
+  }
+  const Merged merged = merge_replies(pieces, request.rows);
+  out_.clear();
+  for (wire::Frame& frame : request.envelope) out_.push_back(std::move(frame));
+  out_.emplace_back(std::string_view(merged.header));
+  for (const BodyPlace& place : merged.bodies) {
+    if (place.piece == BodyPlace::kNone) {
+      out_.emplace_back();
+    } else {
+      out_.push_back(std::move(request.pieces[place.piece].reply[place.body + 2]));
+    }
+  }
+  send_to_client(out_);
+}
+
+void Router::reply_error(wire::Message& envelope, const Status& status, std::int64_t retry_after_us) {
+  counters_.refused.add();
+  envelope.emplace_back(std::string_view(wire::encode_error(status, retry_after_us)));
+  send_to_client(envelope);
+}
+
+void Router::send_to_client(wire::Message& message) {
+  const Result<bool> sent = socket_->send(message);
+  if (!sent.ok() || !*sent) counters_.dropped.add();
+}
+
+}  // namespace espalier::router

@@ -1,0 +1,77 @@
+// One client's request while the router waits for shards.
+//
+// Thread safety: the router's thread. Ownership: keeps the client's frames until it is answered: the bodies as second
+// handles to the bytes that were sent on, for asking another shard. Keeps its memory for the next request in its slot.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/status.h"
+#include "common/uuid.h"
+#include "wire/socket.h"
+
+namespace espalier::router {
+
+/// Shards that may be asked for one part, at most.
+inline constexpr std::size_t kMaxCandidates = 4;
+
+/// One sending of a piece to one shard.
+struct Attempt {
+  std::uint32_t backend = 0;
+  std::int64_t sent_us = 0;
+  bool is_open = false;  ///< no reply yet
+};
+
+/// The parts of a request that go to the same shards.
+struct Piece {
+  std::array<std::uint32_t, kMaxCandidates> shards{};  ///< best placed first
+  std::array<bool, kMaxCandidates> was_tried{};
+  std::uint32_t shard_count = 0;
+  std::uint32_t first = 0;           ///< place in `shards` of the one asked first
+  std::vector<std::uint32_t> parts;  ///< places in the request, ascending
+  std::vector<Attempt> attempts;
+  bool is_done = false;
+  Status failure;       ///< is_done without a reply
+  wire::Message reply;  ///< is_done: request id, header, bodies
+
+  std::span<const std::uint32_t> candidates() const { return {shards.data(), shard_count}; }
+};
+
+struct Request {
+  wire::Message envelope;  ///< routing id … request id: what the reply starts with
+  wire::Frame header;      ///< as the client sent it
+  wire::Message bodies;
+  std::vector<std::uint32_t> rows;  ///< of each part
+  Uuid prediction;
+  std::int64_t deadline_us = 0;
+  std::size_t bytes = 0;
+  std::vector<Piece> pieces;  ///< the first piece_count are this request's
+  std::uint32_t piece_count = 0;
+  std::uint32_t open_pieces = 0;
+
+  void clear() {
+    envelope.clear();
+    bodies.clear();
+    rows.clear();
+    piece_count = 0;
+    open_pieces = 0;
+  }
+  Piece& add_piece() {
+    if (pieces.size() == piece_count) pieces.emplace_back();
+    Piece& piece = pieces[piece_count++];
+    piece.was_tried.fill(false);
+    piece.shard_count = 0;
+    piece.first = 0;
+    piece.parts.clear();
+    piece.attempts.clear();
+    piece.is_done = false;
+    piece.failure = {};
+    piece.reply.clear();
+    return piece;
+  }
+};
+
+}  // namespace espalier::router

@@ -1,0 +1,232 @@
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/log.h"
+#include "model/ids.h"
+#include "router/router.h"
+#include "wire/envelope.h"
+#include "wire/messages.h"
+
+namespace espalier::router {
+namespace {
+
+constexpr std::size_t kMaxRequestIdBytes = 64;
+constexpr std::size_t kMaxBytesInFlight = 1u << 30;
+constexpr std::int64_t kLongestBudgetUs = 600'000'000;
+constexpr std::int64_t kRetryAfterUs = 20'000;
+/// Tenants whose shards are kept at hand; names come from outside, so the number is bounded.
+constexpr std::size_t kMaxTenantsAtHand = 100'000;
+
+std::size_t bytes_of(const wire::Message& message) {
+  std::size_t bytes = 0;
+  for (const wire::Frame& frame : message) bytes += frame.size();
+  return bytes;
+}
+
+Status overloaded(std::string message) { return {Code::overloaded, std::move(message)}; }
+
+}  // namespace
+
+/// [routing id] ([empty]) [request id] [header] [body]…
+void Router::handle_client(const Routes& routes) {
+  const std::size_t id_at = wire::request_id_at(message_);
+  if (id_at >= message_.size()) {
+    counters_.dropped.add();
+    return;
+  }
+  if (message_[id_at].size() > kMaxRequestIdBytes) message_[id_at] = wire::Frame();
+  const Status status = take_in(routes, id_at);
+  if (status.ok()) return;
+  message_.resize(id_at + 1);
+  const bool is_temporary = status.code() == Code::overloaded || status.code() == Code::unavailable;
+  reply_error(message_, status, is_temporary ? kRetryAfterUs : 0);
+}
+
+/// Sends a request on its way; not ok: it is to be answered with this at once.
+Status Router::take_in(const Routes& routes, std::size_t id_at) {
+  if (message_[id_at].size() == 0) return invalid_argument("request id: expected 1 to 64 bytes");
+  if (id_at + 1 == message_.size()) return invalid_argument("the message has no header frame");
+  const std::size_t bytes = bytes_of(message_);
+  if (bytes > wire::kMaxClientMessageBytes) {
+    return invalid_argument("the message has " + std::to_string(bytes) + " bytes, at most " +
+                            std::to_string(wire::kMaxClientMessageBytes) + " are taken");
+  }
+  const std::string_view header = message_[id_at + 1].view();
+  ASSIGN_OR_RETURN(const std::string op, wire::peek_op(header));
+  if (op == wire::HelloRequest::op) {
+    wire::Frame hello(wire::encode_reply(Status(), wire::HelloReply{routes.generation, routes.epoch, "router"}));
+    message_.resize(id_at + 1);
+    message_.push_back(std::move(hello));
+    send_to_client(message_);
+    return {};
+  }
+  if (op != "predict") {
+    return Status(Code::unimplemented, "op \"" + op.substr(0, 64) + "\": a router answers predict and hello");
+  }
+  RETURN_IF_ERROR(wire::decode_predict(header, header_));
+  RETURN_IF_ERROR(check(header_));
+  const std::size_t bodies = message_.size() - id_at - 2;
+  if (bodies != header_.parts.size()) {
+    return invalid_argument("parts: " + std::to_string(header_.parts.size()) + " in the header, but " +
+                            std::to_string(bodies) + " body frames");
+  }
+  if (is_stopping_) return unavailable("this router is stopping");
+  if (routes.number == 0) return unavailable("this router does not know the cluster yet");
+  if (in_flight_.is_full() || bytes_in_flight_ > kMaxBytesInFlight)
+    return overloaded("too many requests are in flight");
+
+  const Ticket ticket = in_flight_.add();
+  Request& request = *in_flight_.find(ticket);
+  request.clear();
+  request.prediction = ids_.next();
+  request.deadline_us = now_us_ + std::min(header_.budget_us, kLongestBudgetUs);
+  request.bytes = bytes;
+  const Status planned = plan(routes, request);
+  if (!planned.ok()) {
+    in_flight_.remove(ticket);
+    return planned;
+  }
+  for (std::size_t i = 0; i <= id_at; ++i) request.envelope.push_back(std::move(message_[i]));
+  request.header = std::move(message_[id_at + 1]);
+  for (std::size_t i = id_at + 2; i < message_.size(); ++i) request.bodies.push_back(std::move(message_[i]));
+  counters_.requests.add();
+  bytes_in_flight_ += bytes;
+  request.open_pieces = request.piece_count;
+  for (std::uint32_t i = 0; i < request.piece_count; ++i) {
+    if (ask_next(ticket, request, i)) continue;
+    Piece& piece = request.pieces[i];
+    piece.failure = unavailable("no shard can be reached");
+    finish_piece(ticket, request, piece);
+  }
+  return {};
+}
+
+/// What a client may not say, and names that can't be.
+Status Router::check(const wire::PredictHeader& header) const {
+  RETURN_IF_ERROR(model::check_name("tenant", header.tenant));
+  RETURN_IF_ERROR(model::check_name("model", header.model));
+  if (!header.principal.empty()) return invalid_argument("principal: set by routers only");
+  if (!header.prediction.is_nil()) return invalid_argument("prediction: set by routers only");
+  if (header.attempt != 1) return invalid_argument("attempt: set by routers only");
+  if (!principal_.may_predict(header.tenant)) {
+    return Status(Code::permission_denied,
+                  "principal " + principal_.name() + " may not predict for tenant " + std::string(header.tenant));
+  }
+  if (header.budget_us <= 0) return Status(Code::deadline_exceeded, "budget_us: nothing is left");
+  return {};
+}
+
+/// Splits the request into pieces by the shards that hold its parts.
+Status Router::plan(const Routes& routes, Request& request) {
+  const cluster::Placement::TenantShards& tenant = tenant_shards(routes, header_.tenant);
+  if (tenant.shards.empty()) return unavailable("the cluster has no shard");
+  model_key_.clear();
+  model::append_component(model_key_, header_.tenant);
+  model::append_component(model_key_, header_.model);
+  const ModelShape* shape = routes.models.find(model_key_);
+  const std::uint32_t levels = shape == nullptr ? 0 : shape->levels;
+  const auto parts = static_cast<std::uint32_t>(header_.parts.size());
+  std::array<std::uint32_t, kMaxCandidates> shards{};
+  for (std::uint32_t i = 0; i < parts; ++i) {
+    request.rows.push_back(header_.parts[i].rows);
+    const std::size_t count = candidates_of(routes, tenant, levels, header_.parts[i], shards);
+    add_to_piece(request, i, shards, count, parts == 1);
+  }
+  return {};
+}
+
+/// The shards that hold the part, best placed first.
+std::size_t Router::candidates_of(const Routes& routes, const cluster::Placement::TenantShards& tenant,
+                                  std::uint32_t levels, const wire::PredictHeader::Part& part,
+                                  std::array<std::uint32_t, kMaxCandidates>& shards) {
+  const std::size_t count = routes.placement.node_shards_into(tenant, header_.model, header_.partition(part),
+                                                              cluster::replicated_until(levels), shards);
+  for (std::size_t i = 0; i < count; ++i) shards[i] = backends_.shard_at(shards[i]);
+  return count;
+}
+
+/// Puts the part with those that the same shards hold and the same one is asked for first.
+void Router::add_to_piece(Request& request, std::uint32_t part, const std::array<std::uint32_t, kMaxCandidates>& shards,
+                          std::size_t count, bool spread) {
+  std::array<Candidate, kMaxCandidates> candidates;
+  for (std::size_t i = 0; i < count; ++i) candidates[i] = backends_.candidate(shards[i]);
+  const std::size_t chosen = choose_candidate({candidates.data(), count}, spread).value_or(0);
+  const auto is_same = [&](const Piece& piece) {
+    return piece.shard_count == count && piece.shards[piece.first] == shards[chosen] &&
+           std::is_permutation(piece.shards.begin(), piece.shards.begin() + count, shards.begin());
+  };
+  for (std::uint32_t i = 0; i < request.piece_count; ++i) {
+    if (!is_same(request.pieces[i])) continue;
+    request.pieces[i].parts.push_back(part);
+    return;
+  }
+  Piece& piece = request.add_piece();
+  piece.shards = shards;
+  piece.shard_count = static_cast<std::uint32_t>(count);
+  piece.first = static_cast<std::uint32_t>(chosen);
+  piece.parts.push_back(part);
+}
+
+const cluster::Placement::TenantShards& Router::tenant_shards(const Routes& routes, std::string_view tenant) {
+  tenant_name_.assign(tenant);
+  const auto it = tenants_.find(tenant_name_);
+  if (it != tenants_.end()) return it->second;
+  if (tenants_.size() >= kMaxTenantsAtHand) tenants_.clear();
+  return tenants_.emplace(tenant_name_, routes.placement.tenant(tenant)).first->second;
+}
+
+/// Sends the piece to the next shard that holds it; false: there is none left that can be reached.
+bool Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_number) {
+  Piece& piece = request.pieces[piece_number];
+  for (;;) {
+    std::size_t place = piece.first;
+    if (!piece.attempts.empty() || piece.was_tried[place]) {
+      std::array<Candidate, kMaxCandidates> candidates;
+      for (std::size_t i = 0; i < piece.shard_count; ++i) {
+        candidates[i] = backends_.candidate(piece.shards[i]);
+        candidates[i].was_tried = piece.was_tried[i];
+      }
+      const auto next = choose_candidate({candidates.data(), piece.shard_count}, true);
+      if (!next) return false;
+      place = *next;
+    }
+    piece.was_tried[place] = true;
+    const auto others = std::count(piece.was_tried.begin(), piece.was_tried.begin() + piece.shard_count, false);
+    if (send_piece(ticket, request, piece_number, piece.shards[place], static_cast<std::size_t>(others))) return true;
+  }
+}
+
+/// [ticket, piece, attempt] [header] [body]…
+bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, std::uint32_t shard,
+                        std::size_t others_left) {
+  std::uint32_t number = 0;
+  Backend* backend = backends_.choose(shard, number);
+  if (backend == nullptr) return false;
+  Piece& piece = request.pieces[piece_number];
+  if (piece.attempts.empty() && piece_number == 0) {
+    // The header that was just checked; any later sending reads it again.
+  } else if (!wire::decode_predict(request.header.view(), header_).ok()) {
+    return false;
+  }
+  const std::int64_t remaining_us = request.deadline_us - now_us_;
+  header_.prediction = request.prediction;
+  header_.principal = principal_.name();
+  header_.attempt = static_cast<std::uint32_t>(piece.attempts.size() + 1);
+  header_.budget_us = remaining_us;
+  wire::encode_predict(header_, piece.parts, header_bytes_);
+  const ShardRequestId id{ticket, piece_number, static_cast<std::uint32_t>(piece.attempts.size())};
+  out_.clear();
+  out_.emplace_back(std::string_view(reinterpret_cast<const char*>(&id), sizeof id));
+  out_.emplace_back(std::string_view(header_bytes_));
+  for (const std::uint32_t part : piece.parts) out_.push_back(request.bodies[part].share());
+  const Result<bool> sent = backend->socket->send(out_);
+  if (!sent.ok() || !*sent) return false;
+  ++backend->in_flight;
+  if (!piece.attempts.empty()) counters_.asked_again.add();
+  piece.attempts.push_back({number, now_us_, true});
+  alarms_.add(now_us_ + patience_us(remaining_us, others_left), {ticket, piece_number});
+  return true;
+}
+
+}  // namespace espalier::router

@@ -1,0 +1,135 @@
+#include "router/router.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+
+namespace espalier::router {
+namespace {
+
+constexpr std::size_t kMaxInFlight = 65536;
+constexpr int kMessagesPerDrain = 256;
+/// A stopping router is done when nothing is in flight and nothing has come for so long.
+constexpr std::int64_t kQuietUs = 50'000;
+/// The clock is read again after so many messages.
+constexpr int kMessagesPerLook = 32;
+
+wire::SocketOptions socket_options() {
+  wire::SocketOptions options;
+  options.send_queue = 100'000;
+  options.receive_queue = 100'000;
+  return options;
+}
+
+std::int64_t sooner(std::int64_t a, std::int64_t b) { return a < 0 ? b : b < 0 ? a : std::min(a, b); }
+
+}  // namespace
+
+Result<std::unique_ptr<Router>> Router::make(wire::Context& context, const std::vector<std::string>& endpoints,
+                                             LiveRoutes& live, const Clock& clock) {
+  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, socket_options()));
+  std::unique_ptr<Router> router(new Router(std::move(socket), context, live, clock));
+  for (const std::string& endpoint : endpoints) {
+    ASSIGN_OR_RETURN(std::string bound, router->socket_->bind(endpoint));
+    router->endpoints_.push_back(std::move(bound));
+  }
+  return router;
+}
+
+Router::Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock)
+    : socket_(std::move(socket)),
+      live_(live),
+      reader_(live),
+      clock_(clock),
+      ids_(clock),
+      backends_(context),
+      in_flight_(kMaxInFlight),
+      alarms_(clock.monotonic_us()) {}
+
+void Router::run(int stop_fd, int routes_fd) {
+  std::int64_t quiet_since_us = 0;
+  for (;;) {
+    now_us_ = clock_.monotonic_us();
+    if (turn()) {
+      quiet_since_us = now_us_;
+      continue;
+    }
+    const bool is_done = is_stopping_ && in_flight_.size() == 0 && now_us_ - quiet_since_us >= kQuietUs;
+    if (is_done) return;
+    wait(stop_fd, routes_fd);
+  }
+}
+
+/// Takes in and sends on what is there. false: there was nothing.
+bool Router::turn() {
+  const auto routes = reader_.lease();
+  if (routes->number != routes_number_) take_routes(*routes);
+  bool was_busy = drain_clients(*routes);
+  was_busy = drain_shards() || was_busy;
+  now_us_ = clock_.monotonic_us();
+  alarms_.advance(now_us_, [this](const Alarm& alarm) { ring(alarm); });
+  return was_busy;
+}
+
+void Router::wait(int stop_fd, int routes_fd) {
+  wire::Poller poller;
+  poller.add(*socket_);
+  for (std::uint32_t i = 0; i < backends_.size(); ++i) {
+    if (backends_.is_open(i)) poller.add(*backends_.at(i).socket);
+  }
+  const std::size_t routes = poller.add_fd(routes_fd);
+  const std::int64_t next = sooner(alarms_.next_us(now_us_), backends_.probe(now_us_));
+  if (is_stopping_) {
+    poller.wait(sooner(next, kQuietUs));
+    return;
+  }
+  const std::size_t stop = poller.add_fd(stop_fd);
+  if (!poller.wait(next)) return;
+  if (poller.ready(routes)) {
+    eventfd_t count;
+    eventfd_read(routes_fd, &count);
+  }
+  if (poller.ready(stop)) {
+    is_stopping_ = true;
+    log::info("router", "stopping", {{"in_flight", in_flight_.size()}});
+  }
+}
+
+void Router::take_routes(const Routes& routes) {
+  backends_.take_view(routes.view, now_us_);
+  tenants_.clear();
+  routes_number_ = routes.number;
+}
+
+bool Router::drain_clients(const Routes& routes) {
+  int taken = 0;
+  for (; taken < kMessagesPerDrain; ++taken) {
+    const Result<bool> received = socket_->receive(message_);
+    if (!received.ok()) log::error("router", "receive failed", {{"why", received.status()}});
+    if (!received.ok() || !*received) break;
+    if (taken % kMessagesPerLook == kMessagesPerLook - 1) now_us_ = clock_.monotonic_us();
+    handle_client(routes);
+  }
+  return taken > 0;
+}
+
+bool Router::drain_shards() {
+  bool was_busy = false;
+  for (std::uint32_t i = 0; i < backends_.size(); ++i) {
+    for (int taken = 0; taken < kMessagesPerDrain && backends_.is_open(i); ++taken) {
+      const Result<bool> received = backends_.at(i).socket->receive(message_);
+      if (!received.ok()) log::error("router", "receive failed", {{"why", received.status()}});
+      if (!received.ok() || !*received) break;
+      was_busy = true;
+      handle_shard(i);
+    }
+  }
+  if (was_busy) backends_.sweep();
+  return was_busy;
+}
+
+}  // namespace espalier::router

@@ -1,0 +1,124 @@
+// One request from client to shard and back (docs/life-of-a-prediction.md, steps 2, 3 and 9).
+//
+// The router reads headers only: bodies are moved through untouched. It stamps the prediction id, picks the shards by
+// placement, splits a request of many parts into pieces, asks another replica where a shard refuses or stays silent,
+// and puts the pieces' replies together in order. It holds no state that matters: another router answers the same
+// request alike.
+//
+// Thread safety: run() on one thread, which owns all sockets; the counters may be read from any. Ownership: borrows the
+// routes. Errors: every message that has a request id is answered; what has none is dropped and counted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/metrics.h"
+#include "common/principal.h"
+#include "common/uuid.h"
+#include "router/backends.h"
+#include "router/request.h"
+#include "router/retry_policy.h"
+#include "router/routes.h"
+#include "router/slot_table.h"
+#include "router/timing_wheel.h"
+#include "wire/predict_codec.h"
+#include "wire/socket.h"
+
+namespace espalier::router {
+
+struct RouterCounters {
+  Counter requests;     ///< predictions taken in
+  Counter refused;      ///< answered with an error by the router itself
+  Counter asked_again;  ///< pieces sent to another shard
+  Counter late;         ///< replies to requests that were over
+  Counter dropped;      ///< messages without request id, replies to clients that are gone
+};
+
+class Router {
+ public:
+  /// Binds all `endpoints` on one socket.
+  static Result<std::unique_ptr<Router>> make(wire::Context& context, const std::vector<std::string>& endpoints,
+                                              LiveRoutes& live, const Clock& clock);
+
+  /// Until `stop_fd` is readable and what is in flight is answered; requests that come after the stop are refused with
+  /// unavailable. `routes_fd` becomes readable when there are new routes; it is an eventfd and is read here.
+  void run(int stop_fd, int routes_fd);
+
+  const std::vector<std::string>& endpoints() const { return endpoints_; }
+  const RouterCounters& counters() const { return counters_; }
+
+ private:
+  /// What a shard gives back with its reply.
+  struct ShardRequestId {
+    Ticket ticket;
+    std::uint32_t piece;
+    std::uint32_t attempt;
+  };
+  struct Alarm {
+    Ticket ticket;
+    std::uint32_t piece;
+  };
+  using Tenants = std::unordered_map<std::string, cluster::Placement::TenantShards>;
+
+  Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock);
+
+  // The loop (router.cc).
+  bool turn();
+  void wait(int stop_fd, int routes_fd);
+  void take_routes(const Routes& routes);
+  bool drain_clients(const Routes& routes);
+  bool drain_shards();
+
+  // From a client to the shards (request_way.cc).
+  void handle_client(const Routes& routes);
+  Status take_in(const Routes& routes, std::size_t id_at);
+  Status check(const wire::PredictHeader& header) const;
+  Status plan(const Routes& routes, Request& request);
+  std::size_t candidates_of(const Routes& routes, const cluster::Placement::TenantShards& tenant, std::uint32_t levels,
+                            const wire::PredictHeader::Part& part, std::array<std::uint32_t, kMaxCandidates>& shards);
+  void add_to_piece(Request& request, std::uint32_t part, const std::array<std::uint32_t, kMaxCandidates>& shards,
+                    std::size_t count, bool spread);
+  const cluster::Placement::TenantShards& tenant_shards(const Routes& routes, std::string_view tenant);
+  bool ask_next(Ticket ticket, Request& request, std::uint32_t piece_number);
+  bool send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, std::uint32_t shard,
+                  std::size_t others_left);
+
+  // From the shards to the client (reply_way.cc).
+  void handle_shard(std::uint32_t backend);
+  void close_attempt(Attempt& attempt);
+  void ring(const Alarm& alarm);
+  void finish_piece(Ticket ticket, Request& request, Piece& piece);
+  void reply_merged(Request& request);
+  void reply_error(wire::Message& envelope, const Status& status, std::int64_t retry_after_us);
+  void send_to_client(wire::Message& message);
+
+  const std::unique_ptr<wire::Socket> socket_;
+  std::vector<std::string> endpoints_;
+  LiveRoutes& live_;
+  LiveRoutes::Reader reader_;
+  const Clock& clock_;
+  const Principal principal_ = Principal::local();
+  RouterCounters counters_;
+  UuidSource ids_;
+  Backends backends_;
+  SlotTable<Request> in_flight_;
+  TimingWheel<Alarm> alarms_;
+  Tenants tenants_;
+  std::uint64_t routes_number_ = 0;
+  std::size_t bytes_in_flight_ = 0;
+  std::int64_t now_us_ = 0;
+  bool is_stopping_ = false;
+  // Reused.
+  wire::Message message_;
+  wire::Message out_;
+  wire::PredictHeader header_;
+  std::string header_bytes_;
+  std::string model_key_;
+  std::string tenant_name_;
+};
+
+}  // namespace espalier::router
