@@ -5,13 +5,14 @@
 //   request.tenant = "acme";
 //   request.model = "total";
 //   request.parts = {{{"usa", "ca"}, "user 7", 1}};
-//   const std::vector<wire::NamedRow> rows = {{{"sex", model::Value::of("M")}, {"bodyweight_kg", model::Value::of(81.5)}}};
-//   client::Prediction answer = client->predict(request, {wire::encode_rows(rows)});
+//   const std::vector<wire::NamedRow> rows = {{{"sex", model::Value::of("M")}, {"bodyweight_kg",
+//   model::Value::of(81.5)}}}; client::Prediction answer = client->predict(request, {wire::encode_rows(rows)});
 //
 // One at a time with predict(), or many in flight with submit() and receive().
 //
 // Thread safety: belongs to one thread. Ownership: answers own what they hold.
-// Errors: of the request as a whole in Prediction::status, of a part in its own; deadline_exceeded when the budget is over without answer.
+// Errors: of the request as a whole in Prediction::status, of a part in its own; deadline_exceeded when the budget is
+// over without answer.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,9 @@ struct PredictedPart {
 
 struct Prediction {
   Ticket ticket = 0;
-  Status status;                    ///< of the request as a whole
-  std::int64_t retry_after_us = 0;  ///< with overloaded and unavailable: when asking again makes sense
-  std::vector<PredictedPart> parts; ///< in the order asked; when status is ok
+  Status status;                     ///< of the request as a whole
+  std::int64_t retry_after_us = 0;   ///< with overloaded and unavailable: when asking again makes sense
+  std::vector<PredictedPart> parts;  ///< in the order asked; when status is ok
 };
 
 class Client {
@@ -53,12 +54,14 @@ class Client {
     return connect(std::move(routers), Options());
   }
 
-  /// Asks and waits; answers to submitted requests that arrive meanwhile are kept for receive(). `bodies`: one a part, see wire/row_codec.h.
+  /// Asks and waits; answers to submitted requests that arrive meanwhile are kept for receive(). `bodies`: one a part,
+  /// see wire/row_codec.h.
   Prediction predict(const wire::PredictRequest& request, std::vector<std::string> bodies);
 
   /// Asks without waiting. invalid_argument: not one body a part, or more bytes than a request may have.
   Result<Ticket> submit(const wire::PredictRequest& request, std::vector<std::string> bodies);
-  /// The next answer to what was submitted, in the order of arrival, waiting up to `timeout_us` (0: not at all). false: none now.
+  /// The next answer to what was submitted, in the order of arrival, waiting up to `timeout_us` (0: not at all). false:
+  /// none now.
   bool receive(Prediction& prediction, std::int64_t timeout_us);
   /// Submitted and not received yet, those with an answer waiting left out.
   std::size_t in_flight() const { return exchange_->in_flight(); }

@@ -16,7 +16,8 @@ std::string seconds_text(std::int64_t us) {
 
 }  // namespace
 
-Result<std::unique_ptr<Exchange>> Exchange::open(std::vector<std::string> endpoints, Options options, const Clock& clock) {
+Result<std::unique_ptr<Exchange>> Exchange::open(std::vector<std::string> endpoints, Options options,
+                                                 const Clock& clock) {
   if (endpoints.empty()) return invalid_argument("no endpoint of " + options.peer + " is given");
   std::unique_ptr<Exchange> exchange(new Exchange(std::move(endpoints), std::move(options), clock));
   RETURN_IF_ERROR(exchange->reconnect());
@@ -99,7 +100,8 @@ void Exchange::fail(Ticket ticket, const Request& request) {
 void Exchange::use_next_endpoint() {
   if (endpoints_.size() < 2) return;
   endpoint_ = (endpoint_ + 1) % endpoints_.size();
-  // A new socket: whatever the old one still had queued would be lost or doubled. Where it can't be made, the old one stays.
+  // A new socket: whatever the old one still had queued would be lost or doubled. Where it can't be made, the old one
+  // stays.
   std::unique_ptr<wire::Socket> old = std::move(socket_);
   if (!reconnect().ok()) {
     socket_ = std::move(old);

@@ -1,9 +1,12 @@
-// Requests to one side of the cluster and their replies, many in flight at once over one connection: what Client and RegistryClient share.
+// Requests to one side of the cluster and their replies, many in flight at once over one connection: what Client and
+// RegistryClient share.
 //
-// A request is [request id][header][body]…; its reply has the same request id. A request that stays without reply is sent again where its
-// caller allows that, over the next endpoint where there is more than one; when its time is over it is answered here with a failure.
+// A request is [request id][header][body]…; its reply has the same request id. A request that stays without reply is
+// sent again where its caller allows that, over the next endpoint where there is more than one; when its time is over
+// it is answered here with a failure.
 //
-// Thread safety: belongs to one thread. Ownership: keeps a request's frames until it is answered, if it may be sent again.
+// Thread safety: belongs to one thread. Ownership: keeps a request's frames until it is answered, if it may be sent
+// again.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The registry as its clients see it (shards, routers, trainers, the command line): any of its operations as one call, or posted, so that a
-// long wait for the change feed and several fetches are under way at once.
+// The registry as its clients see it (shards, routers, trainers, the command line): any of its operations as one call,
+// or posted, so that a long wait for the change feed and several fetches are under way at once.
 //
 //   ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect({"ipc://…"}));
 //   ASSIGN_OR_RETURN(wire::ViewReply reply, registry->call(wire::ViewRequest{}));
@@ -10,10 +10,11 @@
 //     if (answer.ticket == feed) { Result<wire::FeedReply> reply = registry->reply_to<wire::FeedRequest>(answer); … }
 //   }
 //
-// A request without answer is sent again, the same bytes: reading twice does no harm, and a change is recognised by its idem. So a registry
-// that restarts meanwhile, or a connection that breaks, only costs time.
+// A request without answer is sent again, the same bytes: reading twice does no harm, and a change is recognised by its
+// idem. So a registry that restarts meanwhile, or a connection that breaks, only costs time.
 //
-// Thread safety: belongs to one thread. Errors: the registry's own; unavailable when it does not answer in time; corrupt: an unreadable reply.
+// Thread safety: belongs to one thread. Errors: the registry's own; unavailable when it does not answer in time;
+// corrupt: an unreadable reply.
 #pragma once
 
 #include <concepts>
@@ -33,22 +34,70 @@ namespace espalier::client {
 /// The reply that belongs to each request.
 template <class Request>
 struct ReplyTo;
-template <> struct ReplyTo<wire::HelloRequest> { using type = wire::HelloReply; };
-template <> struct ReplyTo<wire::JoinRequest> { using type = wire::EpochReply; };
-template <> struct ReplyTo<wire::LeaveRequest> { using type = wire::EpochReply; };
-template <> struct ReplyTo<wire::ViewRequest> { using type = wire::ViewReply; };
-template <> struct ReplyTo<wire::FeedRequest> { using type = wire::FeedReply; };
-template <> struct ReplyTo<wire::ChangedEntriesRequest> { using type = wire::EntriesReply; };
-template <> struct ReplyTo<wire::TagEntriesRequest> { using type = wire::EntriesReply; };
-template <> struct ReplyTo<wire::ModelsRequest> { using type = wire::ModelsReply; };
-template <> struct ReplyTo<wire::AckRequest> { using type = wire::AckReply; };
-template <> struct ReplyTo<wire::WaitRequest> { using type = wire::WaitReply; };
-template <> struct ReplyTo<wire::FetchRequest> { using type = wire::FetchReply; };
-template <> struct ReplyTo<wire::UploadRequest> { using type = wire::UploadReply; };
-template <> struct ReplyTo<wire::PublishRequest> { using type = wire::ReleaseReply; };
-template <> struct ReplyTo<wire::MoveRequest> { using type = wire::ReleaseReply; };
-template <> struct ReplyTo<wire::ReleasesRequest> { using type = wire::ReleasesReply; };
-template <> struct ReplyTo<wire::VersionsRequest> { using type = wire::VersionsReply; };
+template <>
+struct ReplyTo<wire::HelloRequest> {
+  using type = wire::HelloReply;
+};
+template <>
+struct ReplyTo<wire::JoinRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::LeaveRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::ViewRequest> {
+  using type = wire::ViewReply;
+};
+template <>
+struct ReplyTo<wire::FeedRequest> {
+  using type = wire::FeedReply;
+};
+template <>
+struct ReplyTo<wire::ChangedEntriesRequest> {
+  using type = wire::EntriesReply;
+};
+template <>
+struct ReplyTo<wire::TagEntriesRequest> {
+  using type = wire::EntriesReply;
+};
+template <>
+struct ReplyTo<wire::ModelsRequest> {
+  using type = wire::ModelsReply;
+};
+template <>
+struct ReplyTo<wire::AckRequest> {
+  using type = wire::AckReply;
+};
+template <>
+struct ReplyTo<wire::WaitRequest> {
+  using type = wire::WaitReply;
+};
+template <>
+struct ReplyTo<wire::FetchRequest> {
+  using type = wire::FetchReply;
+};
+template <>
+struct ReplyTo<wire::UploadRequest> {
+  using type = wire::UploadReply;
+};
+template <>
+struct ReplyTo<wire::PublishRequest> {
+  using type = wire::ReleaseReply;
+};
+template <>
+struct ReplyTo<wire::MoveRequest> {
+  using type = wire::ReleaseReply;
+};
+template <>
+struct ReplyTo<wire::ReleasesRequest> {
+  using type = wire::ReleasesReply;
+};
+template <>
+struct ReplyTo<wire::VersionsRequest> {
+  using type = wire::VersionsReply;
+};
 
 class RegistryClient {
  public:
@@ -57,11 +106,12 @@ class RegistryClient {
   /// After so long without reply (beyond its own wait_us) a request is sent again.
   static constexpr std::int64_t kResendUs = 3'000'000;
 
-  /// `endpoints` are ways to the one registry; the next is tried where one stays silent. invalid_argument: none, or a malformed one.
+  /// `endpoints` are ways to the one registry; the next is tried where one stays silent. invalid_argument: none, or a
+  /// malformed one.
   static Result<std::unique_ptr<RegistryClient>> connect(std::vector<std::string> endpoints);
 
-  /// Asks and waits. `bodies` are sent after the header; the reply's bodies are moved to `reply_bodies` where it is given.
-  /// Answers to posted requests that arrive meanwhile are kept for poll().
+  /// Asks and waits. `bodies` are sent after the header; the reply's bodies are moved to `reply_bodies` where it is
+  /// given. Answers to posted requests that arrive meanwhile are kept for poll().
   template <class Request, class Reply = typename ReplyTo<Request>::type>
   Result<Reply> call(const Request& request, std::vector<std::string> bodies = {},
                      std::int64_t timeout_us = kDefaultTimeoutUs, wire::Message* reply_bodies = nullptr) {
@@ -73,14 +123,15 @@ class RegistryClient {
 
   /// Asks without waiting; poll() gives the answer.
   template <class Request>
-  Ticket post(const Request& request, std::vector<std::string> bodies = {}, std::int64_t timeout_us = kDefaultTimeoutUs) {
+  Ticket post(const Request& request, std::vector<std::string> bodies = {},
+              std::int64_t timeout_us = kDefaultTimeoutUs) {
     std::int64_t wait_us = 0;
     if constexpr (requires { request.wait_us; }) wait_us = request.wait_us;
     return exchange_->send(wire::encode(request), std::move(bodies), timeout_us + wait_us, kResendUs + wait_us);
   }
 
-  /// The next answer to a posted request, waiting up to `timeout_us`; false: none now. Call it from time to time while anything is
-  /// posted: sending again happens here.
+  /// The next answer to a posted request, waiting up to `timeout_us`; false: none now. Call it from time to time while
+  /// anything is posted: sending again happens here.
   bool poll(Answer& answer, std::int64_t timeout_us) { return exchange_->receive(answer, timeout_us); }
 
   /// What the answer to a posted Request says.

@@ -116,7 +116,8 @@ bool Reader::head(Head& to) const {
   if (b < 0x90) return to.number = b & 0x0f, true;
   if (b < 0xa0) return to.number = b & 0x0f, true;
   if (b < 0xc0) return to.number = b & 0x1f, true;
-  if (b >= 0xe0) return to.number = static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<signed char>(b))), true;
+  if (b >= 0xe0)
+    return to.number = static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<signed char>(b))), true;
   // Bytes of the number that follows each head from 0xc0 to 0xdf.
   static constexpr unsigned char kFollowing[32] = {0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
                                                    1, 2, 4, 8, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4};
@@ -209,7 +210,8 @@ bool Reader::read_signed(std::int64_t& to) {
   }
   if (type != Type::unsigned_integer) return wrong("an integer");
   if (!next(h, type)) return false;
-  if (h.number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return fail("the integer is too large");
+  if (h.number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+    return fail("the integer is too large");
   to = static_cast<std::int64_t>(h.number);
   return true;
 }

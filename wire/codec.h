@@ -1,8 +1,10 @@
-// Reading and writing msgpack, for the other files of this folder. Bytes from outside are never turned into a tree: a Reader moves over
-// them once, refuses a wrong type where it stands and can name the place. So what a hostile message can allocate is bounded by its size.
+// Reading and writing msgpack, for the other files of this folder. Bytes from outside are never turned into a tree: a
+// Reader moves over them once, refuses a wrong type where it stands and can name the place. So what a hostile message
+// can allocate is bounded by its size.
 //
-// Thread safety: a Reader or Writer belongs to one thread. Ownership: a Reader borrows its bytes, and the texts that it gives point into them.
-// Errors: read functions return false and keep the reason, invalid_argument "parts[3].rows: expected an unsigned integer, got text".
+// Thread safety: a Reader or Writer belongs to one thread. Ownership: a Reader borrows its bytes, and the texts that it
+// gives point into them. Errors: read functions return false and keep the reason, invalid_argument "parts[3].rows:
+// expected an unsigned integer, got text".
 #pragma once
 
 #include <array>
@@ -68,7 +70,8 @@ class Reader {
   /// Notes that `bytes` of memory are taken for what was read; refuses what is out of proportion to the message's size.
   bool charge(std::size_t bytes);
 
-  /// The way to the value being read, for messages. Keys must outlive the Reader (they are names of members or point into the bytes).
+  /// The way to the value being read, for messages. Keys must outlive the Reader (they are names of members or point
+  /// into the bytes).
   void enter(std::string_view key) { push({key.data(), key.size()}); }
   void enter(std::size_t index) { push({nullptr, index}); }
   void leave() { --depth_; }
@@ -89,9 +92,10 @@ class Reader {
   static constexpr std::size_t kMaxSteps = 16;
   struct Head {
     Type type;
-    std::uint64_t number;     ///< value of an integer (as two's complement), bits of a float, length or count of the others
+    std::uint64_t
+        number;  ///< value of an integer (as two's complement), bits of a float, length or count of the others
     std::uint32_t head_bytes;
-    bool narrow;              ///< a float of 32 bits
+    bool narrow;  ///< a float of 32 bits
   };
 
   void push(Step step) {

@@ -1,10 +1,12 @@
-// Structs to msgpack and back, from one description of each struct: for the .cc files of this folder that describe messages.
+// Structs to msgpack and back, from one description of each struct: for the .cc files of this folder that describe
+// messages.
 //
-//   template <class V> void describe(V&& v, const JoinRequest*) { v("idem", &JoinRequest::idem); v("shard", &JoinRequest::shard); }
+//   template <class V> void describe(V&& v, const JoinRequest*) { v("idem", &JoinRequest::idem); v("shard",
+//   &JoinRequest::shard); }
 //
-// A struct is a map of its described members. Members at their default are left out; unknown keys are passed over; a key that comes twice,
-// a wrong type, a number out of range and a count that the bytes can't hold are refused.
-// Thread safety: pure functions.
+// A struct is a map of its described members. Members at their default are left out; unknown keys are passed over; a
+// key that comes twice, a wrong type, a number out of range and a count that the bytes can't hold are refused. Thread
+// safety: pure functions.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +27,9 @@
 namespace espalier::wire {
 
 template <class T>
-concept HasOp = requires { std::string_view(T::op); };
+concept HasOp = requires {
+  std::string_view(T::op);
+};
 
 /// The op of a request; empty for replies and records.
 template <class T>
@@ -270,7 +274,8 @@ struct MemberWriter {
   }
 };
 
-/// Writes the map's size for `from` and `more` keys that the caller writes first; then, with write_members(), the members.
+/// Writes the map's size for `from` and `more` keys that the caller writes first; then, with write_members(), the
+/// members.
 template <class T>
 void begin_map(Writer& writer, const T& from, std::uint32_t more) {
   const T fallback{};
@@ -358,11 +363,11 @@ Result<std::vector<T>> decode_array(std::string_view body) {
 #define ESPALIER_WIRE_MESSAGE(T)                    \
   template std::string encode<T>(const T& message); \
   template Result<T> decode<T>(std::string_view header)
-#define ESPALIER_WIRE_REPLY(T)                                           \
-  ESPALIER_WIRE_MESSAGE(T);                                              \
-  template std::string encode_reply<T>(const Status& status, const T&);  \
+#define ESPALIER_WIRE_REPLY(T)                                          \
+  ESPALIER_WIRE_MESSAGE(T);                                             \
+  template std::string encode_reply<T>(const Status& status, const T&); \
   template Result<T> decode_reply<T>(std::string_view header)
-#define ESPALIER_WIRE_RECORD(T)                                       \
-  ESPALIER_WIRE_MESSAGE(T);                                           \
+#define ESPALIER_WIRE_RECORD(T)                                        \
+  ESPALIER_WIRE_MESSAGE(T);                                            \
   template std::string encode_array<T>(const std::vector<T>& records); \
   template Result<std::vector<T>> decode_array<T>(std::string_view body)

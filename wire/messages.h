@@ -1,8 +1,8 @@
-// The messages of the cluster, as plain values. Twin of docs/wire-protocol.md, which has the grammar, each message in hex and what a
-// receiver must reject. Every message travels as  [request id][header: msgpack map][part] [part] …
+// The messages of the cluster, as plain values. Twin of docs/wire-protocol.md, which has the grammar, each message in
+// hex and what a receiver must reject. Every message travels as  [request id][header: msgpack map][part] [part] …
 //
-// A header's map has the keys named like the members below; a member left at its default may be left out; unknown keys are ignored.
-// Thread safety: values.
+// A header's map has the keys named like the members below; a member left at its default may be left out; unknown keys
+// are ignored. Thread safety: values.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,17 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/view.h"
 #include "common/hash.h"
 #include "common/status.h"
 #include "common/uuid.h"
-#include "cluster/view.h"
 #include "model/value.h"
 
 namespace espalier::wire {
 
 inline constexpr std::uint32_t kProtocolVersion = 1;
-inline constexpr std::size_t kMaxClientMessageBytes = 16u << 20;    ///< all frames of a message from a client
-inline constexpr std::size_t kMaxInternalMessageBytes = 256u << 20; ///< the same inside the cluster
+inline constexpr std::size_t kMaxClientMessageBytes = 16u << 20;     ///< all frames of a message from a client
+inline constexpr std::size_t kMaxInternalMessageBytes = 256u << 20;  ///< the same inside the cluster
 inline constexpr std::size_t kMaxParts = 65536;
 inline constexpr std::int64_t kDefaultBudgetUs = 1'000'000;
 
@@ -34,8 +34,8 @@ enum class Reason : std::uint8_t {
   cold = 4,               ///< wanted, not held here yet: an ancestor answered
   corrupt = 5,            ///< its artefact is damaged
   quarantined = 6,
-  over_budget = 7,        ///< dropped to stay within the shard's memory or disk
-  removed = 8,            ///< the overlay says "none" for it
+  over_budget = 7,  ///< dropped to stay within the shard's memory or disk
+  removed = 8,      ///< the overlay says "none" for it
 };
 std::string_view reason_name(Reason reason);
 
@@ -52,13 +52,14 @@ struct PartAsked {
 struct PredictRequest {
   std::string tenant;
   std::string model;
-  std::vector<std::string> refs;  ///< "tag:NAME" | "release:UUID" | "version:UUID"; empty: tag:production. One ref in this version.
+  std::vector<std::string>
+      refs;  ///< "tag:NAME" | "release:UUID" | "version:UUID"; empty: tag:production. One ref in this version.
   std::int64_t budget_us = kDefaultBudgetUs;  ///< what remains
   std::vector<PartAsked> parts;
-  bool all_scores = false;        ///< give every class's probability, not the best one's only
-  std::uint64_t min_epoch = 0;    ///< unavailable unless the shard knows this epoch
+  bool all_scores = false;      ///< give every class's probability, not the best one's only
+  std::uint64_t min_epoch = 0;  ///< unavailable unless the shard knows this epoch
   // Set by the router; refused from a client.
-  Uuid prediction;                ///< prediction id
+  Uuid prediction;  ///< prediction id
   std::uint32_t attempt = 1;
   std::string principal;
 };
@@ -69,12 +70,12 @@ struct Provenance {
   std::string level;                ///< of the node that answered; "global" for the root
   Reason reason = Reason::exact;
   Uuid version;
-  std::string tag;                  ///< empty for a version ref
-  Uuid release;                     ///< that set the entry that answered
+  std::string tag;  ///< empty for a version ref
+  Uuid release;     ///< that set the entry that answered
   std::uint64_t release_epoch = 0;
   std::string arm;
   bool exposed = false;
-  std::uint64_t epoch = 0;          ///< newest epoch that the shard had applied for the model
+  std::uint64_t epoch = 0;  ///< newest epoch that the shard had applied for the model
   std::string shard;
   Uuid prediction;
   std::uint32_t attempt = 1;
@@ -82,15 +83,16 @@ struct Provenance {
 
 struct PartAnswered {
   Code status = Code::ok;
-  std::string message;    ///< when status is not ok
+  std::string message;  ///< when status is not ok
   std::uint32_t rows = 0;
   Provenance provenance;  ///< when status is ok
 };
 
-/// One body frame a part: {"value": [f64…]} for regression, else {"label": [text…], "probability": [f64…]} and, with all_scores,
+/// One body frame a part: {"value": [f64…]} for regression, else {"label": [text…], "probability": [f64…]} and, with
+/// all_scores,
 /// {"classes": [text…], "scores": [[f64…]…]}; an empty frame where the part's status is not ok.
 struct PredictReply {
-  Code status = Code::ok;           ///< of the request as a whole; always the first key of the map
+  Code status = Code::ok;  ///< of the request as a whole; always the first key of the map
   std::string message;
   std::int64_t retry_after_us = 0;  ///< with overloaded and unavailable
   std::vector<PartAnswered> parts;
@@ -98,10 +100,14 @@ struct PredictReply {
 
 // ------------------------------------------------------------------------------- registry: what every message carries
 
-/// Every request to the registry is a map with "v", "op" and the members of its struct; every reply has "status", "message" and, when ok, the
-/// members of its struct. Changes carry a client-chosen idem of 16 bytes: the same idem gives the same reply for a day.
+/// Every request to the registry is a map with "v", "op" and the members of its struct; every reply has "status",
+/// "message" and, when ok, the members of its struct. Changes carry a client-chosen idem of 16 bytes: the same idem
+/// gives the same reply for a day.
 
-struct HelloRequest { std::string role; static constexpr std::string_view op = "hello"; };
+struct HelloRequest {
+  std::string role;
+  static constexpr std::string_view op = "hello";
+};
 struct HelloReply {
   std::uint64_t generation = 0;
   std::uint64_t epoch = 0;
@@ -109,12 +115,29 @@ struct HelloReply {
 };
 
 /// A shard enters the view (or changes its endpoints), or leaves it.
-struct JoinRequest { Uuid idem; cluster::ShardInfo shard; static constexpr std::string_view op = "join"; };
-struct LeaveRequest { Uuid idem; std::string shard; static constexpr std::string_view op = "leave"; };
-struct EpochReply { std::uint64_t generation = 0; std::uint64_t epoch = 0; };
+struct JoinRequest {
+  Uuid idem;
+  cluster::ShardInfo shard;
+  static constexpr std::string_view op = "join";
+};
+struct LeaveRequest {
+  Uuid idem;
+  std::string shard;
+  static constexpr std::string_view op = "leave";
+};
+struct EpochReply {
+  std::uint64_t generation = 0;
+  std::uint64_t epoch = 0;
+};
 
-struct ViewRequest { static constexpr std::string_view op = "view"; };
-struct ViewReply { std::uint64_t generation = 0; std::uint64_t epoch = 0; cluster::View view; };
+struct ViewRequest {
+  static constexpr std::string_view op = "view";
+};
+struct ViewReply {
+  std::uint64_t generation = 0;
+  std::uint64_t epoch = 0;
+  cluster::View view;
+};
 
 // ----------------------------------------------------------------------------------------------- registry: change feed
 
@@ -126,10 +149,10 @@ struct Change {
   ChangeKind kind = ChangeKind::view;
   std::string tenant, model, tag;  ///< view: empty
   Uuid release;
-  std::uint64_t count = 0;     ///< nodes moved
+  std::uint64_t count = 0;  ///< nodes moved
 };
-/// Waits up to wait_us for a change after `after`; gives at most `credit` of them. With a foreign generation or a collected epoch:
-/// `snapshot_required`, and the reader starts from a snapshot.
+/// Waits up to wait_us for a change after `after`; gives at most `credit` of them. With a foreign generation or a
+/// collected epoch: `snapshot_required`, and the reader starts from a snapshot.
 struct FeedRequest {
   std::uint64_t generation = 0, after = 0;
   std::uint32_t credit = 64;
@@ -153,7 +176,8 @@ struct TagEntry {
   Uuid release;             ///< that set the entry
   std::uint64_t epoch = 0;  ///< in which it was set
 };
-/// The entries that the change of `epoch` moved, in pages: `cursor` is empty first, then the reply's, until that is empty.
+/// The entries that the change of `epoch` moved, in pages: `cursor` is empty first, then the reply's, until that is
+/// empty.
 struct ChangedEntriesRequest {
   std::uint64_t epoch = 0;
   std::string cursor;
@@ -169,7 +193,11 @@ struct TagEntriesRequest {
   std::uint32_t limit = 4096;
   static constexpr std::string_view op = "tag_entries";
 };
-struct EntriesReply { std::uint64_t epoch = 0; std::vector<TagEntry> entries; std::string cursor; };
+struct EntriesReply {
+  std::uint64_t epoch = 0;
+  std::vector<TagEntry> entries;
+  std::string cursor;
+};
 
 struct ModelRecord {
   std::string tenant, model;
@@ -177,9 +205,9 @@ struct ModelRecord {
   Hash256 spec;
   model::Task task = model::Task::regression;
   std::vector<std::string> levels;
-  std::uint32_t schema = 0;            ///< number of the input schema: how many fields of `fields` it has
-  std::vector<model::Field> fields;    ///< add-only
-  std::vector<std::string> tags;       ///< tags that have entries
+  std::uint32_t schema = 0;          ///< number of the input schema: how many fields of `fields` it has
+  std::vector<model::Field> fields;  ///< add-only
+  std::vector<std::string> tags;     ///< tags that have entries
 };
 /// All models (or one tenant's, or one) as of an epoch (0: now), in pages.
 struct ModelsRequest {
@@ -189,10 +217,19 @@ struct ModelsRequest {
   std::uint32_t limit = 256;
   static constexpr std::string_view op = "models";
 };
-struct ModelsReply { std::uint64_t generation = 0, epoch = 0; std::vector<ModelRecord> models; std::string cursor; };
+struct ModelsReply {
+  std::uint64_t generation = 0, epoch = 0;
+  std::vector<ModelRecord> models;
+  std::string cursor;
+};
 
 /// Shard to registry: it answers from `epoch` for everything it holds, except for what `failed` names.
-struct AckFailure { std::string tenant, model; std::vector<std::string> partition; Uuid version; std::string why; };
+struct AckFailure {
+  std::string tenant, model;
+  std::vector<std::string> partition;
+  Uuid version;
+  std::string why;
+};
 struct AckRequest {
   std::string shard;
   std::uint64_t generation = 0, epoch = 0;
@@ -201,7 +238,11 @@ struct AckRequest {
 };
 struct AckReply {};
 /// Answers when every shard of the view has acknowledged `epoch`, or when wait_us is over.
-struct WaitRequest { std::uint64_t epoch = 0; std::int64_t wait_us = 0; static constexpr std::string_view op = "wait"; };
+struct WaitRequest {
+  std::uint64_t epoch = 0;
+  std::int64_t wait_us = 0;
+  static constexpr std::string_view op = "wait";
+};
 struct WaitReply {
   bool served = false;
   std::vector<std::string> missing;  ///< shards that have not acknowledged
@@ -210,7 +251,8 @@ struct WaitReply {
 
 // -------------------------------------------------------------------------------------- registry: artefacts in and out
 
-/// The reply has one body frame for each artefact of `found`, in the order asked, as many as fit max_bytes (at least one).
+/// The reply has one body frame for each artefact of `found`, in the order asked, as many as fit max_bytes (at least
+/// one).
 struct FetchRequest {
   std::string tenant;
   std::vector<Hash256> artefacts;
@@ -222,14 +264,17 @@ struct FetchReply {
   std::vector<Hash256> missing;
   std::uint32_t answered = 0;  ///< how many of the asked, from the front, this reply deals with
 };
-/// One body frame for each hash: artefacts in one upload. Checked (hash, format, probes) and durable when acknowledged. Uploading what is
-/// there already does nothing. Senders keep at most 4 unanswered.
+/// One body frame for each hash: artefacts in one upload. Checked (hash, format, probes) and durable when acknowledged.
+/// Uploading what is there already does nothing. Senders keep at most 4 unanswered.
 struct UploadRequest {
   std::string tenant;
   std::vector<Hash256> artefacts;
   static constexpr std::string_view op = "upload";
 };
-struct UploadReply { std::uint32_t stored = 0; std::uint32_t known = 0; };
+struct UploadReply {
+  std::uint32_t stored = 0;
+  std::uint32_t known = 0;
+};
 
 // --------------------------------------------------------------------------------- registry: versions, tags, releases
 
@@ -240,8 +285,8 @@ struct VersionRecord {
   std::uint64_t artefact_bytes = 0;
   Hash256 base;
   Hash256 spec;
-  Uuid release;          ///< in which it was published
-  Uuid parent;           ///< version of the nearest ancestor in the same release; nil for the root
+  Uuid release;  ///< in which it was published
+  Uuid parent;   ///< version of the nearest ancestor in the same release; nil for the root
   std::uint64_t rows = 0;
   std::string metrics_json;  ///< {"rmse": …} on held-out rows
   std::string lineage_json;  ///< data source, fingerprint, stage times …
@@ -249,8 +294,8 @@ struct VersionRecord {
   std::int64_t created_us = 0;
   std::uint64_t epoch = 0;
 };
-/// Versions and tag movements as one commit: the release. Bodies: each a msgpack array of VersionRecord maps (any number of frames).
-/// With `replace`, nodes that the tag names and this release does not are unset.
+/// Versions and tag movements as one commit: the release. Bodies: each a msgpack array of VersionRecord maps (any
+/// number of frames). With `replace`, nodes that the tag names and this release does not are unset.
 struct PublishRequest {
   Uuid idem;
   std::string tenant, model, tag;
@@ -271,7 +316,11 @@ struct MoveRequest {
   std::string note;
   static constexpr std::string_view op = "move";
 };
-struct ReleaseReply { std::uint64_t generation = 0, epoch = 0; Uuid release; std::uint64_t moved = 0; };
+struct ReleaseReply {
+  std::uint64_t generation = 0, epoch = 0;
+  Uuid release;
+  std::uint64_t moved = 0;
+};
 
 struct ReleaseRecord {
   Uuid release;
@@ -287,7 +336,10 @@ struct ReleasesRequest {  ///< newest first, in pages; `release` set: that one o
   std::uint32_t limit = 256;
   static constexpr std::string_view op = "releases";
 };
-struct ReleasesReply { std::vector<ReleaseRecord> releases; std::string cursor; };
+struct ReleasesReply {
+  std::vector<ReleaseRecord> releases;
+  std::string cursor;
+};
 
 struct VersionsRequest {  ///< by partition then newest first, in pages; `version` set: that one only
   std::string tenant, model;
@@ -297,12 +349,15 @@ struct VersionsRequest {  ///< by partition then newest first, in pages; `versio
   std::uint32_t limit = 1024;
   static constexpr std::string_view op = "versions";
 };
-struct VersionsReply { std::vector<VersionRecord> versions; std::string cursor; };
+struct VersionsReply {
+  std::vector<VersionRecord> versions;
+  std::string cursor;
+};
 
 // --------------------------------------------------------------------------------------------------- to and from bytes
 
-/// A message's header, or one record, as msgpack. Defined for the structs above (explicit instantiations in messages*.cc).
-/// Requests get "v" and "op" of their own.
+/// A message's header, or one record, as msgpack. Defined for the structs above (explicit instantiations in
+/// messages*.cc). Requests get "v" and "op" of their own.
 template <class T>
 std::string encode(const T& message);
 /// The first key of every reply is "status".
@@ -310,7 +365,8 @@ template <class T>
 std::string encode_reply(const Status& status, const T& reply);
 std::string encode_error(const Status& status, std::int64_t retry_after_us = 0);
 
-/// invalid_argument names the key ("parts[3].rows: expected an unsigned integer, got text"). Takes what is left out as default.
+/// invalid_argument names the key ("parts[3].rows: expected an unsigned integer, got text"). Takes what is left out as
+/// default.
 template <class T>
 Result<T> decode(std::string_view header);
 /// The reply's own failure, or its message.

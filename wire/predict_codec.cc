@@ -222,7 +222,8 @@ Status decode_predict(std::string_view header, PredictHeader& into) {
   if (into.tenant.empty()) return invalid_argument("tenant: missing");
   if (into.model.empty()) return invalid_argument("model: missing");
   if (into.parts.empty()) return invalid_argument("parts: missing or empty");
-  if (into.refs.size() > 1) return {Code::unimplemented, "refs: this version takes one ref, got " + std::to_string(into.refs.size())};
+  if (into.refs.size() > 1)
+    return {Code::unimplemented, "refs: this version takes one ref, got " + std::to_string(into.refs.size())};
   return {};
 }
 

@@ -1,8 +1,10 @@
-// The header of a prediction on its way through router and shard: the same messages as PredictRequest and PredictReply in messages.h, read
-// into views and written piece by piece, so that a request costs no allocation once the buffers are warm.
+// The header of a prediction on its way through router and shard: the same messages as PredictRequest and PredictReply
+// in messages.h, read into views and written piece by piece, so that a request costs no allocation once the buffers are
+// warm.
 //
 // Thread safety: values and pure functions. Ownership: a PredictHeader borrows from the frame that it was read from.
-// Errors: invalid_argument names the place ("parts[3].rows: expected an unsigned integer, got text"); unimplemented: more than one ref.
+// Errors: invalid_argument names the place ("parts[3].rows: expected an unsigned integer, got text"); unimplemented:
+// more than one ref.
 #pragma once
 
 #include <cstdint>
@@ -53,11 +55,12 @@ struct PredictHeader {
   void clear();
 };
 
-/// Reads a request's header; `into` is overwritten. tenant, model and at least one part are there afterwards, each part with at least one row.
-/// "v" and "op" are peek_op()'s matter.
+/// Reads a request's header; `into` is overwritten. tenant, model and at least one part are there afterwards, each part
+/// with at least one row. "v" and "op" are peek_op()'s matter.
 Status decode_predict(std::string_view header, PredictHeader& into);
 
-/// Writes `header` with those of its parts that `parts` names by index, in that order; `to` is overwritten. What a client left out stays out.
+/// Writes `header` with those of its parts that `parts` names by index, in that order; `to` is overwritten. What a
+/// client left out stays out.
 void encode_predict(const PredictHeader& header, std::span<const std::uint32_t> parts, std::string& to);
 /// The same with all parts.
 void encode_predict(const PredictHeader& header, std::string& to);

@@ -73,7 +73,8 @@ bool BodyReader::open_top(std::uint32_t rows) {
     reader.leave();
   }
   if (form_ == Form::none) return reader.fail("has none of rows, columns and vectors");
-  if (form_ == Form::vectors && !schema_given) return reader.fail("vectors without schema, the number of the input schema");
+  if (form_ == Form::vectors && !schema_given)
+    return reader.fail("vectors without schema, the number of the input schema");
   const bool walked = form_ == Form::columns || end_ != nullptr;
   if (walked && !reader.finish()) return false;
   if (form_ != Form::columns) reader.seek(start_);

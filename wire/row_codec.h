@@ -1,8 +1,9 @@
-// The bodies of a prediction: a part's rows on the way in, its predictions on the way out. Their grammar is in docs/wire-protocol.md.
+// The bodies of a prediction: a part's rows on the way in, its predictions on the way out. Their grammar is in
+// docs/wire-protocol.md.
 //
-// Thread safety: a FieldIndex is immutable and may be shared; readers and writers belong to one thread and are reused by it.
-// Ownership: values that a BodyReader gives borrow their texts from the body.
-// Errors: invalid_argument names the place within the part: "rows[2].bodyweight_kg: expected a number, got text".
+// Thread safety: a FieldIndex is immutable and may be shared; readers and writers belong to one thread and are reused
+// by it. Ownership: values that a BodyReader gives borrow their texts from the body. Errors: invalid_argument names the
+// place within the part: "rows[2].bodyweight_kg: expected a number, got text".
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,8 @@ class FieldIndex {
   std::unordered_map<std::string_view, std::uint32_t> by_name_;
 };
 
-/// Gives a part's rows one by one, from any of the three forms. Nothing is kept for rows not read yet, so memory does not grow with the body.
+/// Gives a part's rows one by one, from any of the three forms. Nothing is kept for rows not read yet, so memory does
+/// not grow with the body.
 ///
 ///   RETURN_IF_ERROR(reader.open(body, rows, fields));
 ///   for (r = 0; r < rows; ++r) { std::span<const model::Value> row; RETURN_IF_ERROR(reader.next(row)); … }
@@ -57,8 +59,9 @@ class BodyReader {
   BodyReader(const BodyReader&) = delete;
   BodyReader& operator=(const BodyReader&) = delete;
 
-  /// `rows` is what the header says of the part. invalid_argument: not one of the forms, another number of rows, an unknown column;
-  /// failed_precondition: vectors of a schema newer than `fields`. `body` and `fields` must outlive the reading.
+  /// `rows` is what the header says of the part. invalid_argument: not one of the forms, another number of rows, an
+  /// unknown column; failed_precondition: vectors of a schema newer than `fields`. `body` and `fields` must outlive the
+  /// reading.
   Status open(std::string_view body, std::uint32_t rows, const FieldIndex& fields);
   /// One value a field of the schema, in its order; valid until the next call. Absent and nil values are missing.
   /// REQUIRES: open() was ok and fewer than `rows` rows were taken.
@@ -118,8 +121,8 @@ class AnswerWriter {
   std::vector<double> scores_;  ///< row-major: rows x classes
 };
 
-/// A reply's body as its client reads it. Regression fills `value`; the other tasks `label` and `probability`, and, where all scores were
-/// asked for, `classes` and `scores` (row-major, rows x classes).
+/// A reply's body as its client reads it. Regression fills `value`; the other tasks `label` and `probability`, and,
+/// where all scores were asked for, `classes` and `scores` (row-major, rows x classes).
 struct PartPrediction {
   std::vector<double> value;
   std::vector<std::string> label;
@@ -130,7 +133,8 @@ struct PartPrediction {
 /// corrupt: not a reply body of `rows` rows.
 Result<PartPrediction> decode_prediction(std::string_view body, std::uint32_t rows);
 
-/// Request bodies. A row of names: fields left out are missing. Vectors: `values` row-major, `schema` of them a row, in the schema's order.
+/// Request bodies. A row of names: fields left out are missing. Vectors: `values` row-major, `schema` of them a row, in
+/// the schema's order.
 using NamedRow = std::vector<std::pair<std::string_view, model::Value>>;
 std::string encode_rows(std::span<const NamedRow> rows);
 /// REQUIRES: schema > 0 and values.size() is a multiple of it.

@@ -31,13 +31,10 @@ Status failed(std::string_view what) {
     case EPROTONOSUPPORT:
     case ENOCOMPATPROTO:
     case ENAMETOOLONG:
-    case ENODEV:
-      return {Code::invalid_argument, std::move(text)};
+    case ENODEV: return {Code::invalid_argument, std::move(text)};
     case EMFILE:
-    case ENFILE:
-      return {Code::resource_exhausted, std::move(text)};
-    default:
-      return {Code::unavailable, std::move(text)};
+    case ENFILE: return {Code::resource_exhausted, std::move(text)};
+    default: return {Code::unavailable, std::move(text)};
   }
 }
 
@@ -187,8 +184,8 @@ Result<bool> Socket::send(Message& message) {
       if (errno == EINTR) continue;
       if (i == 0 && errno == EAGAIN) return false;
       if (i == 0 || errno != EAGAIN) return failed("cannot send");
-      // The peer went away between two frames: the rest is still handed over, for ZeroMQ to drop it, so that the next message
-      // starts clean.
+      // The peer went away between two frames: the rest is still handed over, for ZeroMQ to drop it, so that the next
+      // message starts clean.
       lost = true;
       break;
     }

@@ -1,7 +1,7 @@
 // ZeroMQ behind a light header: the only folder that includes zmq is this one.
 //
-// Thread safety: a Context is shared by all threads; a Socket belongs to the one thread that made it; a Frame is a value.
-// Errors: would-block is a value (false), not a failure.
+// Thread safety: a Context is shared by all threads; a Socket belongs to the one thread that made it; a Frame is a
+// value. Errors: would-block is a value (false), not a failure.
 #pragma once
 
 #include <cstdint>
@@ -50,9 +50,10 @@ using Message = std::vector<Frame>;
 enum class SocketKind { router, dealer, req };
 
 struct SocketOptions {
-  int send_queue = 10000;      ///< messages kept for a peer before send() says false
+  int send_queue = 10000;  ///< messages kept for a peer before send() says false
   int receive_queue = 10000;
-  std::int64_t max_frame_bytes = 256ll << 20;  ///< a frame over this closes the connection; smaller limits are answered with an error
+  std::int64_t max_frame_bytes =
+      256ll << 20;               ///< a frame over this closes the connection; smaller limits are answered with an error
   bool router_mandatory = true;  ///< router: sending to a peer that is gone is `unavailable` instead of silence
   int heartbeat_ms = 0;
 };
@@ -68,9 +69,11 @@ class Socket {
   Status connect(const std::string& endpoint);
   Status disconnect(const std::string& endpoint);
 
-  /// Receives all frames of the next message into `message` (cleared first, keeping its memory). false: nothing there now.
+  /// Receives all frames of the next message into `message` (cleared first, keeping its memory). false: nothing there
+  /// now.
   Result<bool> receive(Message& message);
-  /// Sends all frames (moved from). false: the peer's queue is full and nothing was sent. unavailable: router socket, peer gone.
+  /// Sends all frames (moved from). false: the peer's queue is full and nothing was sent. unavailable: router socket,
+  /// peer gone.
   Result<bool> send(Message& message);
 
   void* handle() const { return handle_; }
@@ -92,7 +95,12 @@ class Poller {
   void clear();
 
  private:
-  struct Item { void* socket; int fd; short events; short revents; };
+  struct Item {
+    void* socket;
+    int fd;
+    short events;
+    short revents;
+  };
   std::vector<Item> items_;
 };
 

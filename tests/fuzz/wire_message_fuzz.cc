@@ -1,5 +1,5 @@
-// Whatever bytes arrive as a header, records or a body: they are refused or read, never more. What is read is written again in a form
-// that reads the same, and the two readers of a prediction's header agree.
+// Whatever bytes arrive as a header, records or a body: they are refused or read, never more. What is read is written
+// again in a form that reads the same, and the two readers of a prediction's header agree.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -92,9 +92,9 @@ void target(std::string_view input) {
   check_reply(input);
   check_body(input);
   check_all<PredictRequest, PredictReply, HelloRequest, JoinRequest, LeaveRequest, ViewReply, FeedRequest, FeedReply,
-            ChangedEntriesRequest, TagEntriesRequest, EntriesReply, ModelsRequest, ModelsReply, AckRequest, WaitRequest, WaitReply,
-            FetchRequest, FetchReply, UploadRequest, UploadReply, PublishRequest, MoveRequest, ReleaseReply, ReleasesRequest,
-            ReleasesReply, VersionsRequest, VersionsReply>(input);
+            ChangedEntriesRequest, TagEntriesRequest, EntriesReply, ModelsRequest, ModelsReply, AckRequest, WaitRequest,
+            WaitReply, FetchRequest, FetchReply, UploadRequest, UploadReply, PublishRequest, MoveRequest, ReleaseReply,
+            ReleasesRequest, ReleasesReply, VersionsRequest, VersionsReply>(input);
 }
 
 std::vector<std::string> seeds() {
@@ -125,7 +125,8 @@ std::vector<std::string> seeds() {
   publish.tenant = "acme";
   publish.fields = {{"age", model::FieldType::number}};
   const std::vector<NamedRow> rows = {{{"sex", model::Value::of("M")}, {"age", model::Value::of(30.5)}}, {}};
-  const std::vector<model::Value> values = {model::Value::of("M"), model::Value::of(1.5), model::Value(), model::Value()};
+  const std::vector<model::Value> values = {model::Value::of("M"), model::Value::of(1.5), model::Value(),
+                                            model::Value()};
   AnswerWriter answers;
   const std::string_view classes[] = {"no", "yes"};
   answers.begin(model::Task::binary, classes, true);

@@ -11,7 +11,8 @@
 namespace espalier::client {
 namespace {
 
-/// A router's end of the connection, driven by the test itself: what was submitted is answered in the order that the test wants.
+/// A router's end of the connection, driven by the test itself: what was submitted is answered in the order that the
+/// test wants.
 struct Router {
   wire::Context context;
   std::unique_ptr<wire::Socket> socket;
@@ -146,7 +147,8 @@ TEST(Client, RefusesBeforeSending) {
   ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}));
   EXPECT_CODE(client->predict(request_of(1), {}).status, Code::invalid_argument);
   EXPECT_CODE(client->predict(request_of(1), {"a", "b"}).status, Code::invalid_argument);
-  EXPECT_CODE(client->predict(request_of(1), {std::string(wire::kMaxClientMessageBytes, 'x')}).status, Code::invalid_argument);
+  EXPECT_CODE(client->predict(request_of(1), {std::string(wire::kMaxClientMessageBytes, 'x')}).status,
+              Code::invalid_argument);
   wire::PredictRequest spent = request_of(1);
   spent.budget_us = 0;
   EXPECT_CODE(client->predict(spent, {"a"}).status, Code::invalid_argument);

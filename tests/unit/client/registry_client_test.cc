@@ -20,7 +20,8 @@ class FakeRegistry {
  public:
   using Handler = std::function<wire::Message(const std::string& op, wire::Message& request)>;
 
-  explicit FakeRegistry(Handler handler, const std::string& endpoint = "tcp://127.0.0.1:*") : handler_(std::move(handler)) {
+  explicit FakeRegistry(Handler handler, const std::string& endpoint = "tcp://127.0.0.1:*")
+      : handler_(std::move(handler)) {
     auto socket = wire::Socket::make(context_, wire::SocketKind::router);
     EXPECT_OK(socket.status());
     socket_ = *std::move(socket);
@@ -164,9 +165,8 @@ TEST(Exchange, SendsAgainWithTheSameBytesAndTriesTheNextEndpoint) {
 }
 
 TEST(Exchange, ForgetsAndIgnoresWhatNobodyWaitsFor) {
-  FakeRegistry registry([](const std::string&, wire::Message&) {
-    return header_only(wire::encode_reply(Status(), wire::AckReply{}));
-  });
+  FakeRegistry registry(
+      [](const std::string&, wire::Message&) { return header_only(wire::encode_reply(Status(), wire::AckReply{})); });
   ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({registry.endpoint()}, {}));
   const Ticket forgotten = exchange->send(wire::encode(wire::AckRequest{}), {}, 10'000'000, 0);
   exchange->forget(forgotten);

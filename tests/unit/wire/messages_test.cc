@@ -151,12 +151,24 @@ TEST(Messages, RefuseAndNameThePlace) {
            {"81a56d6f64656c01", "model: expected text, got an unsigned integer"},
            {"82a56d6f64656ca0a56d6f64656ca0", "model: the key comes twice"},
            {"81a56d6f64656ca1ff", "model: the text is not UTF-8"},
-           {"81a571756565" "72dd00100000", "queer: the bytes end within it"},
+           {"81a571756565"
+            "72dd00100000",
+            "queer: the bytes end within it"},
            {"81a57061727473c0", "parts: expected an array, got nil"},
            {"81a570617274739101", "parts[0]: expected a map, got an unsigned integer"},
-           {"81a57061727473" "92" "80" "81a4726f7773a178", "parts[1].rows: expected an unsigned integer, got text"},
-           {"81a57061727473" "91" "81a4726f7773cf0000000100000000", "parts[0].rows: must be at most 4294967295, is 4294967296"},
-           {"81a57061727473" "91" "81a9706172746974696f6e93a161a162c0", "parts[0].partition[2]: expected text, got nil"},
+           {"81a57061727473"
+            "92"
+            "80"
+            "81a4726f7773a178",
+            "parts[1].rows: expected an unsigned integer, got text"},
+           {"81a57061727473"
+            "91"
+            "81a4726f7773cf0000000100000000",
+            "parts[0].rows: must be at most 4294967295, is 4294967296"},
+           {"81a57061727473"
+            "91"
+            "81a9706172746974696f6e93a161a162c0",
+            "parts[0].partition[2]: expected text, got nil"},
            {"81aa70726564696374696f6ec40100", "prediction: expected 16 bytes of binary, got 1"}}) {
     const auto bytes = from_hex(c.hex);
     ASSERT_TRUE(bytes.has_value()) << c.hex;

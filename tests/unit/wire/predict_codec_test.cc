@@ -107,11 +107,14 @@ TEST(PredictCodec, RefusesRequests) {
            {header_of([](auto& r) { r.tenant.clear(); }), Code::invalid_argument, "tenant: missing"},
            {header_of([](auto& r) { r.model.clear(); }), Code::invalid_argument, "model: missing"},
            {header_of([](auto& r) { r.parts.clear(); }), Code::invalid_argument, "parts: missing or empty"},
-           {header_of([](auto& r) { r.parts[0].rows = 0; }), Code::invalid_argument, "parts[0].rows: must be at least 1"},
+           {header_of([](auto& r) { r.parts[0].rows = 0; }), Code::invalid_argument,
+            "parts[0].rows: must be at least 1"},
            {header_of([](auto& r) { r.parts[0].partition.resize(9); }), Code::invalid_argument,
             "parts[0].partition: 9 levels, at most 8"},
-           {header_of([](auto& r) { r.parts[0].partition = {"a", std::string(257, 'x')}; }), Code::invalid_argument,
-            "parts[0].partition[1]: 257 bytes, at most 256"},
+           {header_of([](auto& r) {
+              r.parts[0].partition = {"a", std::string(257, 'x')};
+            }),
+            Code::invalid_argument, "parts[0].partition[1]: 257 bytes, at most 256"},
            {header_of([](auto& r) { r.parts[0].partition = {"\xff"}; }), Code::invalid_argument,
             "parts[0].partition[0]: the text is not UTF-8"},
            {header_of([](auto& r) { r.parts[0].unit.assign(257, 'x'); }), Code::invalid_argument,
@@ -120,8 +123,10 @@ TEST(PredictCodec, RefusesRequests) {
             "parts: 65537 parts, at most 65536"},
            {header_of([](auto& r) { r.parts[0].rows = kMaxRowsPerRequest + 1; }), Code::invalid_argument,
             "parts: 1048577 rows, at most 1048576"},
-           {header_of([](auto& r) { r.refs = {"tag:a", "tag:b"}; }), Code::unimplemented,
-            "refs: this version takes one ref, got 2"},
+           {header_of([](auto& r) {
+              r.refs = {"tag:a", "tag:b"};
+            }),
+            Code::unimplemented, "refs: this version takes one ref, got 2"},
            {header_of([](auto&) {}) + "x", Code::invalid_argument, "header: 1 bytes too many after the value"},
            {twice, Code::invalid_argument, "tenant: the key comes twice"}}) {
     PredictHeader read;

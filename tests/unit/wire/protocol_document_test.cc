@@ -56,7 +56,8 @@ TEST(ProtocolDocument, NumbersAreThoseOfTheCode) {
     EXPECT_NE(text.find(row), std::string::npos) << row;
   }
   for (unsigned i = 0; i <= static_cast<unsigned>(Reason::removed); ++i) {
-    const std::string row = "| " + std::to_string(i) + " | `" + std::string(reason_name(static_cast<Reason>(i))) + "` |";
+    const std::string row =
+        "| " + std::to_string(i) + " | `" + std::string(reason_name(static_cast<Reason>(i))) + "` |";
     EXPECT_NE(text.find(row), std::string::npos) << row;
   }
 }

@@ -133,12 +133,14 @@ TEST(BodyReader, RefusesAndNamesThePlace) {
            {[](Writer& w) { w.map(0); }, "body: has none of rows, columns and vectors"},
            {[](Writer& w) { w.map(1), w.key("rows"), w.map(0); }, "rows: expected an array, got a map"},
            {[](Writer& w) { w.map(1), w.key("rows"), w.array(0); }, "rows: 0 rows, the header says 1"},
-           {[](Writer& w) { w.map(1), w.key("rows"), w.array(2), w.map(0), w.map(0); }, "rows: 2 rows, the header says 1"},
+           {[](Writer& w) { w.map(1), w.key("rows"), w.array(2), w.map(0), w.map(0); },
+            "rows: 2 rows, the header says 1"},
            {[](Writer& w) { w.map(1), w.key("rows"), w.array(1), w.nil(); }, "rows[0]: expected a map, got nil"},
            {[](Writer& w) { w.map(1), w.key("rows"), one_row(w), w.nil(); }, "body: 1 bytes too many after the value"},
            {[](Writer& w) { w.map(2), w.key("rows"), one_row(w), w.key("rows"), one_row(w); },
             "rows: only one of rows, columns and vectors may be given"},
-           {row_with("height", [](Writer& w) { w.number(1); }), "rows[0].height: the model's input schema has no such field"},
+           {row_with("height", [](Writer& w) { w.number(1); }),
+            "rows[0].height: the model's input schema has no such field"},
            {row_with("age", [](Writer& w) { w.text("41"); }), "rows[0].age: expected a number, got text"},
            {row_with("age", [](Writer& w) { w.boolean(true); }), "rows[0].age: expected a number, got a boolean"},
            {row_with("age", [nan](Writer& w) { w.real(nan); }), "rows[0].age: NaN is not a number"},
@@ -168,7 +170,9 @@ TEST(BodyReader, RefusesAndNamesThePlace) {
             "schema: must be at least 1"},
            {[](Writer& w) { w.map(2), w.key("schema"), w.number(4), w.key("vectors"), w.array(1), w.array(0); },
             "schema: 4 is newer than 3, the model's input schema here", Code::failed_precondition},
-           {[](Writer& w) { w.map(2), w.key("schema"), w.number(2), w.key("vectors"), w.array(1), w.array(1), w.nil(); },
+           {[](Writer& w) {
+              w.map(2), w.key("schema"), w.number(2), w.key("vectors"), w.array(1), w.array(1), w.nil();
+            },
             "vectors[0]: 1 values, the input schema 2 has 2"},
            {[](Writer& w) {
               w.map(2), w.key("schema"), w.number(2), w.key("vectors"), w.array(1), w.array(2), w.nil(), w.text("x");
@@ -237,7 +241,8 @@ TEST(DecodePrediction, RefusesWhatIsNoReplyBody) {
            {[](Writer&) {}, "reply body: expected a map, got the end of the bytes"},
            {[](Writer& w) { w.map(0); }, "reply body: neither values nor labels with probabilities"},
            {[](Writer& w) { w.map(1), w.key("value"), w.array(1), w.real(1); }, "value: 1 rows, the header says 2"},
-           {[](Writer& w) { w.map(1), w.key("value"), w.array(2), w.real(1), w.nil(); }, "value[1]: expected a number, got nil"},
+           {[](Writer& w) { w.map(1), w.key("value"), w.array(2), w.real(1), w.nil(); },
+            "value[1]: expected a number, got nil"},
            {[](Writer& w) { w.map(1), w.key("label"), w.array(2), w.text("a"), w.text("b"); },
             "reply body: neither values nor labels with probabilities"},
            {[](Writer& w) {

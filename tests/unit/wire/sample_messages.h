@@ -53,7 +53,8 @@ inline std::string predict_request_of_router() {
 }
 
 inline std::string rows_body() {
-  return encode_rows(std::vector<NamedRow>{{{"sex", model::Value::of("M")}, {"bodyweight_kg", model::Value::of(81.5)}}});
+  return encode_rows(
+      std::vector<NamedRow>{{{"sex", model::Value::of("M")}, {"bodyweight_kg", model::Value::of(81.5)}}});
 }
 
 /// {"columns": {"sex": ["M", "F"], "bodyweight_kg": [81.5, nil]}}
@@ -130,8 +131,20 @@ inline std::string label_body() {
 inline AckFailure failure() { return {"acme", "total", kTown, uuid(2), "the artefact's hash differs"}; }
 inline TagEntry entry() { return {kTown, EntryKind::removed, uuid(2), hash(2), 704, uuid(3), 11}; }
 inline VersionRecord version() {
-  return {uuid(2), kTown,   hash(2), 704,  hash(1), hash(3), uuid(3), uuid(4), 1200, R"({"rmse":84.5})",
-          R"({"seconds":0.1})", "local", 1'763'672'558'000'000, 11};
+  return {uuid(2),
+          kTown,
+          hash(2),
+          704,
+          hash(1),
+          hash(3),
+          uuid(3),
+          uuid(4),
+          1200,
+          R"({"rmse":84.5})",
+          R"({"seconds":0.1})",
+          "local",
+          1'763'672'558'000'000,
+          11};
 }
 
 /// Name and bytes of each block of the document.
@@ -139,7 +152,8 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   cluster::View view{5, {{"s0", {"ipc:///run/s0.sock"}, 2}}, 3, 1, {{"acme", {8, 2}}}};
   const Change change{11, 10, 1'763'672'558'000'000, ChangeKind::release, "acme", "total", "production", uuid(3), 4500};
   const model::Field field{"sex", model::FieldType::text};
-  const ModelRecord model{"acme", "total", R"({"model":{}})", hash(3), model::Task::multiclass, {"country"}, 1, {field}, {"next"}};
+  const ModelRecord model{"acme",      "total", R"({"model":{}})", hash(3), model::Task::multiclass,
+                          {"country"}, 1,       {field},           {"next"}};
   const ReleaseRecord release{uuid(3), 11, 1'763'672'558'000'000, "production", "local", "weekly", "{}", 4500};
   return {
       {"predict.request", predict_request()},
@@ -174,7 +188,9 @@ inline std::vector<std::pair<std::string, std::string>> all() {
       {"fetch.reply", encode_reply(Status(), FetchReply{{hash(2)}, {hash(1)}, 2})},
       {"upload.request", encode(UploadRequest{"acme", {hash(2)}})},
       {"upload.reply", encode_reply(Status(), UploadReply{1, 1})},
-      {"publish.request", encode(PublishRequest{uuid(9), "acme", "total", "production", uuid(3), R"({"model":{}})", {field}, "{}", false})},
+      {"publish.request",
+       encode(
+           PublishRequest{uuid(9), "acme", "total", "production", uuid(3), R"({"model":{}})", {field}, "{}", false})},
       {"publish.body", encode_array(std::vector<VersionRecord>{version()})},
       {"move.request", encode(MoveRequest{uuid(9), "acme", "total", "production", uuid(5), uuid(3), "back"})},
       {"move.body", encode_array(std::vector<TagEntry>{entry()})},
