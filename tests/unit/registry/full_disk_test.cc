@@ -115,7 +115,7 @@ TEST_F(FullDisk, WhatWasAcknowledgedBeforeAndAfterIsThereAndNothingIsHalfDone) {
   while (const auto reported = child.next()) take(*reported);
 
   ASSERT_OK(open_at(disk + "/registry"));
-  wire::ReleasesRequest all{.tenant = "acme", .model = "total"};
+  auto all = of_total<wire::ReleasesRequest>();
   all.limit = 10'000;
   ASSERT_OK_AND_ASSIGN(const auto page, registry_->releases(local_, all));
   const auto there = static_cast<std::uint32_t>(page.releases.size());

@@ -167,7 +167,7 @@ TEST_F(PublishTest, ABodyThatDoesNotDecodeIsNamed) {
 TEST_F(PublishTest, AVersionMayBeReleasedAgainAsItIs) {
   ASSERT_OK(publish(2, {{{}, 1}, {{"usa"}, 2}}));
   EXPECT_EQ(state(), "/=1 usa=2");
-  ASSERT_OK_AND_ASSIGN(const auto versions, registry_->versions(local_, {.tenant = "acme", .model = "total"}));
+  ASSERT_OK_AND_ASSIGN(const auto versions, registry_->versions(local_, of_total<wire::VersionsRequest>()));
   EXPECT_EQ(versions.versions.size(), 3u);
   EXPECT_EQ(versions.versions[0].release, uuid('r', 1));
 }
@@ -182,7 +182,7 @@ TEST_F(PublishTest, OnlyWhoMayPublishDoes) {
   EXPECT_CODE(registry_->feed(reader, {}), Code::permission_denied);
   EXPECT_CODE(registry_->changed_entries(reader, {}), Code::permission_denied);
   EXPECT_CODE(registry_->join(reader, {}), Code::permission_denied);
-  EXPECT_OK(registry_->models(reader, {.tenant = "acme", .model = "total"}));
+  EXPECT_OK(registry_->models(reader, of_total<wire::ModelsRequest>()));
 }
 
 TEST_F(PublishTest, MovingRefusesWhatDoesNotFit) {

@@ -30,6 +30,15 @@ std::string binary_artefact();
 /// A spec as JSON.
 std::string spec_json(const std::string& model, const Path& levels, model::Task task = model::Task::regression);
 
+/// A request about acme/total.
+template <class Request>
+Request of_total() {
+  Request request;
+  request.tenant = "acme";
+  request.model = "total";
+  return request;
+}
+
 struct Node {
   Path partition;
   std::uint32_t version;  ///< number of its UUID

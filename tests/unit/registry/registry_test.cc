@@ -106,7 +106,7 @@ TEST_F(RegistryTest, RollingBackTakesTheStateThatAReleaseLeft) {
   EXPECT_EQ(state(0, "canary"), "/=1 fiji=5 usa=4");
   ASSERT_OK_AND_ASSIGN(const auto nothing, roll_back(5, 2, "canary"));
   EXPECT_EQ(nothing.moved, 0u);
-  ASSERT_OK_AND_ASSIGN(const auto models, registry_->models(local_, {.tenant = "acme", .model = "total"}));
+  ASSERT_OK_AND_ASSIGN(const auto models, registry_->models(local_, of_total<wire::ModelsRequest>()));
   EXPECT_EQ(models.models[0].tags, (Path{"canary", "production"}));
 }
 
@@ -223,12 +223,12 @@ TEST_F(RegistryTest, ModelsKeepTheirSchemaWhichOnlyGrows) {
   more.request.fields = {{"sex", model::FieldType::text}, {"age", model::FieldType::number}};
   more.request.spec_json = spec_json("total", {"country", "state", "town"});
   ASSERT_OK_AND_ASSIGN(const auto reply, publish(more));
-  ASSERT_OK_AND_ASSIGN(const auto now, registry_->models(local_, {.tenant = "acme", .model = "total"}));
+  ASSERT_OK_AND_ASSIGN(const auto now, registry_->models(local_, of_total<wire::ModelsRequest>()));
   EXPECT_EQ(now.models[0].schema, 2u);
   EXPECT_EQ(now.models[0].fields[0].name, "age");
   EXPECT_EQ(now.models[0].fields[1].name, "sex");
   EXPECT_EQ(now.models[0].levels.size(), 3u);
-  wire::ModelsRequest before{.tenant = "acme", .model = "total"};
+  auto before = of_total<wire::ModelsRequest>();
   before.epoch = reply.epoch - 1;
   ASSERT_OK_AND_ASSIGN(const auto then, registry_->models(local_, before));
   EXPECT_EQ(then.models[0].schema, 1u);
@@ -244,7 +244,8 @@ TEST_F(RegistryTest, ModelsAreListedInPagesAndBySight) {
     ASSERT_OK(publish(proposal));
   }
   const auto list = [&](const Principal& principal, const std::string& tenant, std::uint32_t page) {
-    wire::ModelsRequest request{.tenant = tenant, .model = ""};
+    wire::ModelsRequest request;
+    request.tenant = tenant;
     request.limit = page;
     std::string names;
     do {
@@ -269,7 +270,7 @@ TEST_F(RegistryTest, VersionsAndReleasesAreListedInOrder) {
   ASSERT_OK(publish(1, {{{}, 1}, {{"usa"}, 2}}));
   ASSERT_OK(publish(2, {{{}, 3, 1}, {{"usa"}, 4, 1}}));
   for (const std::uint32_t page : {1u, 3u, 10u}) {
-    wire::VersionsRequest versions{.tenant = "acme", .model = "total"};
+    auto versions = of_total<wire::VersionsRequest>();
     versions.limit = page;
     std::vector<Uuid> seen;
     do {
@@ -278,7 +279,7 @@ TEST_F(RegistryTest, VersionsAndReleasesAreListedInOrder) {
       versions.cursor = reply.cursor;
     } while (!versions.cursor.empty());
     EXPECT_EQ(seen, (std::vector<Uuid>{uuid('v', 3), uuid('v', 1), uuid('v', 4), uuid('v', 2)})) << page;
-    wire::ReleasesRequest releases{.tenant = "acme", .model = "total"};
+    auto releases = of_total<wire::ReleasesRequest>();
     releases.limit = page;
     seen.clear();
     do {
@@ -288,7 +289,8 @@ TEST_F(RegistryTest, VersionsAndReleasesAreListedInOrder) {
     } while (!releases.cursor.empty());
     EXPECT_EQ(seen, (std::vector<Uuid>{uuid('r', 2), uuid('r', 1)})) << page;
   }
-  wire::VersionsRequest one{.tenant = "acme", .model = "total", .version = uuid('v', 4)};
+  auto one = of_total<wire::VersionsRequest>();
+  one.version = uuid('v', 4);
   ASSERT_OK_AND_ASSIGN(const auto found, registry_->versions(local_, one));
   EXPECT_EQ(found.versions[0].release, uuid('r', 2));
   EXPECT_EQ(found.versions[0].metrics_json, R"({"rmse": 1.5})");

@@ -1,0 +1,167 @@
+// The registry on a socket: framing, waiting, limits and the end.
+#include "registry/server.h"
+
+#include <cstring>
+#include <thread>
+
+#include "tests/unit/registry/registry_fixture.h"
+
+namespace espalier::registry {
+namespace {
+
+class ServerTest : public RegistryFixture {
+ protected:
+  ServerTest() {
+    auto server = Server::make(*registry_, Clock::system(), context_);
+    EXPECT_OK(server);
+    server_ = *std::move(server);
+    auto endpoint = server_->bind("tcp://127.0.0.1:*");
+    EXPECT_OK(endpoint);
+    endpoint_ = *endpoint;
+    generation_ = registry_->hello(local_, {})->generation;
+    peer_ = connect(wire::SocketKind::dealer);
+    thread_ = std::thread([this] { server_->run(stop_); });
+  }
+  ~ServerTest() override {
+    stop();
+    server_.reset();
+  }
+  void stop() {
+    stop_.request();
+    if (thread_.joinable()) thread_.join();
+  }
+  std::unique_ptr<wire::Socket> connect(wire::SocketKind kind) {
+    auto socket = wire::Socket::make(context_, kind);
+    EXPECT_OK(socket);
+    EXPECT_OK((*socket)->connect(endpoint_));
+    return *std::move(socket);
+  }
+  static void send(wire::Socket& socket, const std::vector<std::string>& frames) {
+    wire::Message message;
+    for (const auto& frame : frames) message.emplace_back(std::string_view(frame));
+    ASSERT_OK_AND_ASSIGN(const bool sent, socket.send(message));
+    ASSERT_TRUE(sent);
+  }
+  /// The frames of the next reply; empty after ten seconds without one.
+  static std::vector<std::string> receive(wire::Socket& socket) {
+    wire::Poller poller;
+    poller.add(socket);
+    wire::Message message;
+    std::vector<std::string> frames;
+    for (int i = 0; i < 10 && message.empty(); ++i) {
+      poller.wait(1'000'000);
+      EXPECT_OK(socket.receive(message));
+    }
+    for (const auto& frame : message) frames.emplace_back(frame.view());
+    return frames;
+  }
+  template <class Request>
+  std::vector<std::string> ask(const Request& request, const std::string& id = "7") {
+    send(*peer_, {id, wire::encode(request)});
+    return receive(*peer_);
+  }
+
+  wire::Context context_;
+  StopSignals stop_;
+  std::unique_ptr<Server> server_;
+  std::string endpoint_;
+  std::uint64_t generation_ = 0;
+  std::unique_ptr<wire::Socket> peer_;
+  std::thread thread_;
+};
+
+TEST_F(ServerTest, APlainRequestSocketIsAnsweredToo) {
+  const auto req = connect(wire::SocketKind::req);
+  send(*req, {"a", wire::encode(wire::HelloRequest{})});
+  const auto reply = receive(*req);
+  ASSERT_EQ(reply.size(), 2u);
+  EXPECT_EQ(reply[0], "a");
+  ASSERT_OK_AND_ASSIGN(const auto hello, wire::decode_reply<wire::HelloReply>(reply[1]));
+  EXPECT_EQ(hello.generation, generation_);
+}
+
+TEST_F(ServerTest, WhatCantBeReadIsAnsweredAndTheConnectionStays) {
+  struct Row {
+    const char* name;
+    std::vector<std::string> frames;
+    Code code;
+  };
+  const std::string hello = wire::encode(wire::HelloRequest{});
+  const std::vector<Row> table = {
+      {"one frame", {"id"}, Code::invalid_argument},
+      {"not msgpack", {"id", "\xc1"}, Code::invalid_argument},
+      {"an array", {"id", "\x90"}, Code::invalid_argument},
+      {"no op", {"id", "\x80"}, Code::invalid_argument},
+      {"cut short", {"id", hello.substr(0, hello.size() - 1)}, Code::invalid_argument},
+      {"unknown op", {"id", wire::encode(wire::PredictRequest{})}, Code::unimplemented},
+  };
+  for (const Row& row : table) {
+    send(*peer_, row.frames);
+    const auto reply = receive(*peer_);
+    ASSERT_EQ(reply.size(), 2u) << row.name;
+    EXPECT_EQ(reply[0], "id");
+    EXPECT_CODE(wire::peek_status(reply[1]), row.code) << row.name;
+  }
+  std::vector<std::string> many(wire::kMaxParts + 3, "x");
+  many[1] = hello;
+  send(*peer_, many);
+  EXPECT_CODE(wire::peek_status(receive(*peer_).at(1)), Code::invalid_argument);
+  EXPECT_OK(wire::peek_status(ask(wire::HelloRequest{}).at(1)));
+}
+
+TEST_F(ServerTest, AReaderOfTheFeedWaitsUntilThereIsAChange) {
+  wire::FeedRequest feed;
+  feed.generation = generation_;
+  feed.wait_us = 60'000'000;
+  send(*peer_, {"feed", wire::encode(feed)});
+  const auto other = connect(wire::SocketKind::dealer);
+  wire::JoinRequest join{uuid('j', 1), {"s0", {"ipc:///s0"}, 1}};
+  send(*other, {"join", wire::encode(join)});
+  EXPECT_OK(wire::peek_status(receive(*other).at(1)));
+  const auto reply = receive(*peer_);
+  ASSERT_EQ(reply.size(), 2u);
+  EXPECT_EQ(reply[0], "feed");
+  ASSERT_OK_AND_ASSIGN(const auto changes, wire::decode_reply<wire::FeedReply>(reply[1]));
+  ASSERT_EQ(changes.changes.size(), 1u);
+  EXPECT_EQ(changes.changes[0].kind, wire::ChangeKind::view);
+}
+
+TEST_F(ServerTest, AWaitEndsWithItsTimeOrWithTheLastAcknowledgement) {
+  wire::JoinRequest join{uuid('j', 1), {"s0", {"ipc:///s0"}, 1}};
+  ASSERT_OK_AND_ASSIGN(const auto joined, wire::decode_reply<wire::EpochReply>(ask(join).at(1)));
+  ASSERT_OK_AND_ASSIGN(const auto late,
+                       wire::decode_reply<wire::WaitReply>(ask(wire::WaitRequest{joined.epoch, 1000}).at(1)));
+  EXPECT_FALSE(late.served);
+  EXPECT_EQ(late.missing, Path{"s0"});
+  const auto other = connect(wire::SocketKind::dealer);
+  send(*other, {"wait", wire::encode(wire::WaitRequest{joined.epoch, 60'000'000})});
+  EXPECT_OK(wire::peek_status(ask(wire::AckRequest{"s0", generation_, joined.epoch, {}}).at(1)));
+  ASSERT_OK_AND_ASSIGN(const auto served, wire::decode_reply<wire::WaitReply>(receive(*other).at(1)));
+  EXPECT_TRUE(served.served);
+}
+
+TEST_F(ServerTest, ArtefactsGoInAndOutAsBodies) {
+  const std::string bytes = small_artefact(5);
+  send(*peer_, {"up", wire::encode(wire::UploadRequest{"acme", {blake2b_256(bytes)}}), bytes});
+  EXPECT_OK(wire::peek_status(receive(*peer_).at(1)));
+  const auto reply = ask(wire::FetchRequest{"acme", {blake2b_256("none"), blake2b_256(bytes)}});
+  ASSERT_EQ(reply.size(), 3u);
+  EXPECT_EQ(reply[2], bytes);
+}
+
+TEST_F(ServerTest, StoppingAnswersThoseWhoWait) {
+  wire::FeedRequest feed;
+  feed.generation = generation_;
+  feed.wait_us = 60'000'000;
+  send(*peer_, {"feed", wire::encode(feed)});
+  // Its reply shows that the server has read what came before it on the same connection.
+  EXPECT_EQ(ask(wire::HelloRequest{}, "hello").at(0), "hello");
+  stop();
+  const auto reply = receive(*peer_);
+  ASSERT_EQ(reply.size(), 2u);
+  EXPECT_EQ(reply[0], "feed");
+  EXPECT_OK(wire::peek_status(reply[1]));
+}
+
+}  // namespace
+}  // namespace espalier::registry
