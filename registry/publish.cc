@@ -50,7 +50,10 @@ class Publish {
   /// The model as the release leaves it.
   Status check_model() {
     ASSIGN_OR_RETURN(const auto existing, records_.models.find(request_.tenant, request_.model, now_));
-    if (existing) model_ = *existing;
+    if (existing) {
+      model_ = *existing;
+      model_before_ = wire::encode(*existing);
+    }
     if (existing && existing->task != spec_.task) {
       return failed_precondition("spec_json: task " + std::string(model::task_name(spec_.task)) +
                                  ", but the model's is " + std::string(model::task_name(existing->task)));
@@ -59,7 +62,7 @@ class Publish {
     model_.model = request_.model;
     model_.task = spec_.task;
     model_.spec = spec_hash_;
-    model_.spec_json = request_.spec_json;
+    model_.spec_json = spec_.json();
     ASSIGN_OR_RETURN(model_.levels, evolve_levels(model_.levels, spec_.levels));
     ASSIGN_OR_RETURN(model_.fields, evolve_schema(model_.fields, request_.fields));
     model_.schema = static_cast<std::uint32_t>(model_.fields.size());
@@ -170,8 +173,10 @@ class Publish {
       Versions::put(batch_, request_.tenant, prefix, components_[i], version);
     }
     if (request_.replace) RETURN_IF_ERROR(unset_others(movements));
-    Models::put(batch_, model_);
-    batch_.put(keys::spec(request_.tenant, spec_hash_), request_.spec_json);
+    if (wire::encode(model_) != model_before_) {
+      Models::put(batch_, model_);
+      batch_.put(keys::spec(request_.tenant, spec_hash_), model_.spec_json);
+    }
     wire::ReleaseRecord release;
     release.release = request_.release;
     release.tag = request_.tag;
@@ -200,6 +205,7 @@ class Publish {
   model::Spec spec_;
   Hash256 spec_hash_;
   wire::ModelRecord model_;
+  std::string model_before_;  ///< encoded; empty: the release makes the model
   std::unordered_map<std::string, model::FieldType> field_types_;
   std::string checked_inputs_;
 

@@ -9,6 +9,7 @@ namespace espalier::registry {
 namespace {
 
 constexpr int kMessagesBetweenChecks = 64;
+constexpr std::int64_t kDrainUs = 1'000'000;
 constexpr std::int64_t kRetryAfterUs = 500'000;
 /// Over the limit that is answered, under what one message may cost.
 constexpr std::int64_t kHardFrameBytes = 2ll * static_cast<std::int64_t>(wire::kMaxInternalMessageBytes);
@@ -47,7 +48,9 @@ void Server::run(const StopSignals& stop) {
     more = answer_arrived(kMessagesBetweenChecks);
     answer_waiting(false);
   }
-  while (answer_arrived(kMessagesBetweenChecks)) continue;
+  // A sender that goes on asking must not keep the process.
+  const std::int64_t end = clock_.monotonic_us() + kDrainUs;
+  while (answer_arrived(kMessagesBetweenChecks) && clock_.monotonic_us() < end) continue;
   answer_waiting(true);
 }
 

@@ -47,6 +47,17 @@ bool take_entry(Front& front, wire::TagEntry& entry) {
   return front.take(entry.release.bytes.data(), entry.release.bytes.size());
 }
 
+/// To the first record behind those of the node. A node that was moved a few times is left by steps, which are cheap;
+/// one with a long history by a search.
+void pass_over(Cursor& cursor, const std::string& node) {
+  constexpr int kSteps = 4;
+  for (int i = 0; i < kSteps; ++i) {
+    cursor.next();
+    if (!cursor.valid() || !cursor.key().starts_with(node)) return;
+  }
+  cursor.seek(keys::behind(node));
+}
+
 }  // namespace
 
 std::string encode_entry(const wire::TagEntry& entry) {
@@ -92,31 +103,25 @@ Status Tags::each(std::string_view tag_prefix, std::uint64_t epoch, std::string_
                   const std::optional<std::string>& after, const Take& take) {
   const std::string range = std::string(tag_prefix).append(under);
   ASSIGN_OR_RETURN(const auto cursor, store_.scan());
-  std::string node;  // whose records are passed over: its state is known
   if (after) {
-    node = keys::node(tag_prefix, *after);
-    cursor->seek(keys::behind(node));
+    cursor->seek(keys::behind(keys::node(tag_prefix, *after)));
   } else {
     cursor->seek(range);
   }
   while (cursor->valid() && cursor->key().starts_with(range)) {
-    if (!node.empty() && cursor->key().starts_with(node)) {
-      cursor->next();
-      continue;
-    }
     ASSIGN_OR_RETURN(const keys::TagKey key, keys::parse_tag(cursor->key(), tag_prefix.size()));
     if (key.epoch > epoch) {
-      cursor->next();
+      cursor->seek(keys::node_at(tag_prefix, key.components, epoch));
       continue;
     }
-    node = keys::node(tag_prefix, key.components);
     auto entry = decode_entry(cursor->value());
     if (!entry.ok()) return bad_record(cursor->key(), entry.status());
+    const std::string node = keys::node(tag_prefix, key.components);
     if (entry->kind != wire::EntryKind::unset) {
       entry->epoch = key.epoch;
       if (!take(key.components, *std::move(entry))) return {};
     }
-    cursor->next();
+    pass_over(*cursor, node);
   }
   return cursor->status();
 }

@@ -56,6 +56,20 @@ TEST_F(RegistryTest, EveryEarlierStateCanStillBeRead) {
   EXPECT_EQ(state(d.epoch + 1).substr(0, 20), "failed_precondition:");
 }
 
+TEST_F(RegistryTest, ALongHistoryHidesNoNodeAtAnyEpoch) {
+  std::vector<std::uint64_t> epochs;
+  for (std::uint32_t i = 1; i <= 12; ++i) {
+    ASSERT_OK_AND_ASSIGN(const auto reply, publish(i, {{{}, i * 10}, {{"a"}, i * 10 + 1}, {{"a", "b"}, i * 10 + 2}}));
+    epochs.push_back(reply.epoch);
+  }
+  for (std::uint32_t i = 1; i <= 12; ++i) {
+    const auto version = [i](std::uint32_t n) { return std::to_string(i * 10 + n); };
+    const std::string expected = "/=" + version(0) + " a=" + version(1) + " a/b=" + version(2);
+    EXPECT_EQ(state(epochs[i - 1]), expected);
+    EXPECT_EQ(state(epochs[i - 1], "production", 1), expected);
+  }
+}
+
 TEST_F(RegistryTest, PagesTogetherAreOneStateWhateverTheirSize) {
   std::vector<Node> nodes = {{{}, 1}};
   for (std::uint32_t i = 0; i < 20; ++i) nodes.push_back({{"c" + std::to_string(i)}, i + 2});
