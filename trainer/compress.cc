@@ -45,7 +45,7 @@ std::optional<double> choose_share(const Problem& problem, const model::TargetSp
                                    double tolerance) {
   if (rows.empty()) return std::nullopt;
   const double full = evaluate(problem, target, parameters, rows).accuracy();
-  for (const double share : {0.01, 0.02, 0.05, 0.1, 0.2}) {
+  for (const double share : {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0}) {
     const Metrics metrics = evaluate(problem, target, rounded(pruned(parameters, share)), rows);
     if (metrics.accuracy() >= full - tolerance) return share;
   }

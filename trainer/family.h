@@ -22,9 +22,10 @@ class Family {
  public:
   virtual ~Family() = default;
   /// Parameters for each strength of the penalty, in the order of `l2`, fitted on the problem's rows that `rows` names.
-  /// Several strengths at once cost less than one after the other.
   virtual std::vector<model::LinearParameters> fit(const Problem& problem, std::span<const std::uint32_t> rows,
                                                    std::span<const double> l2, std::uint64_t seed) const = 0;
+  /// Whether several strengths in one call cost much less than a call for each.
+  virtual bool shares_work() const = 0;
 };
 
 std::unique_ptr<Family> make_ridge();

@@ -20,7 +20,9 @@ constexpr double kSmallestPenalty = 1e-6;
 class Loss {
  public:
   Loss(const Problem& problem, std::span<const std::uint32_t> rows, double l2)
-      : x_(problem.x), rows_(rows), signs_(static_cast<Eigen::Index>(rows.size())),
+      : x_(problem.x),
+        rows_(rows),
+        signs_(static_cast<Eigen::Index>(rows.size())),
         penalty_(VectorXd::Constant(x_.features + 1, std::max(l2, kSmallestPenalty))) {
     penalty_[x_.features] *= 1e-3;
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -169,6 +171,7 @@ class Logistic final : public Family {
     }
     return fitted;
   }
+  bool shares_work() const override { return true; }
 };
 
 }  // namespace

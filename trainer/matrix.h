@@ -35,9 +35,9 @@ struct SparseRows {
 struct Problem {
   model::Task task = model::Task::regression;
   SparseRows x;
-  std::vector<double> target;         ///< regression: one a row, as it is fitted
-  std::vector<std::uint32_t> label;   ///< otherwise: class of each row
-  std::uint32_t classes = 0;          ///< binary: 2
+  std::vector<double> target;        ///< regression: one a row, as it is fitted
+  std::vector<std::uint32_t> label;  ///< otherwise: class of each row
+  std::uint32_t classes = 0;         ///< binary: 2
   /// Numbers that a node's parameters give for a row: 1, or one a class for multiclass.
   std::uint32_t outputs() const { return task == model::Task::multiclass ? classes : 1; }
 };

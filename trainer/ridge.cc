@@ -41,7 +41,7 @@ struct Moments {
   double rows = 0;
   double target_mean = 0;
   VectorXd means;
-  MatrixXd products;         ///< lower triangle
+  MatrixXd products;  ///< lower triangle
   VectorXd target_products;
 };
 
@@ -191,6 +191,7 @@ class Ridge final : public Family {
     }
     return fitted;
   }
+  bool shares_work() const override { return true; }
 };
 
 }  // namespace

@@ -19,11 +19,13 @@ namespace {
 
 constexpr std::size_t kLanes = 16;
 constexpr int kMostPasses = 60;
-constexpr double kEnough = 0.01;      ///< a pass that moves less than this share of what can move is the last
-constexpr float kStill = 1e-5f;       ///< shares that move less are left where they are
-constexpr int kMostSearchSteps = 4;
+constexpr double kEnough = 0.03;  ///< a pass that moves less than this share of what can move is the last
+constexpr float kStill = 1e-5f;   ///< shares that move less are left where they are
+constexpr float kLittle = 1e-3f;  ///< rows that move less may rest for some passes
+constexpr std::uint8_t kLongestRest = 4;
+constexpr int kSearchSteps = 3;
 constexpr double kSmallestPenalty = 1e-6;
-constexpr float kAbsent = -100.0f;    ///< score of the lanes behind the last class
+constexpr float kAbsent = -100.0f;  ///< score of the lanes behind the last class
 
 using Lanes = std::array<float, kLanes>;
 
@@ -41,7 +43,7 @@ class ShareSearch {
   /// Leaves new share - old share in `change`.
   void run(const float* scores, const float* old, float pull, float* change) {
     start(scores, old, pull);
-    for (int step = 0; step < kMostSearchSteps; ++step) improve(pull);
+    for (int step = 0; step < kSearchSteps; ++step) improve(pull);
     Lanes sums{};
     for (std::size_t b = 0; b < log_.size(); b += kLanes) {
       for (std::size_t i = 0; i < kLanes; ++i) {
@@ -131,14 +133,16 @@ class Shuffle {
 
 class Dual {
  public:
-  Dual(const Problem& problem, std::span<const std::uint32_t> rows)
+  Dual(const Problem& problem, std::span<const std::uint32_t> rows, double l2)
       : problem_(problem),
         rows_(rows),
+        strength_(static_cast<float>(1 / l2)),
         width_((problem.classes + kLanes - 1) / kLanes * kLanes),
         weights_(std::size_t{problem.x.features} * width_),
         bias_(width_),
         shares_(rows.size() * width_),
         lengths_(rows.size()),
+        rests_(rows.size()),
         scores_(width_),
         change_(width_),
         search_(width_) {
@@ -146,14 +150,13 @@ class Dual {
       // All of the share on the row's own class: it then adds nothing to the weights.
       shares_[i * width_ + problem.label[rows[i]]] = 1;
       double length = 1;
-      for (const float value : problem.x.values(rows[i])) length += static_cast<double>(value) * static_cast<double>(value);
+      for (const float value : problem.x.values(rows[i]))
+        length += static_cast<double>(value) * static_cast<double>(value);
       lengths_[i] = length;
     }
   }
 
-  /// From wherever the shares stand.
-  void ascend(double l2, std::uint64_t seed) {
-    rescale(static_cast<float>(1 / l2));
+  void ascend(std::uint64_t seed) {
     std::vector<std::uint32_t> order(rows_.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
     Shuffle shuffle(seed);
@@ -162,7 +165,7 @@ class Dual {
       double moved = 0;
       double movable = 0;
       for (const std::uint32_t i : order) {
-        moved += static_cast<double>(visit(i));
+        moved += static_cast<double>(visit_or_rest(i));
         movable += 1 - static_cast<double>(shares_[i * width_ + problem_.label[rows_[i]]]);
       }
       if (moved <= kEnough * movable) break;
@@ -180,17 +183,13 @@ class Dual {
   }
 
  private:
-  static float finite(float number) { return std::isfinite(number) ? number : 0.0f; }
+  struct Rest {
+    float moved = 0;
+    std::uint8_t length = 0;  ///< passes that the row sits out
+    std::uint8_t left = 0;
+  };
 
-  /// The weights are proportional to 1/l2.
-  void rescale(float strength) {
-    if (strength_ > 0) {
-      const float factor = strength / strength_;
-      for (float& weight : weights_) weight *= factor;
-      for (float& bias : bias_) bias *= factor;
-    }
-    strength_ = strength;
-  }
+  static float finite(float number) { return std::isfinite(number) ? number : 0.0f; }
 
   void score(std::span<const std::uint32_t> index, std::span<const float> value) {
     std::copy(bias_.begin(), bias_.end(), scores_.begin());
@@ -203,6 +202,19 @@ class Dual {
       }
     }
     for (std::size_t o = problem_.classes; o < width_; ++o) scores[o] = kAbsent;
+  }
+
+  /// Rows that hardly moved are passed over for one pass, then for two, and so on; they count with their last move.
+  float visit_or_rest(std::size_t i) {
+    Rest& rest = rests_[i];
+    if (rest.left > 0) {
+      --rest.left;
+      return rest.moved;
+    }
+    rest.moved = visit(i);
+    rest.length = rest.moved < kLittle ? std::min<std::uint8_t>(rest.length + 1, kLongestRest) : 0;
+    rest.left = rest.length;
+    return rest.moved;
   }
 
   /// Gives the row at `i` its best share; returns the largest change.
@@ -241,12 +253,13 @@ class Dual {
 
   const Problem& problem_;
   std::span<const std::uint32_t> rows_;
+  const float strength_;        ///< 1 / l2
   const std::size_t width_;     ///< classes, rounded up to whole blocks of lanes
   std::vector<float> weights_;  ///< features x width
   std::vector<float> bias_;
-  std::vector<float> shares_;   ///< rows x width
-  std::vector<double> lengths_; ///< squared length of each row, the intercept's 1 included
-  float strength_ = 0;          ///< 1 / l2
+  std::vector<float> shares_;    ///< rows x width
+  std::vector<double> lengths_;  ///< squared length of each row, the intercept's 1 included
+  std::vector<Rest> rests_;
   std::vector<float> scores_;
   std::vector<float> change_;
   ShareSearch search_;
@@ -256,22 +269,19 @@ class Softmax final : public Family {
  public:
   std::vector<model::LinearParameters> fit(const Problem& problem, std::span<const std::uint32_t> rows,
                                            std::span<const double> l2, std::uint64_t seed) const override {
-    std::vector<model::LinearParameters> fitted(l2.size());
-    if (rows.empty()) {
-      fitted.assign(l2.size(), no_parameters(problem));
-      return fitted;
-    }
-    // The strongest penalty first: its solution is the quickest to find and leads to the next.
-    std::vector<std::size_t> order(l2.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return l2[a] > l2[b]; });
-    Dual dual(problem, rows);
-    for (const std::size_t i : order) {
-      dual.ascend(std::max(l2[i], kSmallestPenalty), seed);
-      fitted[i] = dual.parameters();
+    std::vector<model::LinearParameters> fitted;
+    for (const double strength : l2) {
+      if (rows.empty()) {
+        fitted.push_back(no_parameters(problem));
+        continue;
+      }
+      Dual dual(problem, rows, std::max(strength, kSmallestPenalty));
+      dual.ascend(seed);
+      fitted.push_back(dual.parameters());
     }
     return fitted;
   }
+  bool shares_work() const override { return false; }
 };
 
 }  // namespace

@@ -93,9 +93,8 @@ Result<Source> read_source(const SourceOptions& options, const model::Spec& spec
   std::vector<std::uint32_t> rows = data::BoundWhere(where, source.frame).rows();
   source.rows_passed = rows.size();
   const std::size_t target = *source.frame.find(target_field(spec));
-  std::erase_if(rows, [&](std::uint32_t row) {
-    return source.frame.value(row, target).kind == model::Value::Kind::missing;
-  });
+  std::erase_if(rows,
+                [&](std::uint32_t row) { return source.frame.value(row, target).kind == model::Value::Kind::missing; });
   source.rows_without_target = source.rows_passed - rows.size();
   if (rows.empty()) {
     return invalid_argument(options.path + ": of " + std::to_string(source.frame.rows()) + " rows " +

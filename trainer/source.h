@@ -32,10 +32,10 @@ struct TenantRows {
 struct Source {
   std::string path;
   data::Frame frame;
-  Hash256 fingerprint;                     ///< of the file's bytes
-  std::uint64_t rows_passed = 0;           ///< the filter
-  std::uint64_t rows_without_target = 0;   ///< among those: left out
-  std::vector<TenantRows> tenants;         ///< sorted by tenant
+  Hash256 fingerprint;                    ///< of the file's bytes
+  std::uint64_t rows_passed = 0;          ///< the filter
+  std::uint64_t rows_without_target = 0;  ///< among those: left out
+  std::vector<TenantRows> tenants;        ///< sorted by tenant
 };
 
 /// The column of a spec's target: a number for regression, else text.

@@ -80,8 +80,8 @@ Result<std::vector<std::string>> read_target(const model::Spec& spec, const Sour
   return names;
 }
 
-std::vector<bool> choose_held_out(const model::Spec& spec, const Source& source,
-                                  const std::vector<std::uint32_t>& rows, const std::vector<model::Field>& inputs) {
+std::vector<bool> choose_held_out(const model::Spec& spec, const Source& source, const std::vector<std::uint32_t>& rows,
+                                  const std::vector<model::Field>& inputs) {
   std::vector<std::size_t> columns;
   for (const model::Field& field : inputs) columns.push_back(*source.frame.find(field));
   for (const std::string& level : spec.levels) columns.push_back(*source.frame.find({level, model::FieldType::text}));

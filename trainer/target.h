@@ -20,7 +20,7 @@ Result<std::vector<std::string>> read_target(const model::Spec& spec, const Sour
                                              const std::vector<std::uint32_t>& rows, Problem& problem);
 
 /// One flag a row: held out or not, by a hash of what the row says and the seed. Equal rows are on one side.
-std::vector<bool> choose_held_out(const model::Spec& spec, const Source& source,
-                                  const std::vector<std::uint32_t>& rows, const std::vector<model::Field>& inputs);
+std::vector<bool> choose_held_out(const model::Spec& spec, const Source& source, const std::vector<std::uint32_t>& rows,
+                                  const std::vector<model::Field>& inputs);
 
 }  // namespace espalier::trainer

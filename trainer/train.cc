@@ -26,7 +26,11 @@ class TreeTrainer {
  public:
   TreeTrainer(const model::Spec& spec, const Source& source, const TenantRows& tenant, ThreadPool& pool,
               const NodeProgress& progress)
-      : spec_(spec), source_(source), tenant_(tenant), pool_(pool), progress_(progress),
+      : spec_(spec),
+        source_(source),
+        tenant_(tenant),
+        pool_(pool),
+        progress_(progress),
         family_(make_family(spec.task)) {}
 
   Result<TrainedTree> run(const model::FeatureSet& features) {
@@ -71,7 +75,6 @@ class TreeTrainer {
     by_rows_.resize(tree_.nodes.size());
     std::iota(by_rows_.begin(), by_rows_.end(), std::size_t{0});
     std::ranges::stable_sort(by_rows_, std::greater<>(), [this](std::size_t i) { return tree_.nodes[i].rows(); });
-    steps_ = 2 * tree_.nodes.size();
     return {};
   }
 
@@ -79,16 +82,22 @@ class TreeTrainer {
   /// are enough.
   void choose() {
     const std::vector<double>& l2 = spec_.training.l2;
-    held_out_metrics_.resize(tree_.nodes.size());
-    std::vector<model::LinearParameters> root;
-    pool_.parallel_for(by_rows_.size(), [&](std::size_t i) {
-      const std::size_t node = by_rows_[i];
-      auto fitted = family_->fit(problem_, rows_of(node, false), l2, spec_.training.seed);
+    held_out_metrics_.assign(tree_.nodes.size(), std::vector<Metrics>(l2.size()));
+    std::vector<model::LinearParameters> root(l2.size());
+    // A task is a node with all penalties, or with one where that costs no more.
+    const std::size_t at_once = family_->shares_work() ? l2.size() : 1;
+    const std::size_t parts = l2.size() / at_once;
+    steps_ = tree_.nodes.size() * (parts + 1);
+    pool_.parallel_for(by_rows_.size() * parts, [&](std::size_t task) {
+      const std::size_t node = by_rows_[task / parts];
+      const std::size_t first = task % parts * at_once;
+      auto fitted =
+          family_->fit(problem_, rows_of(node, false), std::span(l2).subspan(first, at_once), spec_.training.seed);
       const std::vector<std::uint32_t> rows = rows_of(node, true);
-      for (const auto& parameters : fitted) {
-        held_out_metrics_[node].push_back(evaluate(problem_, spec_.target, parameters, rows));
+      for (std::size_t i = 0; i < at_once; ++i) {
+        held_out_metrics_[node][first + i] = evaluate(problem_, spec_.target, fitted[i], rows);
+        if (node == 0) root[first + i] = std::move(fitted[i]);
       }
-      if (node == 0) root = std::move(fitted);
       step();
     });
     best_.assign(spec_.levels.size() + 1, 0);
@@ -97,8 +106,8 @@ class TreeTrainer {
     const bool is_prunable = spec_.task == model::Task::multiclass && spec_.training.compression_tolerance > 0 &&
                              root[0].weight.size() >= kFewestWeightsToPrune;
     if (!is_prunable) return;
-    share_ = choose_share(problem_, spec_.target, root[best_[0]], rows_of(0, true),
-                          spec_.training.compression_tolerance);
+    share_ =
+        choose_share(problem_, spec_.target, root[best_[0]], rows_of(0, true), spec_.training.compression_tolerance);
     trained_.kept_share = share_.value_or(1);
   }
 
@@ -194,12 +203,12 @@ class TreeTrainer {
   Problem problem_;
   std::vector<std::string> classes_;
   std::string program_;
-  std::vector<bool> held_out_;         ///< by number of the tenant's row
-  Tree tree_;                          ///< its order has numbers of the tenant's rows
-  std::vector<std::size_t> by_rows_;   ///< the largest node first
+  std::vector<bool> held_out_;                          ///< by number of the tenant's row
+  Tree tree_;                                           ///< its order has numbers of the tenant's rows
+  std::vector<std::size_t> by_rows_;                    ///< the largest node first
   std::vector<std::vector<Metrics>> held_out_metrics_;  ///< for each node, one a penalty
-  std::vector<std::size_t> best_;      ///< index of the penalty, for each depth
-  std::optional<double> share_;        ///< of the weights that are kept
+  std::vector<std::size_t> best_;                       ///< index of the penalty, for each depth
+  std::optional<double> share_;                         ///< of the weights that are kept
   TrainedTree trained_;
   std::atomic<std::size_t> done_ = 0;
   std::size_t steps_ = 0;

@@ -25,7 +25,7 @@ struct TrainedNode {
   std::uint32_t parent = 0;  ///< index of the nearest ancestor among the nodes; the root's is 0
   std::uint64_t rows = 0;
   double l2 = 0;
-  Metrics held_out;          ///< of the node, fitted without its held-out rows, on those
+  Metrics held_out;  ///< of the node, fitted without its held-out rows, on those
   std::string artefact;
   Hash256 hash;
 };

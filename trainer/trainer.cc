@@ -45,9 +45,8 @@ Result<std::vector<TrainedTree>> train_all(const model::Spec& spec, const model:
   std::vector<Result<TrainedTree>> results(source.tenants.size(), internal_error("not trained"));
   if (source.tenants.size() == 1) {
     const TenantRows& tenant = source.tenants[0];
-    results[0] = train_tree(spec, features, source, tenant, pool, [&](std::size_t done, std::size_t of) {
-      progress.on_the_way(tenant.tenant, done, of);
-    });
+    results[0] = train_tree(spec, features, source, tenant, pool,
+                            [&](std::size_t done, std::size_t of) { progress.on_the_way(tenant.tenant, done, of); });
   } else {
     std::vector<std::size_t> by_rows(source.tenants.size());
     for (std::size_t i = 0; i < by_rows.size(); ++i) by_rows[i] = i;
@@ -118,8 +117,7 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
     run["spec"] = spec.hash().hex();
     run["seconds"] = stages(tree, read_seconds);
     json lineage = {{"data", run["data"]}, {"seconds", run["seconds"]}};
-    ASSIGN_OR_RETURN(const Published published,
-                     publisher.publish(spec, tree, options.tag, run.dump(), lineage.dump()));
+    ASSIGN_OR_RETURN(const Published published, publisher.publish(spec, tree, options.tag, run.dump(), lineage.dump()));
     nodes += tree.nodes.size();
     epoch = std::max(epoch, published.epoch);
     release = published.release.text();
@@ -132,8 +130,8 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
     tenants.push_back(std::move(summary));
   }
   progress.say({{"stage", "published"}, {"nodes", nodes}, {"seconds", seconds_since(publish_start)}});
-  json done = {{"done", true},       {"release", release}, {"epoch", epoch},
-               {"nodes", nodes},     {"tenants", tenants}, {"seconds", seconds_since(start)}};
+  json done = {{"done", true},   {"release", release}, {"epoch", epoch},
+               {"nodes", nodes}, {"tenants", tenants}, {"seconds", seconds_since(start)}};
   if (options.wait) {
     const std::int64_t wait_start = Clock::system().monotonic_us();
     RETURN_IF_ERROR(publisher.wait_until_served(epoch, kWaitUs));
