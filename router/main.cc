@@ -11,6 +11,7 @@
 
 #include "client/registry_client.h"
 #include "common/log.h"
+#include "common/scheduling.h"
 #include "common/signals.h"
 #include "router/router.h"
 #include "router/routes_feed.h"
@@ -67,6 +68,7 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--bind", options.endpoints, "endpoint for clients (repeat)")->required();
   CLI11_PARSE(app, argc, argv);
+  espalier::prefer_throughput();
 
   const Status status = run(options, stop);
   if (status.ok()) return 0;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "common/scheduling.h"
 #include "common/signals.h"
 #include "shard/shard.h"
 
@@ -18,6 +19,7 @@ int main(int argc, char** argv) {
   app.add_option("--bind", options.endpoints, "endpoint to answer at, one a worker thread (repeat)")->required();
   app.add_option("--weight", options.weight, "share of keys relative to other shards")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
+  espalier::prefer_throughput();
 
   const espalier::Status status = espalier::shard::run(options, stop, [&](const std::vector<std::string>& endpoints) {
     const nlohmann::json line = {{"ready", "shard"}, {"name", options.name}, {"endpoints", endpoints}};

@@ -1,9 +1,5 @@
 #include "shard/shard.h"
 
-#include <sched.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -13,6 +9,7 @@
 #include "client/registry_client.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/scheduling.h"
 #include "model/ids.h"
 #include "model/pack.h"
 #include "shard/admission.h"
@@ -25,13 +22,6 @@ namespace {
 
 constexpr int kFirstBackoffMs = 100;
 constexpr int kLongestBackoffMs = 5000;
-
-/// What the control thread does must not take the processor from a worker that has a request.
-void lower_own_priority() {
-  sched_param parameters{};
-  sched_setscheduler(0, SCHED_BATCH, &parameters);
-  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 10);
-}
 
 /// Calls `turn` until a stop is asked for, or it was well and `is_enough` says so; after a failure waits, longer each
 /// time.
@@ -99,7 +89,7 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   for (auto& worker : workers) threads.emplace_back([&worker, &stop] { worker->run(stop.fd()); });
   log::info("shard", "ready", {{"name", options.name}, {"epoch", feed.epoch()}, {"workers", workers.size()}});
   ready(feed_options.self.endpoints);
-  lower_own_priority();
+  yield_to_requests();
   repeat(
       stop, [&] { return feed.step(); }, [] { return false; });
   for (std::thread& thread : threads) thread.join();

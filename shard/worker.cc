@@ -110,11 +110,10 @@ void Worker::answer(std::string_view header) {
 }
 
 void Worker::send_reply(std::size_t envelope) {
-  out_.clear();
-  for (std::size_t i = 0; i < envelope; ++i) out_.push_back(std::move(message_[i]));
-  out_.emplace_back(std::string_view(reply_.header));
-  for (std::size_t i = 0; i < reply_.body_count; ++i) out_.emplace_back(std::string_view(reply_.bodies[i]));
-  const Result<bool> sent = socket_->send(out_);
+  message_.resize(envelope);
+  message_.emplace_back(std::string_view(reply_.header));
+  for (std::size_t i = 0; i < reply_.body_count; ++i) message_.emplace_back(std::string_view(reply_.bodies[i]));
+  const Result<bool> sent = socket_->send(message_);
   if (sent.ok() && *sent) {
     answered_.add();
   } else {

@@ -53,7 +53,6 @@ class Worker {
   Counter undelivered_;
   // Reused.
   wire::Message message_;
-  wire::Message out_;
   std::vector<std::string_view> bodies_;
   Reply reply_;
 };
