@@ -8,6 +8,7 @@ namespace espalier::model {
 namespace {
 
 constexpr char kComponentEnd[] = {'\x00', '\x01'};
+constexpr char kEscapedZero[] = {'\0', '\xFF'};
 constexpr std::size_t kQuotedBytes = 80;  // of wrong input shown in a message
 
 bool is_control(unsigned char byte) { return byte < 0x20 || byte == 0x7F; }
@@ -142,9 +143,12 @@ std::string Partition::text() const {
 }
 
 void append_component(std::string& key, std::string_view component) {
-  for (const char c : component) {
-    key.push_back(c);
-    if (c == '\0') key.push_back('\xFF');
+  for (;;) {
+    const std::size_t zero = component.find('\0');
+    key.append(component.substr(0, zero));
+    if (zero == std::string_view::npos) break;
+    key.append(kEscapedZero, sizeof kEscapedZero);
+    component.remove_prefix(zero + 1);
   }
   key.append(kComponentEnd, sizeof kComponentEnd);
 }

@@ -44,9 +44,12 @@ std::uint64_t big_endian(const char* from, std::uint32_t bytes) {
 
 bool is_ascii(std::string_view text) {
   std::uint64_t high = 0;
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) high |= load<std::uint64_t>(text.data() + i);
-  for (; i < text.size(); ++i) high |= static_cast<unsigned char>(text[i]);
+  const char* at = text.data();
+  std::size_t left = text.size();
+  for (; left >= 8; left -= 8, at += 8) high |= load<std::uint64_t>(at);
+  if (left >= 4) high |= load<std::uint32_t>(at) | load<std::uint32_t>(at + left - 4);
+  if (left == 1) high |= static_cast<unsigned char>(*at);
+  if (left == 2 || left == 3) high |= load<std::uint16_t>(at) | load<std::uint16_t>(at + left - 2);
   return (high & 0x8080808080808080ull) == 0;
 }
 
@@ -234,6 +237,16 @@ bool Reader::read_number(double& to) {
 }
 
 bool Reader::read_text(std::string_view& to) {
+  // Most texts are keys and names: short, ASCII, and there as a whole.
+  if (at_ != end_ && (static_cast<unsigned char>(*at_) & 0xe0) == 0xa0) {
+    const std::size_t size = static_cast<unsigned char>(*at_) & 0x1f;
+    const std::string_view text(at_ + 1, size);
+    if (size < remaining() && is_ascii(text)) {
+      to = text;
+      at_ += 1 + size;
+      return true;
+    }
+  }
   Head h;
   if (!next(h, Type::text)) return false;
   if (h.number > remaining()) return fail("the bytes end within it");
