@@ -102,8 +102,9 @@ class Cluster:
         return self
 
     def _keep_reading(self, pipe):
-        for line in pipe:
-            self.said.append(line.decode(errors="replace").rstrip("\n"))
+        with pipe:
+            for line in pipe:
+                self.said.append(line.decode(errors="replace").rstrip("\n"))
 
     def stop(self):
         """Ends the cluster as Ctrl-C does; returns the exit code of `up`."""
