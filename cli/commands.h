@@ -24,9 +24,8 @@ struct UpOptions {
   std::string dir;
   std::uint32_t shards = 2;
   std::uint32_t routers = 1;
-  std::uint32_t workers = 1;   ///< threads of each shard
-  std::uint32_t replicas = 0;  ///< shards that hold each leaf; 0: the default
-  bool tcp = false;            ///< inside the cluster too; for measuring
+  std::uint32_t workers = 1;  ///< threads of each shard
+  bool tcp = false;           ///< inside the cluster too; for measuring
 };
 Status run_up(const UpOptions& options, const Shared& shared);
 

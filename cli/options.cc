@@ -57,7 +57,6 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   up->add_option("--workers", line.up.workers, "Threads of each shard")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
-  up->add_option("--replicas", line.up.replicas, "Shards that hold each leaf")->check(CLI::Range(1, 64));
   up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
   up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
 

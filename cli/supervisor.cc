@@ -57,9 +57,7 @@ Status Supervisor::start() {
   RETURN_IF_ERROR(wait_for_predecessor());
   choose_socket_folder();
 
-  std::vector<std::string> arguments = {"--dir", dir_ + "/registry"};
-  if (options_.replicas > 0) arguments.insert(arguments.end(), {"--replicas", std::to_string(options_.replicas)});
-  plan("registry", "registry", std::move(arguments), binds_for("registry", 1));
+  plan("registry", "registry", {"--dir", dir_ + "/registry"}, binds_for("registry", 1));
   RETURN_IF_ERROR(start_planned(0));
   plan_shards(members_[0]->binds[0]);
   RETURN_IF_ERROR(start_planned(1));

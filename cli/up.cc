@@ -1,10 +1,14 @@
+#include <algorithm>
 #include <string>
 
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/supervisor.h"
+#include "client/registry_client.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/signals.h"
+#include "common/uuid.h"
 #include "wire/messages.h"
 #include "wire/socket.h"
 
@@ -28,6 +32,21 @@ Status says_hello(const std::string& endpoint, std::int64_t timeout_us) {
   return wire::peek_status(message[1].view());
 }
 
+/// Takes the shards of an earlier, larger run out of the view, which would be waited for otherwise.
+Status retire_absent_shards(const ClusterFile& cluster) {
+  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(cluster.registry));
+  ASSIGN_OR_RETURN(const wire::ViewReply reply, registry->call(wire::ViewRequest{}));
+  UuidSource uuids(Clock::system());
+  for (const cluster::ShardInfo& shard : reply.view.shards) {
+    const bool runs = std::any_of(cluster.processes.begin(), cluster.processes.end(),
+                                  [&](const ClusterProcess& process) { return process.name == shard.name; });
+    if (runs) continue;
+    ASSIGN_OR_RETURN(const wire::EpochReply left, registry->call(wire::LeaveRequest{uuids.next(), shard.name}));
+    log::info("up", "shard of an earlier run taken out of the view", {{"shard", shard.name}, {"epoch", left.epoch}});
+  }
+  return Status();
+}
+
 }  // namespace
 
 Status run_up(const UpOptions& options, const Shared& shared) {
@@ -39,6 +58,7 @@ Status run_up(const UpOptions& options, const Shared& shared) {
       print_line(line);
   });
   RETURN_IF_ERROR(supervisor.start());
+  RETURN_IF_ERROR(retire_absent_shards(supervisor.cluster()));
   RETURN_IF_ERROR(says_hello(supervisor.cluster().router.front(), 10'000'000));
   if (shared.json) {
     std::string endpoints;
