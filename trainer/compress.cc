@@ -7,6 +7,12 @@
 #include "trainer/metrics.h"
 
 namespace espalier::trainer {
+namespace {
+
+/// By how much the log-loss may grow. On few rows the accuracy alone can't tell shares apart.
+constexpr double kMostLossGrowth = 1.1;
+
+}  // namespace
 
 model::LinearParameters pruned(const model::LinearParameters& parameters, double share) {
   model::LinearParameters result = parameters;
@@ -44,10 +50,11 @@ std::optional<double> choose_share(const Problem& problem, const model::TargetSp
                                    const model::LinearParameters& parameters, std::span<const std::uint32_t> rows,
                                    double tolerance) {
   if (rows.empty()) return std::nullopt;
-  const double full = evaluate(problem, target, parameters, rows).accuracy();
+  const Metrics full = evaluate(problem, target, parameters, rows);
   for (const double share : {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0}) {
     const Metrics metrics = evaluate(problem, target, rounded(pruned(parameters, share)), rows);
-    if (metrics.accuracy() >= full - tolerance) return share;
+    const bool is_calm = metrics.loss <= kMostLossGrowth * full.loss;
+    if (is_calm && metrics.accuracy() >= full.accuracy() - tolerance) return share;
   }
   return std::nullopt;
 }

@@ -19,7 +19,7 @@ model::LinearParameters pruned(const model::LinearParameters& parameters, double
 model::LinearParameters rounded(model::LinearParameters parameters);
 
 /// The smallest share (of 1, 2, 5, 10, 20, 50 and 100 hundredths) that costs at most `tolerance` of the accuracy on the
-/// rows; nothing when none does, or there are no rows.
+/// rows and lets the log-loss grow by a tenth at most; nothing when none does, or there are no rows.
 std::optional<double> choose_share(const Problem& problem, const model::TargetSpec& target,
                                    const model::LinearParameters& parameters, std::span<const std::uint32_t> rows,
                                    double tolerance);

@@ -1,4 +1,5 @@
-// Softmax regression for any number of classes, by coordinate ascent on its dual, one row at a time.
+// Softmax regression for any number of classes. With few features by Newton's method; with many by coordinate ascent on
+// the dual, one row at a time.
 //
 // The dual has a distribution over the classes for each row (its share); the weights are at every moment
 //   W = 1/l2 * sum over rows of (class of the row - share of the row) * features of the row,
@@ -13,19 +14,24 @@
 
 #include "trainer/family.h"
 #include "trainer/fast_math.h"
+#include "trainer/newton.h"
 
 namespace espalier::trainer {
 namespace {
 
 constexpr std::size_t kLanes = 16;
-constexpr int kMostPasses = 60;
-constexpr double kEnough = 0.03;  ///< a pass that moves less than this share of what can move is the last
-constexpr float kStill = 1e-5f;   ///< shares that move less are left where they are
-constexpr float kLittle = 1e-3f;  ///< rows that move less may rest for some passes
+constexpr int kMostPasses = 40;
+constexpr double kEnough = 0.01;  ///< a pass that finds less than this share of the objective to gain is the last
+constexpr float kStill = 3e-4f;   ///< shares are left where they are when that moves the row's own scores by less
+constexpr float kLittle = 0.02f;  ///< rows whose own scores move less may rest for some passes
 constexpr std::uint8_t kLongestRest = 4;
 constexpr int kSearchSteps = 3;
-constexpr double kSmallestPenalty = 1e-6;
-constexpr float kAbsent = -100.0f;  ///< score of the lanes behind the last class
+constexpr double kSmallestPenalty = 1e-4;
+/// Where Newton's method is used.
+constexpr std::uint32_t kMostNewtonFeatures = 512;
+constexpr std::size_t kMostNewtonNumbers = 32u << 20;  ///< rows x classes
+constexpr std::size_t kMostNewtonWeights = 1u << 17;   ///< features x classes, after the dual
+constexpr float kAbsent = -100.0f;                     ///< score of the lanes behind the last class
 
 using Lanes = std::array<float, kLanes>;
 
@@ -55,6 +61,13 @@ class ShareSearch {
     for (std::size_t i = 0; i < log_.size(); ++i) change[i] = share_[i] * inverse - old[i];
   }
 
+  /// Of the last run: how far the row was from its optimum (the divergence of the old share from the softmax, which is
+  /// the row's part of the duality gap, to the second order), and the logarithm of the sum of the scores' exponentials.
+  float gap() const { return gap_; }
+  float level() const { return level_; }
+  /// The mean of the scores under the old share.
+  float mean() const { return mean_; }
+
  private:
   /// Between the old share and the softmax of the scores, where a straight line says.
   void start(const float* scores, const float* old, float pull) {
@@ -70,15 +83,24 @@ class ShareSearch {
     }
     const float sum = total(sums);
     const float inverse = 1 / sum;
-    const float level = std::log(sum) + top;
-    for (std::size_t i = 0; i < width; ++i) {
-      const float p = share_[i] * inverse;
-      const float larger = p > old[i] ? p : old[i];
-      const float x = old[i] + (p - old[i]) / (1 + pull * larger);
-      log_[i] = rough_log(x > 1e-30f ? x : 1e-30f);
-      const float goal = scores[i] - level;
-      goal_[i] = (goal > -200.0f ? goal : -200.0f) + pull * old[i];
+    level_ = std::log(sum) + top;
+    Lanes gaps{};
+    Lanes means{};
+    for (std::size_t b = 0; b < width; b += kLanes) {
+      for (std::size_t l = 0; l < kLanes; ++l) {
+        const std::size_t i = b + l;
+        const float p = share_[i] * inverse;
+        const float larger = p > old[i] ? p : old[i];
+        gaps[l] += (p - old[i]) * (p - old[i]) / (p + old[i] + 1e-30f);
+        means[l] += old[i] * scores[i];
+        const float x = old[i] + (p - old[i]) / (1 + pull * larger);
+        log_[i] = rough_log(x > 1e-30f ? x : 1e-30f);
+        const float goal = scores[i] - level_;
+        goal_[i] = (goal > -200.0f ? goal : -200.0f) + pull * old[i];
+      }
     }
+    gap_ = total(gaps);
+    mean_ = total(means);
   }
 
   /// A Newton step on all logarithms and the level together.
@@ -111,6 +133,9 @@ class ShareSearch {
   std::vector<float> log_;
   std::vector<float> goal_;
   std::vector<float> share_;
+  float gap_ = 0;
+  float level_ = 0;
+  float mean_ = 0;
 };
 
 /// Pseudo-random order of the rows, the same everywhere.
@@ -156,20 +181,34 @@ class Dual {
     }
   }
 
-  void ascend(std::uint64_t seed) {
+  /// False when it has not arrived after kMostPasses.
+  bool ascend(std::uint64_t seed) {
     std::vector<std::uint32_t> order(rows_.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
     Shuffle shuffle(seed);
     for (int pass = 0; pass < kMostPasses; ++pass) {
       shuffle.apply(order);
-      double moved = 0;
-      double movable = 0;
+      double gap = 0;
+      double objective = 0;
       for (const std::uint32_t i : order) {
-        moved += static_cast<double>(visit_or_rest(i));
-        movable += 1 - static_cast<double>(shares_[i * width_ + problem_.label[rows_[i]]]);
+        const Rest& row = visit_or_rest(i);
+        gap += static_cast<double>(row.gap);
+        objective += static_cast<double>(row.objective);
       }
-      if (moved <= kEnough * movable) break;
+      // The first pass begins where nothing is known: every row is as far off as its loss.
+      if (pass > 0 && gap <= kEnough * objective) return true;
     }
+    return false;
+  }
+
+  /// (features + 1) x classes, the intercepts last.
+  std::vector<double> weights() const {
+    std::vector<double> result;
+    for (std::size_t f = 0; f <= problem_.x.features; ++f) {
+      const float* const from = f < problem_.x.features ? weights_.data() + f * width_ : bias_.data();
+      for (std::size_t o = 0; o < problem_.classes; ++o) result.push_back(static_cast<double>(finite(from[o])));
+    }
+    return result;
   }
 
   model::LinearParameters parameters() const {
@@ -184,7 +223,8 @@ class Dual {
 
  private:
   struct Rest {
-    float moved = 0;
+    float gap = 0;
+    float objective = 0;
     std::uint8_t length = 0;  ///< passes that the row sits out
     std::uint8_t left = 0;
   };
@@ -204,20 +244,24 @@ class Dual {
     for (std::size_t o = problem_.classes; o < width_; ++o) scores[o] = kAbsent;
   }
 
-  /// Rows that hardly moved are passed over for one pass, then for two, and so on; they count with their last move.
-  float visit_or_rest(std::size_t i) {
+  /// Rows that hardly moved are passed over for one pass, then for two, and so on; they count as they were last seen.
+  const Rest& visit_or_rest(std::size_t i) {
     Rest& rest = rests_[i];
     if (rest.left > 0) {
       --rest.left;
-      return rest.moved;
+      return rest;
     }
-    rest.moved = visit(i);
-    rest.length = rest.moved < kLittle ? std::min<std::uint8_t>(rest.length + 1, kLongestRest) : 0;
+    const float moved = visit(i);
+    rest.gap = search_.gap();
+    // Its loss, and its part of the penalty: the squared weights are a sum over rows, because the weights are.
+    const float own = scores_[problem_.label[rows_[i]]];
+    rest.objective = search_.level() - own + 0.5f * (own - search_.mean());
+    rest.length = moved < kLittle ? std::min<std::uint8_t>(rest.length + 1, kLongestRest) : 0;
     rest.left = rest.length;
-    return rest.moved;
+    return rest;
   }
 
-  /// Gives the row at `i` its best share; returns the largest change.
+  /// Gives the row at `i` its best share; returns how far that moves one of its own scores at most.
   float visit(std::size_t i) {
     const auto index = problem_.x.indices(rows_[i]);
     const auto value = problem_.x.values(rows_[i]);
@@ -229,11 +273,11 @@ class Dual {
     for (std::size_t b = 0; b < width_; b += kLanes) {
       float most = 0;
       for (std::size_t l = 0; l < kLanes; ++l) most = std::max(most, std::fabs(change_[b + l]));
-      if (!(most >= kStill)) continue;
+      if (!(pull * most >= kStill)) continue;
       largest = std::max(largest, most);
       move(b, share, index, value);
     }
-    return largest;
+    return pull * largest;
   }
 
   void move(std::size_t block, float* share, std::span<const std::uint32_t> index, std::span<const float> value) {
@@ -270,14 +314,22 @@ class Softmax final : public Family {
   std::vector<model::LinearParameters> fit(const Problem& problem, std::span<const std::uint32_t> rows,
                                            std::span<const double> l2, std::uint64_t seed) const override {
     std::vector<model::LinearParameters> fitted;
+    std::vector<double> weights;
+    const bool is_affordable = rows.size() * problem.classes <= kMostNewtonNumbers;
     for (const double strength : l2) {
-      if (rows.empty()) {
-        fitted.push_back(no_parameters(problem));
+      if (rows.empty() || (is_affordable && problem.x.features <= kMostNewtonFeatures)) {
+        fitted.push_back(fit_by_newton(problem, rows, strength, weights));
         continue;
       }
       Dual dual(problem, rows, std::max(strength, kSmallestPenalty));
-      dual.ascend(seed);
-      fitted.push_back(dual.parameters());
+      const bool is_small = is_affordable && std::size_t{problem.x.features} * problem.classes <= kMostNewtonWeights;
+      if (dual.ascend(seed) || !is_small) {
+        fitted.push_back(dual.parameters());
+        continue;
+      }
+      // Rows that are many, crowded and hardly held back by the penalty: slow for the dual, easy from here.
+      weights = dual.weights();
+      fitted.push_back(fit_by_newton(problem, rows, strength, weights));
     }
     return fitted;
   }

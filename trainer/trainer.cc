@@ -22,6 +22,9 @@ double seconds_since(std::int64_t start_us) {
   return static_cast<double>(Clock::system().monotonic_us() - start_us) * 1e-6;
 }
 
+/// Names of files need not be UTF-8; records are.
+std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 /// What all versions of a tree were trained on.
 json data_lineage(const TrainerOptions& options, const Source& source) {
   // The file's name, not its folder: records are read on other machines.
@@ -117,7 +120,7 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
     run["spec"] = spec.hash().hex();
     run["seconds"] = stages(tree, read_seconds);
     json lineage = {{"data", run["data"]}, {"seconds", run["seconds"]}};
-    ASSIGN_OR_RETURN(const Published published, publisher.publish(spec, tree, options.tag, run.dump(), lineage.dump()));
+    ASSIGN_OR_RETURN(const Published published, publisher.publish(spec, tree, options.tag, text_of(run), text_of(lineage)));
     nodes += tree.nodes.size();
     epoch = std::max(epoch, published.epoch);
     release = published.release.text();
