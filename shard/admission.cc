@@ -43,6 +43,10 @@ Result<std::shared_ptr<const Servable>> Admission::open(const std::vector<model:
   RETURN_IF_ERROR(pack_.verify(hash));
   pack_.prefault(hash);
   ASSIGN_OR_RETURN(model::Artefact artefact, model::Artefact::open(*bytes));
+  if (!artefact.base().is_none()) {
+    return Status(Code::unimplemented, "artefact " + hash.hex() + " is a difference from " + artefact.base().hex() +
+                                           "; only artefacts that stand alone are served");
+  }
   RETURN_IF_ERROR(artefact.replay_probes(scratch_));
   ASSIGN_OR_RETURN(std::vector<std::uint32_t> places, map_inputs(artefact.program().inputs(), fields));
   return std::make_shared<const Servable>(Servable{std::move(artefact), std::move(places)});

@@ -22,7 +22,7 @@ class Admission {
 
   /// The artefact for a model, from the pack or as admitted before. not_found: the pack doesn't have it; corrupt:
   /// damaged (the pack then forgets it, so that it is fetched anew) or its probes fail; failed_precondition: it reads
-  /// fields that `model` lacks.
+  /// fields that `model` lacks; unimplemented: it is a difference from a base, and would answer wrongly on its own.
   Result<std::shared_ptr<const Servable>> admit(std::string_view model_key, const std::vector<model::Field>& fields,
                                                 const Hash256& hash);
   /// Puts fetched bytes into the pack, durable after sync(). corrupt: they are not what `hash` says.
