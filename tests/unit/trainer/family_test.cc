@@ -270,7 +270,7 @@ TEST_P(Classes, GiveTheSameBitsTwice) {
   EXPECT_EQ(fit(problem, 0.1).weight, fit(problem, 0.1).weight);
 }
 
-INSTANTIATE_TEST_SUITE_P(Counts, Classes, ::testing::Values(2, 3, 16, 17, 40));
+INSTANTIATE_TEST_SUITE_P(Counts, Classes, ::testing::Values(2, 3, 16, 20));
 
 }  // namespace
 }  // namespace espalier::trainer
