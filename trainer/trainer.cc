@@ -17,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kWaitUs = 60'000'000;
+constexpr std::int64_t kHelloTimeoutUs = 5'000'000;
 
 double seconds_since(std::int64_t start_us) {
   return static_cast<double>(Clock::system().monotonic_us() - start_us) * 1e-6;
@@ -93,6 +94,9 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
   ASSIGN_OR_RETURN(const model::Spec spec, model::Spec::parse_toml(text, options.spec));
   ASSIGN_OR_RETURN(const model::FeatureSet features, model::FeatureSet::parse(spec.features));
   ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry));
+  // Better now than after the training.
+  const auto hello = registry->call(wire::HelloRequest{.role = "trainer"}, {}, kHelloTimeoutUs);
+  if (!hello.ok()) return hello.status().at("registry");
 
   ASSIGN_OR_RETURN(const Source source, read_source(options.source, spec, features.inputs()));
   const double read_seconds = seconds_since(start);
@@ -120,7 +124,8 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
     run["spec"] = spec.hash().hex();
     run["seconds"] = stages(tree, read_seconds);
     json lineage = {{"data", run["data"]}, {"seconds", run["seconds"]}};
-    ASSIGN_OR_RETURN(const Published published, publisher.publish(spec, tree, options.tag, text_of(run), text_of(lineage)));
+    ASSIGN_OR_RETURN(const Published published,
+                     publisher.publish(spec, tree, options.tag, text_of(run), text_of(lineage)));
     nodes += tree.nodes.size();
     epoch = std::max(epoch, published.epoch);
     release = published.release.text();
