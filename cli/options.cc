@@ -174,7 +174,7 @@ int run(int argc, char** argv) {
   }
   const Status status = line.chosen();
   if (status.ok()) return 0;
-  std::fprintf(stderr, "espalier: %s\n", status.message().c_str());
+  std::fprintf(stderr, "espalier: %s\n", status.text().c_str());
   return 1;
 }
 
