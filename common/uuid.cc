@@ -75,11 +75,9 @@ Uuid UuidSource::next() {
 
   const std::uint64_t high = last_millisecond_ << 16 | 0x7000u | sequence_ >> 20;
   const std::uint64_t low = std::uint64_t{0b10} << 62 | std::uint64_t{sequence_ & 0xFFFFFu} << 42 | random() >> 22;
-  std::string raw;
-  append_u64_be(raw, high);
-  append_u64_be(raw, low);
+  const std::uint64_t big_endian[2] = {__builtin_bswap64(high), __builtin_bswap64(low)};
   Uuid uuid;
-  std::memcpy(uuid.bytes.data(), raw.data(), raw.size());
+  std::memcpy(uuid.bytes.data(), big_endian, sizeof big_endian);
   return uuid;
 }
 

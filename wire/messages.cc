@@ -1,5 +1,6 @@
 #include "wire/messages.h"
 
+#include "common/bytes.h"
 #include "wire/described.h"
 
 namespace espalier::wire {
@@ -35,6 +36,14 @@ std::string encode_error(const Status& status, std::int64_t retry_after_us) {
 }
 
 Result<std::string> peek_op(std::string_view header) {
+  // What all our own writers begin with: {"v": 1, "op": <a short text>, …
+  constexpr std::string_view kUsualBeginning("\xa1v\x01\xa2op", 6);
+  constexpr std::size_t kTextAt = 1 + kUsualBeginning.size();
+  if (header.size() > kTextAt && (header[0] & '\xf0') == '\x80' && header.substr(1).starts_with(kUsualBeginning)) {
+    const auto head = static_cast<unsigned char>(header[kTextAt]);
+    const std::string_view op = header.substr(kTextAt + 1, head & 0x1f);
+    if ((head & 0xe0) == 0xa0 && op.size() == (head & 0x1fu) && !op.empty() && is_utf8(op)) return std::string(op);
+  }
   Reader reader(header);
   std::uint32_t count = 0;
   if (!reader.read_map(count)) return reader.status();
@@ -66,6 +75,8 @@ Result<std::string> peek_op(std::string_view header) {
 }
 
 Status peek_status(std::string_view header) {
+  constexpr std::string_view kGood("\xa6status\x00", 8);  // {"status": 0, …
+  if (!header.empty() && (header[0] & '\xf0') == '\x80' && header.substr(1).starts_with(kGood)) return {};
   Reader reader(header, "reply");
   std::uint32_t count = 0;
   std::string_view key;
