@@ -219,7 +219,10 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   out_.clear();
   out_.emplace_back(std::string_view(reinterpret_cast<const char*>(&id), sizeof id));
   out_.emplace_back(std::string_view(header_bytes_));
-  for (const std::uint32_t part : piece.parts) out_.push_back(request.bodies[part].share());
+  for (const std::uint32_t part : piece.parts) {
+    // Kept only where another shard may have to be asked.
+    out_.push_back(others_left > 0 ? request.bodies[part].share() : std::move(request.bodies[part]));
+  }
   const Result<bool> sent = backend->socket->send(out_);
   if (!sent.ok() || !*sent) return false;
   ++backend->in_flight;
