@@ -46,6 +46,9 @@ Status Feed::restore() {
   swap(batch);
   cursor_ = epoch_ = saved.epoch;
   needs_snapshot_ = false;
+  last_ack_.shard = options_.self.name;
+  last_ack_.generation = generation_;
+  last_ack_.epoch = epoch_;
   ack_.reset();
   has_unsaved_ = false;
   return {};
@@ -70,7 +73,12 @@ Status Feed::sync() {
 Status Feed::step() {
   RETURN_IF_ERROR(join());
   const bool is_idle = !batch_ && queue_.empty() && !needs_snapshot_;
-  if (is_idle) RETURN_IF_ERROR(read_changes(failed_.empty() ? options_.wait_us : options_.first_retry_us / 2));
+  if (is_idle) {
+    const bool is_settled = !has_unsaved_ && failed_.empty() && live_.collect() == 0;
+    RETURN_IF_ERROR(read_changes(is_settled ? options_.wait_us : options_.settle_us));
+    // The registry keeps acknowledgements in memory, and may have restarted since the last.
+    if (queue_.empty() && !needs_snapshot_) ack_ = last_ack_;
+  }
   RETURN_IF_ERROR(fill_batch());
   RETURN_IF_ERROR(finish_batch());
   RETURN_IF_ERROR(acknowledge());

@@ -36,7 +36,8 @@ namespace espalier::shard {
 
 struct FeedOptions {
   cluster::ShardInfo self;
-  std::int64_t wait_us = 500'000;          ///< longest wait for a change in one step
+  std::int64_t wait_us = 5'000'000;        ///< longest wait for a change in one step
+  std::int64_t settle_us = 200'000;        ///< the same while something is left to be saved, tried again or destroyed
   std::int64_t save_every_us = 5'000'000;  ///< the state is saved when nothing changes, and at least so often
   std::int64_t first_retry_us = 1'000'000;
   std::int64_t longest_retry_us = 60'000'000;
@@ -138,6 +139,7 @@ class Feed {
   std::deque<wire::Change> queue_;       ///< read, in no batch yet
   std::optional<Batch> batch_;           ///< being taken in
   std::optional<wire::AckRequest> ack_;  ///< to be sent
+  wire::AckRequest last_ack_;            ///< what was acknowledged last
   std::map<NodeId, Failed> failed_;      ///< wanted, held, not ready: to be tried again
   std::uint64_t looked_at_ = 0;          ///< changes up to it have been searched for removals
 };

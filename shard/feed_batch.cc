@@ -42,6 +42,7 @@ Status Feed::finish_batch() {
   ack.generation = batch_->generation;
   ack.epoch = epoch_;
   ack.failed = std::move(batch_->failed);
+  last_ack_ = ack;
   ack_ = std::move(ack);
   batch_.reset();
   return {};
@@ -51,7 +52,10 @@ Status Feed::acknowledge() {
   if (!ack_) return {};
   const Result<wire::AckReply> reply = upstream_.call(*ack_);
   if (!reply.ok() && reply.status().code() == Code::unavailable) return reply.status();
-  if (!reply.ok()) log::warn("shard", "acknowledgement refused", {{"epoch", ack_->epoch}, {"why", reply.status()}});
+  if (!reply.ok()) {
+    log::warn("shard", "acknowledgement refused", {{"epoch", ack_->epoch}, {"why", reply.status()}});
+    if (reply.status().code() == Code::not_found) has_joined_ = false;
+  }
   ack_.reset();
   return {};
 }

@@ -1,0 +1,313 @@
+#include "shard/feed.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "shard/fallback.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/unit/shard/fake_registry.h"
+#include "tests/unit/shard/table_builder.h"
+
+namespace espalier::shard {
+namespace {
+
+using wire::EntryKind;
+
+
+class FeedTest : public ::testing::Test {
+ protected:
+  void SetUp() override { start(); }
+
+  /// A shard process begins on the same folder; `first` is what the one before left.
+  void start() {
+    feed_.reset();
+    admission_.reset();
+    live_.emplace(std::make_unique<const ModelTable>());
+    pack_ = std::move(*model::Pack::open(Files::system(), dir_.path() + "/pack", {1u << 20}));
+    admission_.emplace(*pack_);
+    FeedOptions options;
+    options.self.name = "s0";
+    feed_.emplace(options, registry_, *admission_, *live_, state_, clock_);
+  }
+
+  /// Who answers for a node, such as "7 exact at usa"; the code's name where nobody does.
+  std::string answer(const std::string& partition, const std::string& tag = "production",
+                     const std::string& tenant = "acme") {
+    const Model* model = live_->current().models.find(model::model_key(tenant, "total"));
+    if (model == nullptr) return "no such model";
+    const Tag* found = model->find_tag(tag);
+    if (found == nullptr) return "no such tag";
+    const Result<Choice> choice = choose(*model, *found, path_of(partition));
+    if (!choice.ok()) return std::string(code_name(choice.status().code()));
+    return std::to_string(number_of(choice->answer->version)) + " " + std::string(wire::reason_name(choice->reason));
+  }
+  static unsigned number_of(const Uuid& uuid) { return uuid.bytes[15] + 256u * uuid.bytes[14]; }
+
+  testing::TempDir dir_;
+  ManualClock clock_;
+  FakeRegistry registry_;
+  StateFile state_{Files::system(), dir_.path() + "/state"};
+  std::unique_ptr<model::Pack> pack_;
+  std::optional<LiveTable> live_;
+  std::optional<Admission> admission_;
+  std::optional<Feed> feed_;
+};
+
+TEST_F(FeedTest, ASnapshotBringsEverythingAsOfOneEpoch) {
+  registry_.release(
+      {{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}, {"usa/ca", EntryKind::version, 3, 3}});
+  registry_.release({{"usa", EntryKind::version, 12, 12}, {"usa/ca", EntryKind::unset}});
+  registry_.release({{"peru", EntryKind::removed}}, "canary");
+  ASSERT_OK(feed_->sync());
+  EXPECT_EQ(answer(""), "1 exact");
+  EXPECT_EQ(answer("usa"), "12 exact");
+  EXPECT_EQ(answer("usa/ca"), "12 no_version");
+  EXPECT_EQ(answer("peru", "canary"), "no_model");
+  EXPECT_EQ(answer("", "staging"), "no such tag");
+  EXPECT_EQ(registry_.joins, 1);
+  ASSERT_FALSE(registry_.acks.empty());
+  EXPECT_EQ(registry_.acks.back().epoch, 4u) << "three releases and its own joining";
+  EXPECT_TRUE(registry_.acks.back().failed.empty());
+}
+
+TEST_F(FeedTest, ReleasesThatPiledUpAreTakenInByOneSwap) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  ASSERT_OK(feed_->sync());
+  const std::uint64_t swaps = feed_->swaps();
+  registry_.release({{"", EntryKind::version, 2, 2}, {"usa", EntryKind::version, 3, 3}});
+  registry_.release({{"usa", EntryKind::version, 4, 4}, {"peru", EntryKind::version, 5, 5}});
+  const std::uint64_t newest = registry_.release({{"peru", EntryKind::unset}});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(feed_->swaps(), swaps + 1);
+  EXPECT_EQ(feed_->epoch(), newest);
+  EXPECT_EQ(answer("usa"), "4 exact");
+  EXPECT_EQ(answer("peru"), "2 no_version");
+  EXPECT_EQ(registry_.acks.back().epoch, newest);
+  const Model* model = live_->current().models.find(model::model_key("acme", "total"));
+  EXPECT_EQ(model->epoch, newest);
+  EXPECT_EQ(model->find_tag("production")->release_epoch, newest);
+}
+
+TEST_F(FeedTest, ADamagedArtefactHoldsNobodyUpAndIsFetchedAnew) {
+  registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}});
+  ASSERT_OK(feed_->sync());
+  registry_.release(
+      {{"", EntryKind::version, 11, 11}, {"usa", EntryKind::version, 12, 12}, {"peru", EntryKind::version, 13, 13}});
+  registry_.damage(12);
+  registry_.lose(13);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer(""), "11 exact");
+  EXPECT_EQ(answer("usa"), "2 previous") << "a bad artefact never replaces a good one";
+  EXPECT_EQ(answer("peru"), "11 cold");
+  ASSERT_EQ(registry_.acks.back().failed.size(), 2u);
+  EXPECT_EQ(registry_.acks.back().failed[0].partition, values_of("peru"));
+  EXPECT_EQ(registry_.acks.back().failed[1].version, uuid_of(12));
+  EXPECT_NE(registry_.acks.back().failed[1].why.find("corrupt"), std::string::npos);
+
+  registry_.mend(12);
+  const int fetches = registry_.fetches;
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.fetches, fetches) << "not before its time";
+  clock_.advance(1'000'000);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("usa"), "12 exact");
+  EXPECT_EQ(answer("peru"), "11 cold");
+  ASSERT_EQ(registry_.acks.back().failed.size(), 1u);
+  EXPECT_EQ(registry_.acks.back().failed[0].partition, values_of("peru"));
+}
+
+TEST_F(FeedTest, WhatFailedIsForgottenOnceSomethingElseIsWanted) {
+  registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}});
+  registry_.lose(2);
+  ASSERT_OK(feed_->sync());
+  EXPECT_EQ(answer("usa"), "1 cold");
+  registry_.release({{"usa", EntryKind::unset}});
+  ASSERT_OK(feed_->step());
+  registry_.mend(2);
+  clock_.advance(100'000'000);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("usa"), "1 no_version");
+}
+
+TEST_F(FeedTest, RemovalsDoNotWaitForAFetch) {
+  registry_.release(
+      {{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}, {"peru", EntryKind::version, 3, 3}});
+  ASSERT_OK(feed_->sync());
+  registry_.artefacts_per_fetch = 1;
+  registry_.release(
+      {{"", EntryKind::version, 11, 11}, {"usa", EntryKind::version, 12, 12}, {"peru", EntryKind::version, 13, 13}});
+  std::vector<std::string> seen;
+  registry_.before_fetch = [&] {
+    seen.push_back(answer("usa") + ", " + answer(""));
+    if (seen.size() == 1) registry_.release({{"usa", EntryKind::removed}});
+  };
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen, (std::vector<std::string>{"2 exact, 1 exact", "1 removed, 1 exact", "1 removed, 1 exact"}));
+  EXPECT_EQ(answer(""), "11 exact");
+  EXPECT_EQ(answer("peru"), "13 exact");
+  EXPECT_EQ(answer("usa"), "11 removed") << "the earlier release must not bring it back";
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("usa"), "11 removed");
+  EXPECT_EQ(registry_.acks.back().epoch, feed_->epoch());
+}
+
+TEST_F(FeedTest, AGapLeadsToASnapshot) {
+  registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}});
+  ASSERT_OK(feed_->sync());
+  const int snapshots = registry_.snapshots;
+  registry_.skip_change(registry_.release({{"usa", EntryKind::unset}, {"peru", EntryKind::version, 3, 3}}));
+  registry_.release({{"", EntryKind::version, 11, 11}});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.snapshots, snapshots + 1);
+  EXPECT_EQ(answer("usa"), "11 no_version");
+  EXPECT_EQ(answer("peru"), "3 exact");
+  EXPECT_EQ(feed_->epoch(), 4u);
+}
+
+TEST_F(FeedTest, AnotherGenerationForgetsWhatItDoesNotName) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  registry_.release({{"usa", EntryKind::version, 2, 2}});
+  registry_.release({{"peru", EntryKind::version, 3, 3}});
+  ASSERT_OK(feed_->sync());
+  registry_.begin_generation(7);
+  registry_.release({{"", EntryKind::version, 21, 21}, {"usa", EntryKind::version, 2, 2}});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer(""), "21 exact");
+  EXPECT_EQ(answer("usa"), "2 exact");
+  EXPECT_EQ(answer("peru"), "21 no_version");
+  EXPECT_EQ(registry_.acks.back().generation, 7u);
+  EXPECT_EQ(live_->current().generation, 7u);
+}
+
+TEST_F(FeedTest, AFetchThatBreaksOffGoesOnLater) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  ASSERT_OK(feed_->sync());
+  registry_.artefacts_per_fetch = 1;
+  registry_.release({{"", EntryKind::version, 11, 11}, {"usa", EntryKind::version, 12, 12}});
+  int fetch = 0;
+  registry_.before_fetch = [&] { registry_.is_away = ++fetch == 2; };
+  EXPECT_EQ(feed_->step().code(), Code::unavailable);
+  EXPECT_EQ(answer(""), "1 exact") << "nothing of a release is seen before all of it is";
+  EXPECT_EQ(answer("usa"), "1 no_version");
+  registry_.is_away = false;
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer(""), "11 exact");
+  EXPECT_EQ(answer("usa"), "12 exact");
+  EXPECT_EQ(registry_.fetches, 3) << "one at the start, and none of these twice";
+}
+
+TEST_F(FeedTest, EveryCallMayFailOnceWithoutHarm) {
+  for (int failing = 0; failing < 12; ++failing) {
+    SCOPED_TRACE(failing);
+    const unsigned n = 100 + 10 * static_cast<unsigned>(failing);
+    registry_.release({{"", EntryKind::version, n, 1.0 * n}, {"usa", EntryKind::version, n + 1, n + 1.0}});
+    registry_.set_shards(failing % 2 == 0 ? std::vector<std::string>{"s0", "s1"} : std::vector<std::string>{"s0"});
+    registry_.fail_call(failing);
+    for (int i = 0; i < 4; ++i) {
+      const Status status = failing == 0 && i == 0 ? feed_->sync() : feed_->step();
+      EXPECT_TRUE(status.ok() || status.code() == Code::unavailable) << status.text();
+    }
+    EXPECT_EQ(answer(""), std::to_string(n) + " exact");
+    EXPECT_EQ(answer("usa"), std::to_string(n + 1) + " exact");
+    EXPECT_EQ(registry_.acks.back().epoch, feed_->epoch());
+  }
+}
+
+TEST_F(FeedTest, ARestartAnswersFromDiskWhileTheRegistryIsAway) {
+  registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}, {"peru", EntryKind::removed}});
+  ASSERT_OK(feed_->sync());
+  ASSERT_OK(feed_->save());
+  registry_.is_away = true;
+  start();
+  ASSERT_OK(feed_->restore());
+  EXPECT_EQ(feed_->sync().code(), Code::unavailable);
+  EXPECT_EQ(answer(""), "1 exact");
+  EXPECT_EQ(answer("usa"), "2 exact");
+  EXPECT_EQ(answer("peru"), "1 removed");
+  EXPECT_EQ(feed_->step().code(), Code::unavailable);
+  EXPECT_EQ(answer("usa"), "2 exact");
+
+  registry_.is_away = false;
+  registry_.release({{"usa", EntryKind::version, 12, 12}});
+  const int fetches = registry_.fetches;
+  ASSERT_OK(feed_->sync());
+  EXPECT_EQ(answer("usa"), "12 exact");
+  EXPECT_EQ(registry_.fetches, fetches + 1) << "only what is new";
+  EXPECT_EQ(registry_.snapshots, 1) << "the feed was followed from where it stood";
+}
+
+TEST_F(FeedTest, WithoutStateThereIsNoRestart) {
+  EXPECT_EQ(feed_->restore().code(), Code::not_found);
+  ASSERT_OK(Files::system().replace(dir_.path() + "/state", "ESPSHRD1 and then something else"));
+  EXPECT_EQ(feed_->restore().code(), Code::corrupt);
+  EXPECT_EQ(feed_->restore().code(), Code::not_found) << "it was set aside";
+}
+
+TEST_F(FeedTest, AnotherViewMovesLeavesOnlyAndLosesNothingWanted) {
+  std::vector<FakeRegistry::Entry> entries = {{"", EntryKind::version, 1, 1}};
+  for (unsigned i = 0; i < 40; ++i) {
+    entries.push_back({"usa/ca/t" + std::to_string(i), EntryKind::version, 100 + i, 100.0 + i});
+  }
+  registry_.release(entries);
+  ASSERT_OK(feed_->sync());
+  const auto count_exact = [&] {
+    int exact = 0;
+    for (unsigned i = 0; i < 40; ++i) {
+      const std::string got = answer("usa/ca/t" + std::to_string(i));
+      if (got == std::to_string(100 + i) + " exact") {
+        ++exact;
+      } else {
+        EXPECT_EQ(got, "1 cold");
+      }
+    }
+    return exact;
+  };
+  EXPECT_EQ(count_exact(), 40);
+  registry_.set_shards({"s0", "s1", "s2", "s3"});
+  ASSERT_OK(feed_->step());
+  const int held = count_exact();
+  EXPECT_GT(held, 5);
+  EXPECT_LT(held, 35) << "two of four shards hold a leaf";
+  EXPECT_EQ(answer(""), "1 exact");
+  registry_.set_shards({"s0"});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(count_exact(), 40);
+  EXPECT_TRUE(registry_.acks.back().failed.empty());
+}
+
+TEST_F(FeedTest, ATenantMayComeAndGoWithTheView) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  registry_.release({{"", EntryKind::version, 2, 2}}, "production", "zenith");
+  ASSERT_OK(feed_->sync());
+  registry_.set_shards({"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"});
+  ASSERT_OK(feed_->step());
+  int held = 0;
+  live_->current().models.for_each([&](const auto& model) {
+    held += model->is_held;
+    EXPECT_EQ(model->tags.empty(), !model->is_held);
+  });
+  EXPECT_LT(held, 2) << "with these names at most one of the two stays";
+  registry_.set_shards({"s0"});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer(""), "1 exact");
+  EXPECT_EQ(answer("", "production", "zenith"), "2 exact");
+}
+
+TEST_F(FeedTest, AcknowledgesAgainWhenIdleAndJoinsWhenForgotten) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  ASSERT_OK(feed_->sync());
+  const std::size_t acks = registry_.acks.size();
+  ASSERT_OK(feed_->step());
+  ASSERT_EQ(registry_.acks.size(), acks + 1);
+  EXPECT_EQ(registry_.acks.back().epoch, feed_->epoch());
+  registry_.ack_code = Code::not_found;
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.joins, 1);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.joins, 2);
+}
+
+}  // namespace
+}  // namespace espalier::shard
