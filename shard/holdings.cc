@@ -22,7 +22,8 @@ const cluster::Placement::TenantShards& Holdings::shards_of(std::string_view ten
 }
 
 bool Holdings::holds_tenant(std::string_view tenant) {
-  return std::ranges::find(shards_of(tenant).shards, index_) != last_.shards.end();
+  const std::vector<std::uint32_t>& shards = shards_of(tenant).shards;
+  return std::ranges::find(shards, index_) != shards.end();
 }
 
 bool Holdings::holds(std::string_view tenant, std::string_view model, std::size_t levels,

@@ -15,7 +15,6 @@ namespace {
 
 using wire::EntryKind;
 
-
 class FeedTest : public ::testing::Test {
  protected:
   void SetUp() override { start(); }

@@ -1,0 +1,197 @@
+#include "shard/predict.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/support/status_matchers.h"
+#include "tests/unit/shard/table_builder.h"
+#include "wire/messages.h"
+#include "wire/row_codec.h"
+
+namespace espalier::shard {
+namespace {
+
+/// The reply, or what it failed with as a whole.
+Result<wire::PredictReply> read_reply(std::string_view header) {
+  ASSIGN_OR_RETURN(wire::PredictReply reply, wire::decode<wire::PredictReply>(header));
+  if (reply.status != Code::ok) return Status(reply.status, reply.message);
+  return reply;
+}
+
+class PredictTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Model model = model_of({{"production", "", {{"", "ready", 1}, {"usa", "ready", 2}, {"peru", "cold", 3}}}});
+    model.epoch = 9;
+    add(std::move(model));
+    Model elsewhere = model_of({});
+    elsewhere.tenant = "zenith";
+    elsewhere.key = model::model_key("zenith", "total");
+    elsewhere.is_held = false;
+    add(std::move(elsewhere));
+    table_.epoch = 9;
+    request_.tenant = "acme";
+    request_.model = "total";
+  }
+
+  void add(Model model) {
+    SnapshotMap<Model>::Editor models(table_.models);
+    models.set(std::make_shared<const Model>(std::move(model)));
+    table_.models = models.finish();
+  }
+
+  void ask(const std::string& partition, std::vector<model::Value> rows) {
+    wire::PartAsked part;
+    part.partition = values_of(partition);
+    part.rows = static_cast<std::uint32_t>(rows.size());
+    request_.parts.push_back(part);
+    std::vector<wire::NamedRow> named;
+    for (const model::Value& row : rows) named.push_back({{"x", row}});
+    bodies_.push_back(wire::encode_rows(named));
+  }
+
+  Result<wire::PredictReply> answer() {
+    const std::string header = wire::encode(request_);
+    const std::vector<std::string_view> views(bodies_.begin(), bodies_.end());
+    predictor_.answer(Principal::local(), table_, header, views, received_us_, reply_);
+    return read_reply(reply_.header);
+  }
+
+  ManualClock clock_;
+  std::int64_t received_us_ = 0;
+  ModelTable table_;
+  wire::PredictRequest request_;
+  std::vector<std::string> bodies_;
+  Predictor predictor_{"s0", clock_};
+  Reply reply_;
+};
+
+TEST_F(PredictTest, SaysWhatAnsweredEachPart) {
+  request_.prediction = uuid_of(77);
+  request_.attempt = 2;
+  ask("usa", {model::Value::of(2.0), model::Value::of(3.0)});
+  ask("usa/ca", {model::Value::of(4.0)});
+  ask("peru", {model::Value()});
+  ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
+  ASSERT_EQ(reply.parts.size(), 3u);
+  ASSERT_EQ(reply_.body_count, 3u);
+  const std::vector<std::vector<double>> values = {{2, 3}, {4}, {0}};
+  const wire::Reason reasons[] = {wire::Reason::exact, wire::Reason::no_version, wire::Reason::cold};
+  for (std::size_t i = 0; i < 3; ++i) {
+    const wire::PartAnswered& part = reply.parts[i];
+    EXPECT_EQ(part.status, Code::ok);
+    EXPECT_EQ(part.rows, values[i].size());
+    EXPECT_EQ(part.provenance.reason, reasons[i]);
+    EXPECT_EQ(part.provenance.asked, request_.parts[i].partition);
+    EXPECT_EQ(part.provenance.shard, "s0");
+    EXPECT_EQ(part.provenance.tag, "production");
+    EXPECT_EQ(part.provenance.epoch, 9u);
+    EXPECT_EQ(part.provenance.attempt, 2u);
+    EXPECT_EQ(part.provenance.prediction, uuid_of(77));
+    ASSERT_OK_AND_ASSIGN(const wire::PartPrediction body, wire::decode_prediction(reply_.bodies[i], part.rows));
+    EXPECT_EQ(body.value, values[i]);
+  }
+  EXPECT_EQ(reply.parts[1].provenance.served, values_of("usa"));
+  EXPECT_EQ(reply.parts[1].provenance.level, "country");
+  EXPECT_EQ(reply.parts[2].provenance.level, "global");
+  EXPECT_EQ(reply.parts[2].provenance.version, uuid_of(1));
+}
+
+TEST_F(PredictTest, APartThatFailsTouchesNoOther) {
+  ask("usa", {model::Value::of(2.0)});
+  ask("usa", {model::Value::of("two")});
+  ask("usa/a/b", {model::Value::of(5.0)});
+  ask("usa", {model::Value::of(6.0)});
+  request_.parts[2].partition.push_back("one level too many");
+  ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
+  EXPECT_EQ(reply.parts[0].status, Code::ok);
+  EXPECT_EQ(reply.parts[1].status, Code::invalid_argument);
+  EXPECT_EQ(reply.parts[1].message, "parts[1]: rows[0].x: expected a number, got text");
+  EXPECT_EQ(reply.parts[1].rows, 1u);
+  EXPECT_TRUE(reply_.bodies[1].empty());
+  EXPECT_EQ(reply.parts[2].status, Code::invalid_argument);
+  EXPECT_NE(reply.parts[2].message.find("parts[2]: partition: 4 level values"), std::string::npos);
+  EXPECT_EQ(reply.parts[3].status, Code::ok);
+  ASSERT_OK_AND_ASSIGN(const wire::PartPrediction body, wire::decode_prediction(reply_.bodies[3], 1));
+  EXPECT_EQ(body.value, std::vector<double>{6});
+}
+
+TEST_F(PredictTest, ARequestThatCanNotBeAnsweredIsRefusedAsAWhole) {
+  struct Case {
+    std::string what;
+    std::function<void(wire::PredictRequest&)> change;
+    Code code;
+    std::string message;
+  };
+  const Case cases[] = {
+      {"another model", [](auto& r) { r.model = "totals"; }, Code::not_found, "model acme/totals"},
+      {"another tenant", [](auto& r) { r.tenant = "acne"; }, Code::not_found, "model acne/total"},
+      {"a tenant of other shards", [](auto& r) { r.tenant = "zenith"; }, Code::unavailable, "does not hold"},
+      {"another tag", [](auto& r) { r.refs = {"tag:staging"}; }, Code::not_found, "tag staging of model acme/total"},
+      {"an odd ref", [](auto& r) { r.refs = {"staging"}; }, Code::invalid_argument, "refs[0]"},
+      {"two refs",
+       [](auto& r) {
+         r.refs = {"tag:a", "tag:b"};
+       },
+       Code::unimplemented, "refs"},
+      {"an unknown release", [](auto& r) { r.refs = {"release:" + uuid_of(5).text()}; }, Code::not_found, "release"},
+      {"nothing left", [](auto& r) { r.budget_us = 0; }, Code::deadline_exceeded, "budget"},
+      {"a later epoch", [](auto& r) { r.min_epoch = 10; }, Code::unavailable, "epoch 9"},
+      {"no part", [](auto& r) { r.parts.clear(); }, Code::invalid_argument, "parts"},
+      {"a part too many", [](auto& r) { r.parts.push_back({}); }, Code::invalid_argument,
+       "2 in the header, but 1 body"},
+      {"no tenant", [](auto& r) { r.tenant.clear(); }, Code::invalid_argument, "tenant"},
+  };
+  ask("usa", {model::Value::of(2.0)});
+  const wire::PredictRequest good = request_;
+  for (const Case& c : cases) {
+    request_ = good;
+    c.change(request_);
+    const auto reply = answer();
+    EXPECT_EQ(reply.status().code(), c.code) << c.what << ": " << reply.status().text();
+    EXPECT_NE(reply.status().message().find(c.message), std::string::npos) << c.what << ": " << reply.status().text();
+    EXPECT_EQ(reply_.body_count, 0u) << c.what;
+  }
+  request_ = good;
+  EXPECT_OK(answer());
+}
+
+TEST_F(PredictTest, WhatIsTooLateIsNotComputed) {
+  ask("usa", {model::Value::of(2.0)});
+  ask("usa", {model::Value::of(3.0)});
+  ask("usa", std::vector<model::Value>(1000, model::Value::of(4.0)));
+  request_.budget_us = 1000;
+  clock_.advance(1001);
+  received_us_ = 1;
+  ASSERT_OK_AND_ASSIGN(const wire::PredictReply in_time, answer());
+  for (const wire::PartAnswered& part : in_time.parts) EXPECT_EQ(part.status, Code::ok);
+  received_us_ = 0;
+  ASSERT_OK_AND_ASSIGN(const wire::PredictReply late, answer());
+  EXPECT_EQ(late.parts[0].status, Code::ok) << "there was time when it came";
+  EXPECT_EQ(late.parts[1].status, Code::deadline_exceeded);
+  EXPECT_EQ(late.parts[2].status, Code::deadline_exceeded);
+  request_.parts.erase(request_.parts.begin(), request_.parts.begin() + 2);
+  bodies_.erase(bodies_.begin(), bodies_.begin() + 2);
+  ASSERT_OK_AND_ASSIGN(const wire::PredictReply broken_off, answer());
+  EXPECT_EQ(broken_off.parts[0].status, Code::deadline_exceeded) << "a long part is broken off";
+  EXPECT_TRUE(reply_.bodies[0].empty());
+}
+
+TEST_F(PredictTest, PrincipalsPredictForTheirTenantsOnly) {
+  ask("usa", {model::Value::of(2.0)});
+  const std::string header = wire::encode(request_);
+  const std::vector<std::string_view> views(bodies_.begin(), bodies_.end());
+  predictor_.answer(Principal("stranger"), table_, header, views, 0, reply_);
+  EXPECT_CODE(read_reply(reply_.header), Code::permission_denied);
+  Principal reader("reader");
+  reader.grant("acme", {.read = true});
+  predictor_.answer(reader, table_, header, views, 0, reply_);
+  EXPECT_CODE(read_reply(reply_.header), Code::permission_denied);
+  reader.grant("acme", {.predict = true});
+  predictor_.answer(reader, table_, header, views, 0, reply_);
+  EXPECT_OK(read_reply(reply_.header));
+}
+
+}  // namespace
+}  // namespace espalier::shard
