@@ -75,14 +75,13 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   const wire::PredictHeader::Part& part = request_.parts[place];
   if (place > 0 && is_late()) return deadline_exceeded("the time budget was over before this part");
   const std::span<const std::string_view> asked = request_.partition(part);
-  const auto named = [&](const Status& status) { return status.at("parts[" + std::to_string(place) + "]"); };
   const Status path = path_.assign(asked, model.levels.size());
-  if (!path.ok()) return named(path);
+  if (!path.ok()) return path;
   const Result<Choice> choice = tag != nullptr ? choose(model, *tag, path_) : choose_version(model, ref.id, path_);
   if (!choice.ok()) return choice.status();
   const Answer& answer = *choice->answer;
   const Status scored = score(*answer.servable, *model.inputs, body, part.rows, reply.bodies[place]);
-  if (!scored.ok()) return scored.code() == Code::invalid_argument ? named(scored) : scored;
+  if (!scored.ok()) return scored;
 
   wire::ProvenanceView provenance;
   provenance.asked = asked.first(path_.depth());

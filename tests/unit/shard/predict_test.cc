@@ -107,11 +107,11 @@ TEST_F(PredictTest, APartThatFailsTouchesNoOther) {
   ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
   EXPECT_EQ(reply.parts[0].status, Code::ok);
   EXPECT_EQ(reply.parts[1].status, Code::invalid_argument);
-  EXPECT_EQ(reply.parts[1].message, "parts[1]: rows[0].x: expected a number, got text");
+  EXPECT_EQ(reply.parts[1].message, "rows[0].x: expected a number, got text");
   EXPECT_EQ(reply.parts[1].rows, 1u);
   EXPECT_TRUE(reply_.bodies[1].empty());
   EXPECT_EQ(reply.parts[2].status, Code::invalid_argument);
-  EXPECT_NE(reply.parts[2].message.find("parts[2]: partition: 4 level values"), std::string::npos);
+  EXPECT_NE(reply.parts[2].message.find("partition: 4 level values"), std::string::npos);
   EXPECT_EQ(reply.parts[3].status, Code::ok);
   ASSERT_OK_AND_ASSIGN(const wire::PartPrediction body, wire::decode_prediction(reply_.bodies[3], 1));
   EXPECT_EQ(body.value, std::vector<double>{6});
