@@ -56,7 +56,7 @@ UuidSource::UuidSource(const Clock& clock) : clock_(clock) { randombytes_buf(sta
 // Bits: 48 of milliseconds, version, 12 + 20 of the sequence, 42 of random. The sequence starts each millisecond at a
 // random number below 2^31, so two sources seldom meet and two thousand million fit before the millisecond has to be
 // moved on.
-Uuid UuidSource::next() {
+Uuid UuidSource::next(std::int64_t wall_us) {
   static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == 8);
   const auto random = [this] {
     ++state_[2];
@@ -65,7 +65,7 @@ Uuid UuidSource::next() {
                      2 * sizeof(std::uint64_t), reinterpret_cast<const unsigned char*>(&state_[0]));
     return bits;
   };
-  const auto millisecond = static_cast<std::uint64_t>(clock_.wall_us() / 1'000);
+  const auto millisecond = static_cast<std::uint64_t>(wall_us / 1'000);
   if (millisecond > last_millisecond_) {
     last_millisecond_ = millisecond;
     sequence_ = static_cast<std::uint32_t>(random()) >> 1;

@@ -33,7 +33,9 @@ struct Uuid {
 class UuidSource {
  public:
   explicit UuidSource(const Clock& clock);
-  Uuid next();
+  Uuid next() { return next(clock_.wall_us()); }
+  /// The same for a caller that has looked at the clock: `wall_us` since 1970.
+  Uuid next(std::int64_t wall_us);
 
  private:
   const Clock& clock_;

@@ -32,7 +32,7 @@ void Router::handle_shard(std::uint32_t number) {
     return;
   }
   Piece& piece = request->pieces[id.piece];
-  if (id.attempt >= piece.attempts.size() || piece.attempts[id.attempt].backend != number) {
+  if (id.attempt >= piece.attempt_count || piece.attempts[id.attempt].backend != number) {
     counters_.late.add();
     return;
   }
@@ -45,10 +45,16 @@ void Router::handle_shard(std::uint32_t number) {
   if (!status.ok() && may_ask_another(status.code())) {
     if (ask_next(id.ticket, *request, id.piece)) return;
     // Another shard was asked before and may still answer.
-    if (std::ranges::any_of(piece.attempts, &Attempt::is_open)) return;
+    if (std::ranges::any_of(piece.made(), &Attempt::is_open)) return;
   }
-  std::swap(piece.reply, message_);
-  finish_piece(id.ticket, *request, piece);
+  if (request->piece_count > 1) {
+    std::swap(piece.reply, message_);
+    finish_piece(id.ticket, *request, piece);
+    return;
+  }
+  for (Attempt& attempt : piece.made()) close_attempt(attempt);
+  send_to_client(request->envelope(), std::span(message_).subspan(1));
+  end(id.ticket, *request);
 }
 
 void Router::close_attempt(Attempt& attempt) {
@@ -64,7 +70,7 @@ void Router::ring(const Alarm& alarm) {
   if (request == nullptr) return;
   Piece& piece = request->pieces[alarm.piece];
   if (piece.is_done) return;
-  for (const Attempt& attempt : piece.attempts) {
+  for (const Attempt& attempt : piece.made()) {
     if (attempt.is_open) backends_.missed(backends_.at(attempt.backend), attempt.sent_us, now_us_);
   }
   if (now_us_ >= request->deadline_us) {
@@ -75,21 +81,21 @@ void Router::ring(const Alarm& alarm) {
   if (!ask_next(alarm.ticket, *request, alarm.piece)) alarms_.add(request->deadline_us, alarm);
 }
 
-/// The piece has its reply or its failure; the last one to be done answers the client.
+/// One of several pieces has its reply, or a piece has failed; the last one to be done answers the client.
 void Router::finish_piece(Ticket ticket, Request& request, Piece& piece) {
   piece.is_done = true;
-  for (Attempt& attempt : piece.attempts) close_attempt(attempt);
+  for (Attempt& attempt : piece.made()) close_attempt(attempt);
   if (--request.open_pieces > 0) return;
   if (request.piece_count > 1) {
     reply_merged(request);
-  } else if (piece.failure.ok()) {
-    out_.clear();
-    for (wire::Frame& frame : request.envelope) out_.push_back(std::move(frame));
-    for (std::size_t i = 1; i < piece.reply.size(); ++i) out_.push_back(std::move(piece.reply[i]));
-    send_to_client(out_);
   } else {
-    reply_error(request.envelope, piece.failure, piece.failure.code() == Code::unavailable ? kRetryAfterUs : 0);
+    const bool is_temporary = piece.failure.code() == Code::unavailable;
+    reply_error(request.envelope(), piece.failure, is_temporary ? kRetryAfterUs : 0);
   }
+  end(ticket, request);
+}
+
+void Router::end(Ticket ticket, Request& request) {
   bytes_in_flight_ -= request.bytes;
   request.clear();
   in_flight_.remove(ticket);
@@ -108,7 +114,6 @@ void Router::reply_merged(Request& request) {
   }
   const Merged merged = merge_replies(pieces, request.rows);
   out_.clear();
-  for (wire::Frame& frame : request.envelope) out_.push_back(std::move(frame));
   out_.emplace_back(std::string_view(merged.header));
   for (const BodyPlace& place : merged.bodies) {
     if (place.piece == BodyPlace::kNone) {
@@ -117,17 +122,18 @@ void Router::reply_merged(Request& request) {
       out_.push_back(std::move(request.pieces[place.piece].reply[place.body + 2]));
     }
   }
-  send_to_client(out_);
+  send_to_client(request.envelope(), out_);
 }
 
-void Router::reply_error(wire::Message& envelope, const Status& status, std::int64_t retry_after_us) {
+void Router::reply_error(std::span<wire::Frame> envelope, const Status& status, std::int64_t retry_after_us) {
   counters_.refused.add();
-  envelope.emplace_back(std::string_view(wire::encode_error(status, retry_after_us)));
-  send_to_client(envelope);
+  wire::Frame header(wire::encode_error(status, retry_after_us));
+  send_to_client(envelope, {&header, 1});
 }
 
-void Router::send_to_client(wire::Message& message) {
-  const Result<bool> sent = socket_->send(message);
+/// What can't be delivered is counted: the client has gone, or takes nothing.
+void Router::send_to_client(std::span<wire::Frame> envelope, std::span<wire::Frame> rest) {
+  const Result<bool> sent = socket_->send(envelope, rest);
   if (!sent.ok() || !*sent) counters_.dropped.add();
 }
 

@@ -1,12 +1,14 @@
 // One client's request while the router waits for shards.
 //
-// Thread safety: the router's thread. Ownership: keeps the client's frames until it is answered: the bodies as second
-// handles to the bytes that were sent on, for asking another shard. Keeps its memory for the next request in its slot.
+// Thread safety: the router's thread. Ownership: keeps the client's message until it is answered; while another shard
+// may still be asked, what is sent on are second handles to its bodies' bytes. Keeps its memory for the next request in
+// its slot.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "common/status.h"
@@ -31,20 +33,20 @@ struct Piece {
   std::array<bool, kMaxCandidates> was_tried{};
   std::uint32_t shard_count = 0;
   std::uint32_t first = 0;           ///< place in `shards` of the one asked first
-  std::vector<std::uint32_t> parts;  ///< places in the request, ascending
-  std::vector<Attempt> attempts;
+  std::vector<std::uint32_t> parts;  ///< places in the request, ascending; the only piece: empty, it has them all
+  std::array<Attempt, kMaxCandidates> attempts;  ///< the first attempt_count were made
+  std::uint32_t attempt_count = 0;
   bool is_done = false;
   Status failure;       ///< is_done without a reply
-  wire::Message reply;  ///< is_done: request id, header, bodies
+  wire::Message reply;  ///< is_done, one of several pieces: request id, header, bodies
 
-  std::span<const std::uint32_t> candidates() const { return {shards.data(), shard_count}; }
+  std::span<Attempt> made() { return {attempts.data(), attempt_count}; }
 };
 
 struct Request {
-  wire::Message envelope;  ///< routing id … request id: what the reply starts with
-  wire::Frame header;      ///< as the client sent it
-  wire::Message bodies;
-  std::vector<std::uint32_t> rows;  ///< of each part
+  wire::Message message;            ///< as the client sent it: routing id … request id, header, bodies
+  std::size_t id_at = 0;            ///< place of the request id in it
+  std::vector<std::uint32_t> rows;  ///< of each part, where there are several pieces
   Uuid prediction;
   std::int64_t deadline_us = 0;
   std::size_t bytes = 0;
@@ -52,9 +54,13 @@ struct Request {
   std::uint32_t piece_count = 0;
   std::uint32_t open_pieces = 0;
 
+  /// What the reply starts with.
+  std::span<wire::Frame> envelope() { return {message.data(), id_at + 1}; }
+  std::string_view header() const { return message[id_at + 1].view(); }
+  std::span<wire::Frame> bodies() { return std::span(message).subspan(id_at + 2); }
+
   void clear() {
-    envelope.clear();
-    bodies.clear();
+    message.clear();
     rows.clear();
     piece_count = 0;
     open_pieces = 0;
@@ -66,7 +72,7 @@ struct Request {
     piece.shard_count = 0;
     piece.first = 0;
     piece.parts.clear();
-    piece.attempts.clear();
+    piece.attempt_count = 0;
     piece.is_done = false;
     piece.failure = {};
     piece.reply.clear();

@@ -38,9 +38,8 @@ void Router::handle_client(const Routes& routes) {
   if (message_[id_at].size() > kMaxRequestIdBytes) message_[id_at] = wire::Frame();
   const Status status = take_in(routes, id_at);
   if (status.ok()) return;
-  message_.resize(id_at + 1);
   const bool is_temporary = status.code() == Code::overloaded || status.code() == Code::unavailable;
-  reply_error(message_, status, is_temporary ? kRetryAfterUs : 0);
+  reply_error(std::span(message_).first(id_at + 1), status, is_temporary ? kRetryAfterUs : 0);
 }
 
 /// Sends a request on its way; not ok: it is to be answered with this at once.
@@ -56,9 +55,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   ASSIGN_OR_RETURN(const std::string op, wire::peek_op(header));
   if (op == wire::HelloRequest::op) {
     wire::Frame hello(wire::encode_reply(Status(), wire::HelloReply{routes.generation, routes.epoch, "router"}));
-    message_.resize(id_at + 1);
-    message_.push_back(std::move(hello));
-    send_to_client(message_);
+    send_to_client(std::span(message_).first(id_at + 1), {&hello, 1});
     return {};
   }
   if (op != "predict") {
@@ -79,7 +76,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   const Ticket ticket = in_flight_.add();
   Request& request = *in_flight_.find(ticket);
   request.clear();
-  request.prediction = ids_.next();
+  request.prediction = ids_.next(wall_us_);
   request.deadline_us = now_us_ + std::min(header_.budget_us, kLongestBudgetUs);
   request.bytes = bytes;
   const Status planned = plan(routes, request);
@@ -87,9 +84,8 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
     in_flight_.remove(ticket);
     return planned;
   }
-  for (std::size_t i = 0; i <= id_at; ++i) request.envelope.push_back(std::move(message_[i]));
-  request.header = std::move(message_[id_at + 1]);
-  for (std::size_t i = id_at + 2; i < message_.size(); ++i) request.bodies.push_back(std::move(message_[i]));
+  std::swap(request.message, message_);
+  request.id_at = id_at;
   counters_.requests.add();
   bytes_in_flight_ += bytes;
   request.open_pieces = request.piece_count;
@@ -129,9 +125,13 @@ Status Router::plan(const Routes& routes, Request& request) {
   const auto parts = static_cast<std::uint32_t>(header_.parts.size());
   std::array<std::uint32_t, kMaxCandidates> shards{};
   for (std::uint32_t i = 0; i < parts; ++i) {
-    request.rows.push_back(header_.parts[i].rows);
     const std::size_t count = candidates_of(routes, tenant, levels, header_.parts[i], shards);
     add_to_piece(request, i, shards, count, parts == 1);
+  }
+  if (request.piece_count == 1) {
+    request.pieces[0].parts.clear();
+  } else {
+    for (const wire::PredictHeader::Part& part : header_.parts) request.rows.push_back(part.rows);
   }
   return {};
 }
@@ -181,7 +181,7 @@ bool Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_numbe
   Piece& piece = request.pieces[piece_number];
   for (;;) {
     std::size_t place = piece.first;
-    if (!piece.attempts.empty() || piece.was_tried[place]) {
+    if (piece.was_tried[place]) {
       std::array<Candidate, kMaxCandidates> candidates;
       for (std::size_t i = 0; i < piece.shard_count; ++i) {
         candidates[i] = backends_.candidate(piece.shards[i]);
@@ -204,30 +204,40 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   Backend* backend = backends_.choose(shard, number);
   if (backend == nullptr) return false;
   Piece& piece = request.pieces[piece_number];
-  if (piece.attempts.empty() && piece_number == 0) {
-    // The header that was just checked; any later sending reads it again.
-  } else if (!wire::decode_predict(request.header.view(), header_).ok()) {
-    return false;
-  }
+  // The first sending has the header that was just checked before it; any later one reads it again.
+  const bool is_first = piece.attempt_count == 0 && piece_number == 0;
+  if (!is_first && !wire::decode_predict(request.header(), header_).ok()) return false;
   const std::int64_t remaining_us = request.deadline_us - now_us_;
   header_.prediction = request.prediction;
   header_.principal = principal_.name();
-  header_.attempt = static_cast<std::uint32_t>(piece.attempts.size() + 1);
+  header_.attempt = piece.attempt_count + 1;
   header_.budget_us = remaining_us;
-  wire::encode_predict(header_, piece.parts, header_bytes_);
-  const ShardRequestId id{ticket, piece_number, static_cast<std::uint32_t>(piece.attempts.size())};
+  if (piece.parts.empty()) {
+    wire::encode_predict(header_, header_bytes_);
+  } else {
+    wire::encode_predict(header_, piece.parts, header_bytes_);
+  }
+  const ShardRequestId id{ticket, piece_number, piece.attempt_count};
   out_.clear();
   out_.emplace_back(std::string_view(reinterpret_cast<const char*>(&id), sizeof id));
   out_.emplace_back(std::string_view(header_bytes_));
-  for (const std::uint32_t part : piece.parts) {
-    // Kept only where another shard may have to be asked.
-    out_.push_back(others_left > 0 ? request.bodies[part].share() : std::move(request.bodies[part]));
+  // Kept only where another shard may have to be asked.
+  const std::span<wire::Frame> bodies = request.bodies();
+  std::span<wire::Frame> given_away;
+  if (!piece.parts.empty()) {
+    for (const std::uint32_t part : piece.parts) {
+      out_.push_back(others_left > 0 ? bodies[part].share() : std::move(bodies[part]));
+    }
+  } else if (others_left > 0) {
+    for (wire::Frame& body : bodies) out_.push_back(body.share());
+  } else {
+    given_away = bodies;
   }
-  const Result<bool> sent = backend->socket->send(out_);
+  const Result<bool> sent = backend->socket->send(out_, given_away);
   if (!sent.ok() || !*sent) return false;
   ++backend->in_flight;
-  if (!piece.attempts.empty()) counters_.asked_again.add();
-  piece.attempts.push_back({number, now_us_, true});
+  if (piece.attempt_count > 0) counters_.asked_again.add();
+  piece.attempts[piece.attempt_count++] = {number, now_us_, true};
   alarms_.add(now_us_ + patience_us(remaining_us, others_left), {ticket, piece_number});
   return true;
 }

@@ -106,6 +106,7 @@ void Router::take_routes(const Routes& routes) {
 }
 
 bool Router::drain_clients(const Routes& routes) {
+  wall_us_ = clock_.wall_us();
   int taken = 0;
   for (; taken < kMessagesPerDrain; ++taken) {
     const Result<bool> received = socket_->receive(message_);

@@ -93,8 +93,9 @@ class Router {
   void ring(const Alarm& alarm);
   void finish_piece(Ticket ticket, Request& request, Piece& piece);
   void reply_merged(Request& request);
-  void reply_error(wire::Message& envelope, const Status& status, std::int64_t retry_after_us);
-  void send_to_client(wire::Message& message);
+  void end(Ticket ticket, Request& request);
+  void reply_error(std::span<wire::Frame> envelope, const Status& status, std::int64_t retry_after_us);
+  void send_to_client(std::span<wire::Frame> envelope, std::span<wire::Frame> rest);
 
   const std::unique_ptr<wire::Socket> socket_;
   std::vector<std::string> endpoints_;
@@ -110,7 +111,8 @@ class Router {
   Tenants tenants_;
   std::uint64_t routes_number_ = 0;
   std::size_t bytes_in_flight_ = 0;
-  std::int64_t now_us_ = 0;
+  std::int64_t now_us_ = 0;   ///< monotonic time, a few messages old
+  std::int64_t wall_us_ = 0;  ///< the clock on the wall, a turn old
   bool is_stopping_ = false;
   // Reused.
   wire::Message message_;

@@ -10,6 +10,8 @@ namespace espalier::shard {
 namespace {
 
 constexpr int kMessagesPerDrain = 256;
+/// The clock is read again after so many messages.
+constexpr int kMessagesPerLook = 16;
 /// A stopping worker is done when nothing has come for so long.
 constexpr std::int64_t kQuietUs = 50'000;
 constexpr std::size_t kMaxRequestIdBytes = 64;
@@ -70,6 +72,7 @@ bool Worker::drain() {
       return false;
     }
     if (!*received) break;
+    if (taken % kMessagesPerLook == 0) now_us_ = clock_.monotonic_us();
     handle();
   }
   return taken > 0;
@@ -99,7 +102,7 @@ void Worker::answer(std::string_view header) {
   if (!op.ok()) return reply_.set_error(op.status());
   const auto lease = reader_.lease();
   if (*op == "predict") {
-    predictor_.answer(principal_, *lease, header, bodies_, clock_.monotonic_us(), reply_);
+    predictor_.answer(principal_, *lease, header, bodies_, now_us_, reply_);
   } else if (*op == wire::HelloRequest::op) {
     reply_.header = wire::encode_reply(Status(), wire::HelloReply{lease->generation, lease->epoch, "shard " + shard_});
     reply_.body_count = 0;

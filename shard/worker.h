@@ -49,6 +49,7 @@ class Worker {
   const Clock& clock_;
   const Principal principal_ = Principal::local();
   Predictor predictor_;
+  std::int64_t now_us_ = 0;  ///< monotonic time, a few messages old
   Counter answered_;
   Counter undelivered_;
   // Reused.

@@ -160,10 +160,10 @@ Status Socket::disconnect(const std::string& endpoint) {
 }
 
 Result<bool> Socket::receive(Message& message) {
-  message.clear();
-  for (;;) {
-    Frame& frame = message.emplace_back();
-    while (zmq_msg_recv(message_of(frame.handle()), handle_, ZMQ_DONTWAIT) < 0) {
+  for (std::size_t i = 0;; ++i) {
+    if (i == message.size()) message.emplace_back();
+    zmq_msg_t* frame = message_of(message[i].handle());
+    while (zmq_msg_recv(frame, handle_, ZMQ_DONTWAIT) < 0) {
       if (errno == EINTR) continue;
       const bool nothing = errno == EAGAIN || errno == EFSM;
       const Status status = nothing ? Status() : failed("cannot receive");
@@ -171,16 +171,20 @@ Result<bool> Socket::receive(Message& message) {
       if (nothing) return false;
       return status;
     }
-    if (zmq_msg_more(message_of(frame.handle())) == 0) return true;
+    if (zmq_msg_more(frame) != 0) continue;
+    message.resize(i + 1);
+    return true;
   }
 }
 
-Result<bool> Socket::send(Message& message) {
-  assert(!message.empty());
+Result<bool> Socket::send(std::span<Frame> head, std::span<Frame> rest) {
+  assert(!head.empty());
+  const std::size_t count = head.size() + rest.size();
   bool lost = false;
-  for (std::size_t i = 0; i < message.size(); ++i) {
-    const int flags = ZMQ_DONTWAIT | (i + 1 < message.size() ? ZMQ_SNDMORE : 0);
-    while (zmq_msg_send(message_of(message[i].handle()), handle_, flags) < 0) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Frame& frame = i < head.size() ? head[i] : rest[i - head.size()];
+    const int flags = ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0);
+    while (zmq_msg_send(message_of(frame.handle()), handle_, flags) < 0) {
       if (errno == EINTR) continue;
       if (i == 0 && errno == EAGAIN) return false;
       if (i == 0 || errno != EAGAIN) return failed("cannot send");

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,7 +75,9 @@ class Socket {
   Result<bool> receive(Message& message);
   /// Sends all frames (moved from). false: the peer's queue is full and nothing was sent. unavailable: router socket,
   /// peer gone.
-  Result<bool> send(Message& message);
+  Result<bool> send(Message& message) { return send(message, {}); }
+  /// The same for a message whose frames lie in two places: `head` (at least one frame), then `rest`.
+  Result<bool> send(std::span<Frame> head, std::span<Frame> rest);
 
   void* handle() const { return handle_; }
 
