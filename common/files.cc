@@ -15,7 +15,6 @@
 namespace espalier {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
 
 Status failure(int error, std::string_view path, std::string_view action) {
   Code code = Code::unavailable;
@@ -127,18 +126,6 @@ class SystemMapping final : public Mapping {
     if (size_ > 0) ::munmap(start_, size_);
   }
   std::string_view bytes() const override { return {static_cast<const char*>(start_), size_}; }
-
-  void prefault(std::uint64_t offset, std::uint64_t size) const override {
-    if (offset >= size_) return;
-    const std::uint64_t end = offset + std::min(size, size_ - offset);
-    const std::uint64_t begin = offset / kPage * kPage;
-    if (begin == end) return;
-    auto* from = static_cast<char*>(start_) + begin;
-    if (::madvise(from, end - begin, MADV_POPULATE_READ) == 0 || errno != EINVAL) return;
-    // A kernel older than that call: touch each page.
-    for (std::uint64_t at = 0; at < end - begin; at += kPage)
-      static_cast<void>(*static_cast<volatile char*>(from + at));
-  }
 
  private:
   void* start_;

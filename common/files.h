@@ -34,8 +34,6 @@ class Mapping {
  public:
   virtual ~Mapping() = default;
   virtual std::string_view bytes() const = 0;
-  /// Asks the kernel to bring the range in; returns when its pages are resident.
-  virtual void prefault(std::uint64_t offset, std::uint64_t size) const = 0;
 };
 
 class Files {

@@ -252,12 +252,6 @@ Status Pack::verify(const Hash256& hash) {
 
 void Pack::forget(const Hash256& hash) { state_->drop(hash); }
 
-void Pack::prefault(const Hash256& hash) const {
-  const auto it = state_->index.find(hash);
-  if (it == state_->index.end()) return;
-  state_->segments[it->second.segment].mapping->prefault(it->second.offset, it->second.size);
-}
-
 std::vector<Hash256> Pack::hashes() const {
   std::vector<Hash256> result;
   result.reserve(state_->index.size());

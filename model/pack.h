@@ -48,8 +48,6 @@ class Pack {
   Status verify(const Hash256& hash);
   /// Forgets the frame until the next open() (its bytes stay until compaction).
   void forget(const Hash256& hash);
-  /// Brings the artefact's pages in.
-  void prefault(const Hash256& hash) const;
 
   std::vector<Hash256> hashes() const;
   std::uint64_t artefact_bytes() const;  ///< bytes of all artefacts held

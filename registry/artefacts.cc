@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/bytes.h"
+#include "common/scheduling.h"
 #include "registry/keys.h"
 #include "registry/reading.h"
 
@@ -111,6 +112,7 @@ Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std
   }
   std::vector<std::pair<std::size_t, ArtefactRecord>> fresh;
   for (std::size_t i = 0; i < hashes.size(); ++i) {
+    give_way();
     if (blake2b_256(bodies[i]) != hashes[i]) {
       return invalid_argument(place(i) + ": the body does not have the hash " + hashes[i].hex());
     }

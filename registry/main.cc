@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/scheduling.h"
 #include "registry/server.h"
 
 namespace {
@@ -43,6 +44,7 @@ int main(int argc, char** argv) {
                  "Endpoint to answer on: ipc://PATH or tcp://HOST:PORT (* picks a port); repeat")
       ->required();
   CLI11_PARSE(app, argc, argv);
+  espalier::yield_to_requests();
   const espalier::StopSignals stop;
   const espalier::Status status = serve(options, stop);
   if (status.ok()) return 0;

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "common/scheduling.h"
 #include "model/spec.h"
 #include "registry/keys.h"
 
@@ -85,6 +86,7 @@ class Publish {
   }
 
   Status check_version(wire::VersionRecord& version) {
+    give_way();
     RETURN_IF_ERROR(check_partition(version.partition, model_.levels.size()));
     const std::string& components = components_.emplace_back(keys::components(version.partition));
     if (!nodes_.insert(components).second) return invalid_argument("partition: named twice in this release");

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "common/bytes.h"
+#include "common/scheduling.h"
 #include "registry/keys.h"
 
 namespace espalier::registry {
@@ -81,6 +82,7 @@ TagMovements::TagMovements(Batch& batch, const std::string& tenant, const std::s
     : batch_(batch), prefix_(keys::tag_prefix(tenant, model, tag)) {}
 
 void TagMovements::add(std::string_view components, const wire::TagEntry& entry) {
+  give_way();
   const std::string value = encode_entry(entry);
   batch_.put(keys::node_at(prefix_, components, batch_.epoch()), value);
   append(chunk_, static_cast<std::uint32_t>(components.size()));
@@ -109,6 +111,7 @@ Status Tags::each(std::string_view tag_prefix, std::uint64_t epoch, std::string_
     cursor->seek(range);
   }
   while (cursor->valid() && cursor->key().starts_with(range)) {
+    give_way();
     ASSIGN_OR_RETURN(const keys::TagKey key, keys::parse_tag(cursor->key(), tag_prefix.size()));
     if (key.epoch > epoch) {
       cursor->seek(keys::node_at(tag_prefix, key.components, epoch));
@@ -173,6 +176,7 @@ Result<wire::EntriesReply> Tags::changed(const wire::ChangedEntriesRequest& requ
     if (!bytes) return reply;
     Front front(*bytes);
     for (std::uint32_t i = 0; !front.left().empty(); ++i) {
+      give_way();
       std::uint32_t size = 0;
       std::string_view components;
       wire::TagEntry entry;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "model/pack.h"
 #include "shard/model_table.h"
@@ -37,6 +38,8 @@ class Admission {
   model::Pack& pack_;
   model::Artefact::Scratch scratch_;
   std::unordered_map<std::string, std::weak_ptr<const Servable>> admitted_;  ///< by model key and hash
+  /// Verified and replayed since the start: a release that is taken back is ready at once.
+  std::unordered_set<Hash256> sound_;
   std::size_t sweep_at_ = 1024;
 };
 

@@ -4,12 +4,20 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/scheduling.h"
 
 namespace espalier::shard {
 
 using wire::Change;
 using wire::ChangeKind;
 using wire::EntryKind;
+
+namespace {
+
+/// As many as are read and written in a fraction of a millisecond: in between, others get the core.
+constexpr std::uint32_t kEntriesInPage = 256;
+
+}  // namespace
 
 Feed::Feed(FeedOptions options, Upstream& upstream, Admission& admission, LiveTable& live, StateFile& state,
            const Clock& clock)
@@ -83,8 +91,9 @@ Status Feed::step() {
   RETURN_IF_ERROR(finish_batch());
   RETURN_IF_ERROR(acknowledge());
   live_.collect();
-  const bool is_late = clock_.monotonic_us() - saved_at_us_ > options_.save_every_us;
-  if (has_unsaved_ && (is_late || (is_idle && queue_.empty() && !batch_))) return save();
+  const std::int64_t unsaved_us = clock_.monotonic_us() - saved_at_us_;
+  const bool is_quiet = is_idle && queue_.empty() && !batch_;
+  if (has_unsaved_ && unsaved_us >= (is_quiet ? options_.save_quiet_us : options_.save_every_us)) return save();
   return {};
 }
 
@@ -179,6 +188,7 @@ Status Feed::add_change(const Change& change, Batch& batch) {
   std::vector<wire::TagEntry> entries;
   RETURN_IF_ERROR(read_entries(change.epoch, entries));
   for (wire::TagEntry& entry : entries) {
+    give_way();
     if (entry.epoch == 0) entry.epoch = change.epoch;
     if (entry.release.is_nil()) entry.release = change.release;
     NodeId id{key, change.tag, node_key_of(entry.partition)};
@@ -204,8 +214,10 @@ Status Feed::add_model(const std::string& tenant, const std::string& model, Batc
 Status Feed::read_entries(std::uint64_t epoch, std::vector<wire::TagEntry>& entries) {
   wire::ChangedEntriesRequest request;
   request.epoch = epoch;
+  request.limit = kEntriesInPage;
   do {
     ASSIGN_OR_RETURN(wire::EntriesReply page, upstream_.call(request));
+    give_way();
     std::ranges::move(page.entries, std::back_inserter(entries));
     request.cursor = std::move(page.cursor);
   } while (!request.cursor.empty());
@@ -255,9 +267,11 @@ Status Feed::add_model_entries(const wire::ModelRecord& record, std::uint64_t ep
     request.model = record.model;
     request.tag = tag;
     request.epoch = epoch;
+    request.limit = kEntriesInPage;
     Release newest{key, tag, {}, 0};
     do {
       ASSIGN_OR_RETURN(wire::EntriesReply page, upstream_.call(request));
+      give_way();
       for (wire::TagEntry& entry : page.entries) {
         if (entry.epoch >= newest.epoch) {
           newest.epoch = entry.epoch;

@@ -38,7 +38,8 @@ struct FeedOptions {
   cluster::ShardInfo self;
   std::int64_t wait_us = 5'000'000;        ///< longest wait for a change in one step
   std::int64_t settle_us = 200'000;        ///< the same while something is left to be saved, tried again or destroyed
-  std::int64_t save_every_us = 5'000'000;  ///< the state is saved when nothing changes, and at least so often
+  std::int64_t save_quiet_us = 1'000'000;  ///< the state is saved when nothing changes, but not more often than this
+  std::int64_t save_every_us = 5'000'000;  ///< and at least so often while something does
   std::int64_t first_retry_us = 1'000'000;
   std::int64_t longest_retry_us = 60'000'000;
 };

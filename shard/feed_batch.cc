@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/scheduling.h"
 #include "shard/feed.h"
 
 namespace espalier::shard {
@@ -66,6 +67,7 @@ Status Feed::fetch(Batch& batch) {
   std::map<std::string, std::vector<Hash256>> missing;  // by tenant
   std::set<Hash256> seen;
   for (const auto& [id, wanted] : batch.nodes) {
+    give_way();
     const wire::TagEntry& entry = wanted.entry;
     if (entry.kind != EntryKind::version || batch.refused.contains(entry.artefact)) continue;
     if (admission_.has(entry.artefact) || !seen.insert(entry.artefact).second) continue;
@@ -103,6 +105,7 @@ Status Feed::fetch_some(const std::string& tenant, std::vector<Hash256>& hashes,
                    " bodies");
   }
   for (std::size_t i = 0; i < bodies.size(); ++i) {
+    give_way();
     const Status stored = admission_.store(reply.found[i], bodies[i]);
     if (!stored.ok()) batch.refused.emplace(reply.found[i], stored);
   }
@@ -224,6 +227,7 @@ std::optional<wire::ModelRecord> Feed::record_of(const std::string& model_key, c
 
 void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, TableEdit& edit,
                       Batch& batch) {
+  give_way();
   const wire::TagEntry& entry = wanted.entry;
   Admitted admitted;
   admitted.is_held = holdings_.holds(record.tenant, record.model, record.levels.size(), entry.partition);

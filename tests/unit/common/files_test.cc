@@ -27,9 +27,6 @@ TEST_F(FilesTest, WritesReadsAndMaps) {
   EXPECT_EQ(whole.size(), 10'003u);
   ASSERT_OK_AND_ASSIGN(const auto mapping, files_.map(folder_ / "a"));
   EXPECT_EQ(mapping->bytes(), whole);
-  mapping->prefault(0, 10'003);
-  mapping->prefault(9'999, 1'000'000);
-  mapping->prefault(20'000, 1);
   ASSERT_OK(file->write_at(0, "J"));
   EXPECT_EQ(mapping->bytes().substr(0, 5), "Jello");
 }
@@ -57,7 +54,6 @@ TEST_F(FilesTest, AnEmptyFileMapsToNothing) {
   ASSERT_OK(files_.open(folder_ / "a", true));
   ASSERT_OK_AND_ASSIGN(const auto mapping, files_.map(folder_ / "a"));
   EXPECT_EQ(mapping->bytes(), "");
-  mapping->prefault(0, 1);
 }
 
 TEST_F(FilesTest, ReplaceLeavesOnlyTheNewContent) {

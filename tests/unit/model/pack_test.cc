@@ -78,7 +78,6 @@ TEST_F(PackTest, GivesBackWhatWasAddedAlsoAfterReopening) {
       EXPECT_EQ(found(*pack, artefact(i)), artefact(i));
       EXPECT_OK(pack->verify(blake2b_256(artefact(i))));
       EXPECT_EQ(reinterpret_cast<std::uintptr_t>(pack->find(blake2b_256(artefact(i)))->data()) % 64, 0u);
-      pack->prefault(blake2b_256(artefact(i)));
     }
     EXPECT_EQ(pack->hashes().size(), static_cast<std::size_t>(kCount));
     EXPECT_EQ(pack->artefact_bytes(), bytes);
