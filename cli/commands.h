@@ -60,6 +60,16 @@ struct VersionsOptions {
 };
 Status run_versions(const VersionsOptions& options, const Shared& shared);
 
+struct SearchOptions {
+  std::string kind = "versions";
+  std::string where, order;
+  std::string tenant;
+  std::string model;        ///< NAME of the tenant's, or TENANT/MODEL
+  std::string as_of;        ///< epoch or time; empty: now
+  std::uint64_t limit = 0;  ///< 0: all
+};
+Status run_search(const SearchOptions& options, const Shared& shared);
+
 struct TagsOptions {
   std::string model;
   std::string tag;  ///< empty: all tags, counted; else the tag's entries

@@ -20,6 +20,7 @@ struct CommandLine {
   EvaluateOptions evaluate;
   BatchOptions batch;
   VersionsOptions versions;
+  SearchOptions search;
   TagsOptions tags;
   ReleaseOptions release;
   ExplainOptions explain;
@@ -152,6 +153,19 @@ void add_record_commands(CLI::App& app, CommandLine& line) {
   sample->callback([&line] { line.chosen = [&line] { return run_sample_data(line.sample_data, line.shared); }; });
 }
 
+void add_search_command(CLI::App& app, CommandLine& line) {
+  auto* search = app.add_subcommand("search", "Find versions, releases, nodes, models or tenants by a filter");
+  search->add_option("kind", line.search.kind, "versions, releases, nodes, models or tenants")->required();
+  search->add_option("where", line.search.where, "E.g. \"metrics.rmse < 85 and partition under 'br'\" (default: all)");
+  search->add_option("--tenant", line.search.tenant, "Of this tenant only")->check(kName);
+  search->add_option("--model", line.search.model, "Of this model only: NAME with --tenant, or TENANT/MODEL");
+  search->add_option("--order", line.search.order, "E.g. \"metrics.rmse desc, created\"");
+  search->add_option("--limit", line.search.limit, "Stop after so many (default: all)");
+  search->add_option("--as-of", line.search.as_of,
+                     "As it was: an epoch, or a time in UTC such as \"2026-11-17 14:03\"");
+  search->callback([&line] { line.chosen = [&line] { return run_search(line.search, line.shared); }; });
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
@@ -165,6 +179,7 @@ int run(int argc, char** argv) {
   add_cluster_commands(app, line);
   add_prediction_commands(app, line);
   add_record_commands(app, line);
+  add_search_command(app, line);
 
   try {
     app.parse(argc, argv);

@@ -27,6 +27,7 @@
 #include "client/exchange.h"
 #include "common/status.h"
 #include "wire/messages.h"
+#include "wire/search_messages.h"
 #include "wire/socket.h"
 
 namespace espalier::client {
@@ -97,6 +98,10 @@ struct ReplyTo<wire::ReleasesRequest> {
 template <>
 struct ReplyTo<wire::VersionsRequest> {
   using type = wire::VersionsReply;
+};
+template <>
+struct ReplyTo<wire::SearchRequest> {
+  using type = wire::SearchReply;
 };
 
 class RegistryClient {

@@ -125,6 +125,50 @@ std::string release_by_uuid(std::string_view tenant, const Uuid& release) {
   return with_names(Table::release_by_uuid, {tenant}).append(release.view());
 }
 
+std::string index_prefix(std::string_view tenant, std::string_view model, Index index) {
+  return with_names(Table::index, {tenant, model}).append(1, static_cast<char>(index));
+}
+
+std::string index_block(std::string_view prefix, std::uint64_t epoch, std::uint32_t block) {
+  std::string key(prefix);
+  append_u64_be(key, epoch);
+  append_u32_be(key, block);
+  return key;
+}
+
+std::string index_attribute(std::string_view prefix, std::string_view name, std::string_view text) {
+  std::string key(prefix);
+  model::append_component(key, name);
+  model::append_component(key, text);
+  return key;
+}
+
+std::string index_attribute_at(std::string_view prefix, std::string_view name, std::string_view text,
+                               std::uint64_t epoch) {
+  std::string key = index_attribute(prefix, name, text);
+  append_u64_be(key, epoch);
+  return key;
+}
+
+std::string index_number(std::string_view prefix, std::string_view name) {
+  std::string key(prefix);
+  model::append_component(key, name);
+  return key;
+}
+
+std::string index_number_at(std::string_view prefix, std::string_view name, std::uint64_t number, std::uint64_t epoch,
+                            const Uuid& version) {
+  std::string key;
+  key.reserve(prefix.size() + name.size() + 2 + sizeof number + kEpochBytes + sizeof(Uuid));
+  key.append(prefix);
+  model::append_component(key, name);
+  append_u64_be(key, number);
+  append_u64_be(key, epoch);
+  return key.append(version.view());
+}
+
+std::string index_left_out(std::string_view prefix, std::string_view name) { return index_number(prefix, name); }
+
 std::string idem(std::string_view principal, const Uuid& idem) {
   return with_names(Table::idem, {principal}).append(idem.view());
 }
@@ -155,6 +199,11 @@ Result<std::uint64_t> newest_first_epoch(std::string_view key) {
 Result<std::uint64_t> ascending_epoch(std::string_view key) {
   if (key.size() < 1 + kEpochBytes) return bad_key(key);
   return load_u64_be(key.data() + key.size() - kEpochBytes);
+}
+
+Result<std::uint64_t> epoch_before_uuid(std::string_view key) {
+  if (key.size() < kEpochBytes + sizeof(Uuid)) return bad_key(key);
+  return ~load_u64_be(key.data() + key.size() - sizeof(Uuid) - kEpochBytes);
 }
 
 Result<IdemAge> parse_idem_by_time(std::string_view key) {

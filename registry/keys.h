@@ -33,6 +33,7 @@ enum class Table : char {
   tag = 'T',
   release = 'R',
   release_by_uuid = 'r',
+  index = 'X',
   idem = 'I',
   idem_by_time = 'i',
 };
@@ -70,6 +71,20 @@ std::string releases_prefix(std::string_view tenant, std::string_view model);
 std::string release(std::string_view tenant, std::string_view model, std::uint64_t epoch, const Uuid& release);
 std::string release_by_uuid(std::string_view tenant, const Uuid& release);
 
+/// Search indexes of a model: up to where an index's name or epoch begins.
+enum class Index : char { commits = 'e', attributes = 'a', numbers = 'n', left_out = 'm' };
+std::string index_prefix(std::string_view tenant, std::string_view model, Index index);
+/// Block of the versions that a commit made; attribute of a commit; number of a version; name that isn't indexed.
+/// `prefix`: index_prefix() of that index. `number`: bits that sort as the numbers do.
+std::string index_block(std::string_view prefix, std::uint64_t epoch, std::uint32_t block);
+std::string index_attribute(std::string_view prefix, std::string_view name, std::string_view text);
+std::string index_attribute_at(std::string_view prefix, std::string_view name, std::string_view text,
+                               std::uint64_t epoch);
+std::string index_number(std::string_view prefix, std::string_view name);
+std::string index_number_at(std::string_view prefix, std::string_view name, std::uint64_t number, std::uint64_t epoch,
+                            const Uuid& version);
+std::string index_left_out(std::string_view prefix, std::string_view name);
+
 std::string idem(std::string_view principal, const Uuid& idem);
 std::string idem_by_time(std::int64_t time_us, std::string_view principal, const Uuid& idem);
 
@@ -90,6 +105,8 @@ Result<VersionKey> parse_version(std::string_view key, std::size_t prefix_bytes)
 /// Epoch at the end of a key that ends in ~epoch, or in epoch.
 Result<std::uint64_t> newest_first_epoch(std::string_view key);
 Result<std::uint64_t> ascending_epoch(std::string_view key);
+/// Of a key that ends in ~epoch and a UUID.
+Result<std::uint64_t> epoch_before_uuid(std::string_view key);
 /// Where in an idem_by_time key the time ends, and the idem key that it stands for.
 struct IdemAge {
   std::int64_t time_us = 0;

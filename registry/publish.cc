@@ -8,6 +8,7 @@
 #include "common/scheduling.h"
 #include "model/spec.h"
 #include "registry/keys.h"
+#include "registry/search/index.h"
 
 namespace espalier::registry {
 namespace {
@@ -158,6 +159,7 @@ class Publish {
 
   Result<wire::ReleaseReply> write() {
     TagMovements movements(batch_, request_.tenant, request_.model, request_.tag);
+    search::CommitIndex index(request_.tenant, request_.model, batch_.epoch());
     const std::string prefix = keys::versions_prefix(request_.tenant, request_.model);
     wire::TagEntry entry;
     entry.release = request_.release;
@@ -173,7 +175,9 @@ class Publish {
       version.created_us = batch_.time_us();
       version.epoch = batch_.epoch();
       Versions::put(batch_, request_.tenant, prefix, components_[i], version);
+      index.add(components_[i], version);
     }
+    index.write(batch_);
     if (request_.replace) RETURN_IF_ERROR(unset_others(movements));
     if (wire::encode(model_) != model_before_) {
       Models::put(batch_, model_);
@@ -233,6 +237,9 @@ Result<wire::ReleaseReply> finish_release(Records& records, const std::string& t
   release.time_us = batch.time_us();
   release.moved = movements.count();
   Releases::put(batch, tenant, model, release);
+  search::CommitIndex index(tenant, model, batch.epoch());
+  index.add(release);
+  index.write(batch);
   wire::Change change;
   change.kind = wire::ChangeKind::release;
   change.tenant = tenant;

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "model/ids.h"
 #include "registry/publish.h"
+#include "registry/search/search.h"
 
 namespace espalier::registry {
 namespace {
@@ -28,15 +29,16 @@ std::uint64_t fingerprint(const Request& request, const Registry::Bodies& bodies
 
 }  // namespace
 
-Registry::Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder)
-    : store_(std::move(store)), records_(files, *store_, folder + "/artefacts") {}
+Registry::Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder,
+                   const RegistryOptions& options)
+    : options_(options), store_(std::move(store)), records_(files, *store_, folder + "/artefacts") {}
 
 Result<std::unique_ptr<Registry>> Registry::open(Files& files, const Clock& clock, const std::string& folder,
                                                  RegistryOptions options) {
   RETURN_IF_ERROR(files.create_directories(folder));
   ASSIGN_OR_RETURN(auto store, LevelDbStore::open(files, clock, folder + "/store", options.store));
   log::info("registry", "open", {{"folder", folder}, {"generation", store->generation()}, {"epoch", store->epoch()}});
-  return std::unique_ptr<Registry>(new Registry(files, std::move(store), folder));
+  return std::unique_ptr<Registry>(new Registry(files, std::move(store), folder, options));
 }
 
 Result<std::uint64_t> Registry::as_of(std::uint64_t epoch) {
@@ -208,6 +210,10 @@ Result<wire::ReleasesReply> Registry::releases(const Principal& principal, const
   ASSIGN_OR_RETURN(const Page at, page(request.cursor, 0));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
   return records_.releases.page(request, at.cursor, at.epoch);
+}
+
+Result<wire::SearchReply> Registry::search(const Principal& principal, const wire::SearchRequest& request) {
+  return search::search(records_, principal, request, options_.search_work);
 }
 
 Result<wire::UploadReply> Registry::upload(const Principal& principal, const wire::UploadRequest& request,

@@ -23,11 +23,14 @@
 #include "registry/leveldb_store.h"
 #include "registry/records.h"
 #include "wire/messages.h"
+#include "wire/search_messages.h"
 
 namespace espalier::registry {
 
 struct RegistryOptions {
   LevelDbOptions store;
+  /// What one request of a search may do before it gives what it has: 20,000 steps through indexes are about 20 ms.
+  std::size_t search_work = 20'000;
 };
 
 class Registry {
@@ -55,6 +58,7 @@ class Registry {
   Result<wire::EntriesReply> tag_entries(const Principal& principal, const wire::TagEntriesRequest& request);
   Result<wire::VersionsReply> versions(const Principal& principal, const wire::VersionsRequest& request);
   Result<wire::ReleasesReply> releases(const Principal& principal, const wire::ReleasesRequest& request);
+  Result<wire::SearchReply> search(const Principal& principal, const wire::SearchRequest& request);
 
   Result<wire::UploadReply> upload(const Principal& principal, const wire::UploadRequest& request,
                                    const Bodies& bodies);
@@ -68,7 +72,8 @@ class Registry {
   std::uint64_t activity() const { return activity_; }
 
  private:
-  Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder);
+  Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder,
+           const RegistryOptions& options);
 
   /// The epoch that a request names, or the newest. failed_precondition: it lies ahead.
   Result<std::uint64_t> as_of(std::uint64_t epoch);
@@ -83,6 +88,7 @@ class Registry {
   Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);
   Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
 
+  const RegistryOptions options_;
   std::unique_ptr<LevelDbStore> store_;
   Records records_;
   Acks acks_;

@@ -135,6 +135,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::ack);
   plain(&Registry::changed_entries);
   plain(&Registry::tag_entries);
+  plain(&Registry::search);
   with_bodies(&Registry::upload);
   with_bodies(&Registry::publish);
   with_bodies(&Registry::move);

@@ -10,6 +10,7 @@
 #include "wire/messages.h"
 #include "wire/predict_codec.h"
 #include "wire/row_codec.h"
+#include "wire/search_messages.h"
 
 namespace {
 
@@ -94,7 +95,7 @@ void target(std::string_view input) {
   check_all<PredictRequest, PredictReply, HelloRequest, JoinRequest, LeaveRequest, ViewReply, FeedRequest, FeedReply,
             ChangedEntriesRequest, TagEntriesRequest, EntriesReply, ModelsRequest, ModelsReply, AckRequest, WaitRequest,
             WaitReply, FetchRequest, FetchReply, UploadRequest, UploadReply, PublishRequest, MoveRequest, ReleaseReply,
-            ReleasesRequest, ReleasesReply, VersionsRequest, VersionsReply>(input);
+            ReleasesRequest, ReleasesReply, VersionsRequest, VersionsReply, SearchRequest, SearchReply>(input);
 }
 
 std::vector<std::string> seeds() {

@@ -1,6 +1,7 @@
 // docs/wire-protocol.md shows messages in hex: they are what this build writes, and they name every key.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -13,10 +14,15 @@
 namespace espalier::wire {
 namespace {
 
+/// The page, and those of the areas beside it.
 std::string document() {
-  std::ifstream file(espalier::testing::source_folder() + "/docs/wire-protocol.md", std::ios::binary);
+  const std::filesystem::path page = espalier::testing::source_folder() + "/docs/wire-protocol.md";
   std::ostringstream text;
-  text << file.rdbuf();
+  text << std::ifstream(page, std::ios::binary).rdbuf();
+  std::filesystem::path folder = page;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.replace_extension())) {
+    text << "\n" << std::ifstream(entry.path(), std::ios::binary).rdbuf();
+  }
   return text.str();
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/wire/search_samples.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
 #include "wire/predict_codec.h"
@@ -155,7 +156,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   const ModelRecord model{"acme",      "total", R"({"model":{}})", hash(3), model::Task::multiclass,
                           {"country"}, 1,       {field},           {"next"}};
   const ReleaseRecord release{uuid(3), 11, 1'763'672'558'000'000, "production", "local", "weekly", "{}", 4500};
-  return {
+  std::vector<std::pair<std::string, std::string>> messages = {
       {"predict.request", predict_request()},
       {"predict.request.router", predict_request_of_router()},
       {"predict.body.rows", rows_body()},
@@ -200,6 +201,8 @@ inline std::vector<std::pair<std::string, std::string>> all() {
       {"versions.request", encode(VersionsRequest{"acme", "total", uuid(2), {"usa"}, "\x01\x02", 10})},
       {"versions.reply", encode_reply(Status(), VersionsReply{{version()}, "\x01\x02"})},
   };
+  for (auto& message : search_messages(uuid(2))) messages.push_back(std::move(message));
+  return messages;
 }
 
 }  // namespace espalier::wire::samples

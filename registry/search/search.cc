@@ -1,0 +1,304 @@
+#include "registry/search/search.h"
+
+#include <algorithm>
+
+#include "common/bytes.h"
+#include "common/hash.h"
+#include "registry/keys.h"
+#include "registry/search/candidates.h"
+#include "registry/search/kinds.h"
+
+namespace espalier::registry::search {
+namespace {
+
+constexpr std::size_t kReadCost = 8;
+constexpr std::size_t kMaxPageBytes = 8u << 20;
+
+/// All that the pages of one search share.
+std::uint64_t hash_of(const Principal& principal, const wire::SearchRequest& request) {
+  std::string bytes;
+  for (const std::string* text :
+       {&principal.name(), &request.kind, &request.tenant, &request.model, &request.where, &request.order}) {
+    append(bytes, static_cast<std::uint64_t>(text->size()));
+    bytes.append(*text);
+  }
+  return xxh3_64(bytes);
+}
+
+/// The oldest change whose state can still be read.
+Result<std::uint64_t> oldest_kept(Store& store) {
+  const std::string table = keys::table(keys::Table::feed);
+  ASSIGN_OR_RETURN(const auto cursor, store.scan());
+  cursor->seek(table);
+  RETURN_IF_ERROR(cursor->status());
+  if (!cursor->valid() || !cursor->key().starts_with(table)) return std::uint64_t{0};
+  auto oldest = wire::decode<wire::Change>(cursor->value());
+  if (!oldest.ok()) return bad_record(table, oldest.status());
+  return oldest->previous == 0 ? 0 : oldest->epoch;
+}
+
+/// The change whose state was the newest at that time; 0: there was none yet.
+Result<std::uint64_t> epoch_of_time(Store& store, std::int64_t time_us) {
+  const std::string times = keys::table(keys::Table::time), feed = keys::table(keys::Table::feed);
+  ASSIGN_OR_RETURN(const auto cursor, store.scan());
+  cursor->seek_before(keys::time(time_us + 1));
+  RETURN_IF_ERROR(cursor->status());
+  if (!cursor->valid() || !cursor->key().starts_with(times)) return std::uint64_t{0};
+  if (cursor->value().size() != sizeof(std::uint64_t)) return corrupt("table e: 8 bytes expected");
+  cursor->seek_before(keys::feed(load<std::uint64_t>(cursor->value().data()) + 1));
+  RETURN_IF_ERROR(cursor->status());
+  if (!cursor->valid() || !cursor->key().starts_with(feed)) return std::uint64_t{0};
+  return keys::ascending_epoch(cursor->key());
+}
+
+class Search {
+ public:
+  Search(Records& records, const Principal& principal, const wire::SearchRequest& request, std::size_t most_work)
+      : principal_(principal), request_(request), most_work_(most_work), context_(records) {}
+
+  Result<wire::SearchReply> run() {
+    RETURN_IF_ERROR(parse());
+    RETURN_IF_ERROR(take_cursor());
+    reply_.generation = context_.records.store.generation();
+    reply_.epoch = context_.epoch;
+    if (context_.epoch == 0) return std::move(reply_);
+    RETURN_IF_ERROR(find_models());
+    std::optional<std::uint8_t> way;
+    if (!request_.cursor.empty()) way = cursor_.way;
+    ASSIGN_OR_RETURN(plan_, make_plan(context_, query_, way));
+    cursor_.way = plan_.way;
+    ASSIGN_OR_RETURN(Candidates candidates, Candidates::open(context_, query_, plan_, cursor_));
+    if (plan_.streams) {
+      RETURN_IF_ERROR(stream(candidates));
+    } else {
+      RETURN_IF_ERROR(keep_best(candidates));
+    }
+    return std::move(reply_);
+  }
+
+ private:
+  Status parse() {
+    ASSIGN_OR_RETURN(query_.kind, find_kind(request_.kind));
+    ASSIGN_OR_RETURN(query_.filter, Filter::parse(request_.where, query_.kind->fields()));
+    ASSIGN_OR_RETURN(query_.order, parse_order(request_.order, query_.kind->fields()));
+    if (!request_.tenant.empty()) {
+      RETURN_IF_ERROR(model::check_name("tenant", request_.tenant));
+      RETURN_IF_ERROR(principal_.check_read(request_.tenant));
+    }
+    if (request_.model.empty()) return {};
+    if (request_.tenant.empty()) return invalid_argument("model: needs its tenant");
+    return model::check_name("model", request_.model);
+  }
+
+  /// Generation and epoch: those of the cursor, or of the request.
+  Status take_cursor() {
+    Store& store = context_.records.store;
+    ASSIGN_OR_RETURN(const std::uint64_t newest, context_.records.feed.newest());
+    cursor_.query = hash_of(principal_, request_);
+    cursor_.generation = store.generation();
+    if (!request_.cursor.empty()) {
+      const std::uint64_t query = cursor_.query;
+      ASSIGN_OR_RETURN(cursor_, SearchCursor::parse(request_.cursor));
+      if (cursor_.query != query) {
+        return invalid_argument("cursor: of another search (kind, tenant, model, where and order stay the same)");
+      }
+      if (cursor_.generation != store.generation()) {
+        return failed_precondition("cursor: of generation " + std::to_string(cursor_.generation) +
+                                   ", this is generation " + std::to_string(store.generation()) + ": search anew");
+      }
+      context_.epoch = cursor_.epoch;
+    } else if (request_.epoch != 0) {
+      context_.epoch = request_.epoch;
+    } else if (request_.time_us != 0) {
+      ASSIGN_OR_RETURN(context_.epoch, epoch_of_time(store, request_.time_us));
+    } else {
+      context_.epoch = newest;
+    }
+    if (context_.epoch > newest) {
+      return failed_precondition("epoch: " + std::to_string(context_.epoch) +
+                                 " is not committed, the newest change is " + std::to_string(newest));
+    }
+    ASSIGN_OR_RETURN(const std::uint64_t oldest, oldest_kept(store));
+    if (context_.epoch < oldest) {
+      return failed_precondition("epoch: " + std::to_string(context_.epoch) + " is collected, the oldest kept is " +
+                                 std::to_string(oldest) + ": search anew");
+    }
+    cursor_.epoch = context_.epoch;
+    return {};
+  }
+
+  /// The models that are looked at, as of the epoch.
+  Status find_models() {
+    Records& records = context_.records;
+    if (!request_.model.empty()) {
+      RETURN_IF_ERROR(records.models.get(request_.tenant, request_.model, context_.epoch).status());
+      context_.scope.push_back({request_.tenant, request_.model});
+      return {};
+    }
+    std::string range = keys::table(keys::Table::model);
+    if (!request_.tenant.empty()) model::append_component(range, request_.tenant);
+    ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
+    cursor->seek(range);
+    while (cursor->valid() && cursor->key().starts_with(range)) {
+      ASSIGN_OR_RETURN(const std::uint64_t epoch, keys::newest_first_epoch(cursor->key()));
+      const std::string prefix(cursor->key().substr(0, cursor->key().size() - sizeof(std::uint64_t)));
+      if (epoch > context_.epoch) {
+        std::string as_of = prefix;
+        append_u64_be(as_of, ~context_.epoch);
+        cursor->seek(as_of);
+        continue;
+      }
+      ASSIGN_OR_RETURN(auto names, model::split_components(std::string_view(prefix).substr(1)));
+      if (names.size() != 2) return corrupt("a key of table M does not name tenant and model");
+      if (principal_.may_read(names[0])) context_.scope.push_back({std::move(names[0]), std::move(names[1])});
+      cursor->seek(keys::behind(prefix));
+    }
+    RETURN_IF_ERROR(cursor->status());
+    if (context_.scope.empty() && !request_.tenant.empty()) return not_found("tenant " + request_.tenant);
+    return {};
+  }
+
+  /// Each request gets on by one candidate at least.
+  bool may_go_on(const Candidates& candidates) const {
+    return seen_ == 0 || (candidates.steps() + reads_ * kReadCost < most_work_ && page_bytes_ < kMaxPageBytes);
+  }
+
+  /// The thing, if it is there and passes.
+  Result<std::unique_ptr<Item>> passing(const Candidate& candidate, std::uint8_t phase) {
+    ++seen_;
+    if (candidate.is_later) return std::unique_ptr<Item>();
+    ++reads_;
+    ASSIGN_OR_RETURN(auto item, query_.kind->load(context_, candidate));
+    if (!item) return item;
+    if (phase > 0) {
+      // The index has given those that have a value.
+      ASSIGN_OR_RETURN(const Value value, query_.order.front().field.read(*item));
+      if (!is_missing(value)) return std::unique_ptr<Item>();
+    }
+    ASSIGN_OR_RETURN(const bool passes, query_.filter.matches(*item));
+    if (!passes) item.reset();
+    return item;
+  }
+
+  Status add_row(std::size_t scope, const Item& item) {
+    const ModelName& model = context_.scope[scope];
+    wire::SearchRow row;
+    row.tenant = model.tenant;
+    row.model = model.model;
+    ASSIGN_OR_RETURN(row.record, query_.kind->record_of(context_, item));
+    page_bytes_ += row.record.size();
+    reply_.rows.push_back(std::move(row));
+    return {};
+  }
+
+  void go_on_behind(const Candidate& candidate, std::uint8_t phase) {
+    cursor_.phase = phase;
+    cursor_.tenant = context_.scope[candidate.scope].tenant;
+    cursor_.model = context_.scope[candidate.scope].model;
+    cursor_.order_key = candidate.order_key;
+    cursor_.tail = candidate.tail;
+  }
+
+  Status stream(Candidates& candidates) {
+    const std::size_t limit = std::clamp<std::uint32_t>(request_.limit, 1, kMaxRows);
+    Candidate candidate;
+    while (reply_.rows.size() < limit && may_go_on(candidates)) {
+      ASSIGN_OR_RETURN(const bool more, candidates.next(candidate));
+      if (!more) return {};
+      const std::uint8_t phase = candidates.phase();
+      ASSIGN_OR_RETURN(const auto item, passing(candidate, phase));
+      if (item) RETURN_IF_ERROR(add_row(candidate.scope, *item));
+      go_on_behind(candidate, phase);
+    }
+    reply_.cursor = cursor_.text();
+    return {};
+  }
+
+  Result<std::string> order_of(const Candidate& candidate, const Item& item) {
+    std::string order;
+    for (const OrderTerm& term : query_.order) {
+      ASSIGN_OR_RETURN(const Value value, term.field.read(item));
+      append_sortable(order, value, term.descending);
+    }
+    const ModelName& model = context_.scope[candidate.scope];
+    model::append_component(order, model.tenant);
+    model::append_component(order, model.model);
+    return order.append(candidate.place);
+  }
+
+  /// Whether nothing behind the candidate can come before what is kept.
+  bool is_enough(const Candidate& candidate, std::uint8_t phase, std::size_t limit) const {
+    if (!plan_.ordered || cursor_.kept.size() < limit) return false;
+    const std::string& last = cursor_.kept.rbegin()->second.order_key;
+    if (last.empty()) return false;  // it lacks the field, and so will the others
+    if (phase > 0) return true;
+    return plan_.path.descending ? candidate.order_key < last : candidate.order_key > last;
+  }
+
+  Status keep_best(Candidates& candidates) {
+    const std::size_t limit = std::clamp<std::uint32_t>(request_.limit, 1, kMaxKept);
+    Candidate candidate;
+    for (;;) {
+      if (!may_go_on(candidates)) {
+        reply_.cursor = cursor_.text();
+        return {};
+      }
+      ASSIGN_OR_RETURN(const bool more, candidates.next(candidate));
+      if (!more || is_enough(candidate, candidates.phase(), limit)) break;
+      const std::uint8_t phase = candidates.phase();
+      go_on_behind(candidate, phase);
+      ASSIGN_OR_RETURN(const auto item, passing(candidate, phase));
+      if (!item) continue;
+      ASSIGN_OR_RETURN(std::string order, order_of(candidate, *item));
+      if (!cursor_.bound.empty() && order <= cursor_.bound) continue;
+      const ModelName& model = context_.scope[candidate.scope];
+      cursor_.kept.emplace(std::move(order), Kept{model.tenant, model.model, candidate.place, candidate.order_key});
+      if (cursor_.kept.size() > limit) cursor_.kept.erase(std::prev(cursor_.kept.end()));
+    }
+    return give_kept(limit);
+  }
+
+  Status give_kept(std::size_t limit) {
+    for (const auto& [order, kept] : cursor_.kept) {
+      const auto at = std::ranges::lower_bound(context_.scope, ModelName{kept.tenant, kept.model});
+      if (at == context_.scope.end() || *at != ModelName{kept.tenant, kept.model}) continue;
+      Candidate candidate;
+      candidate.scope = static_cast<std::size_t>(at - context_.scope.begin());
+      candidate.place = kept.place;
+      ASSIGN_OR_RETURN(const auto item, query_.kind->load(context_, candidate));
+      if (item) RETURN_IF_ERROR(add_row(candidate.scope, *item));
+    }
+    if (cursor_.kept.size() < limit) return {};
+    SearchCursor next;
+    next.query = cursor_.query;
+    next.generation = cursor_.generation;
+    next.epoch = cursor_.epoch;
+    next.way = cursor_.way;
+    next.bound = cursor_.kept.rbegin()->first;
+    next.bound_order_key = cursor_.kept.rbegin()->second.order_key;
+    // What lacks the order's field comes last: where the page ended with it, the rest has begun.
+    next.phase = plan_.rest && next.bound_order_key.empty() ? 1 : 0;
+    reply_.cursor = next.text();
+    return {};
+  }
+
+  const Principal& principal_;
+  const wire::SearchRequest& request_;
+  const std::size_t most_work_;
+  Context context_;
+  Query query_;
+  SearchCursor cursor_;
+  Plan plan_;
+  std::size_t seen_ = 0, reads_ = 0;
+  std::size_t page_bytes_ = 0;
+  wire::SearchReply reply_;
+};
+
+}  // namespace
+
+Result<wire::SearchReply> search(Records& records, const Principal& principal, const wire::SearchRequest& request,
+                                 std::size_t most_work) {
+  return Search(records, principal, request, most_work).run();
+}
+
+}  // namespace espalier::registry::search

@@ -1,0 +1,443 @@
+// Searches over a small registry, by every way there is, in pages of every size, with writers between them.
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "common/bytes.h"
+#include "registry/keys.h"
+#include "registry/search/cursor.h"
+#include "registry/search/index.h"
+#include "registry/search/search.h"
+#include "tests/unit/registry/registry_fixture.h"
+
+namespace espalier::registry {
+namespace {
+
+wire::SearchRequest asked(const std::string& kind, const std::string& where = {}, const std::string& order = {}) {
+  wire::SearchRequest request;
+  request.kind = kind;
+  request.where = where;
+  request.order = order;
+  return request;
+}
+
+std::uint32_t number_of(const Uuid& uuid) { return load_u32_be(reinterpret_cast<const char*>(uuid.bytes.data()) + 12); }
+
+class SearchTest : public RegistryFixture {
+ protected:
+  /// Versions 1 to 9 of acme/total in three releases, 20 and 21 of acme/other, 30 of zeta/total.
+  void fill() {
+    publish_with(1, {{{}, 1, 90, "\"mae\":3"}, {{"br"}, 2, 80, "\"mae\":1"}, {{"br", "sp"}, 3, 70, ""}});
+    clock_.advance(3'600'000'000);
+    publish_with(2, {{{"br", "sp"}, 4, 75, "\"mae\":2"}, {{"us"}, 5, 60, "\"mae\":2"}, {{"us", "ca"}, 6, 80, ""}},
+                 "next");
+    clock_.advance(3'600'000'000);
+    publish_with(3, {{{}, 7, 85, "\"mae\":2"}, {{"br-x"}, 8, 65, ""}, {{"us", "ca"}, 9, -5, ""}});
+    publish_with(4, {{{}, 20, 10, ""}, {{"br"}, 21, 84, ""}}, "production", "acme", "other");
+    publish_with(5, {{{}, 30, 1, ""}}, "production", "zeta");
+  }
+
+  struct Made {
+    Path partition;
+    std::uint32_t version;
+    double rmse;
+    std::string more;
+  };
+  Proposal proposal_of(std::uint32_t release, const std::vector<Made>& nodes, const std::string& tag,
+                       const std::string& tenant, const std::string& model) {
+    Proposal proposal;
+    proposal.request.idem = uuid('i', release);
+    proposal.request.tenant = tenant;
+    proposal.request.model = model;
+    proposal.request.tag = tag;
+    proposal.request.release = uuid('r', release);
+    proposal.request.spec_json = spec_json(model, {"country", "state"});
+    proposal.request.fields = {{"age", model::FieldType::number}};
+    proposal.request.run_json = R"({"run":"R)" + std::to_string(release) + "\"}";
+    for (const Made& node : nodes) {
+      wire::VersionRecord version;
+      version.version = uuid('v', node.version);
+      version.partition = node.partition;
+      version.artefact = upload(small_artefact(1), tenant);
+      version.rows = node.version * 10;
+      version.metrics_json =
+          "{\"rmse\":" + std::to_string(node.rmse) + (node.more.empty() ? "" : "," + node.more) + "}";
+      version.lineage_json = R"({"run":"R)" + std::to_string(release) + R"(","params":{"depth":)" +
+                             std::to_string(release) + R"(,"family":"linear"}})";
+      proposal.versions.push_back(std::move(version));
+    }
+    return proposal;
+  }
+  void publish_with(std::uint32_t release, const std::vector<Made>& nodes, const std::string& tag = "production",
+                    const std::string& tenant = "acme", const std::string& model = "total") {
+    ASSERT_OK(publish(proposal_of(release, nodes, tag, tenant, model)));
+  }
+
+  /// All pages, as decoded records of T.
+  template <class T>
+  std::vector<T> all(wire::SearchRequest request, std::function<void()> between = {}) {
+    std::vector<T> records;
+    for (int pages = 0; pages < 10'000; ++pages) {
+      const auto reply = registry_->search(local_, request);
+      EXPECT_OK(reply);
+      if (!reply.ok()) return records;
+      EXPECT_LE(reply->rows.size(), request.limit);
+      for (const auto& row : reply->rows) {
+        auto record = wire::decode<T>(row.record);
+        EXPECT_OK(record);
+        records.push_back(*std::move(record));
+      }
+      request.cursor = reply->cursor;
+      if (request.cursor.empty()) return records;
+      if (between) between();
+    }
+    ADD_FAILURE() << "a search without end: " << request.where << " / " << request.order;
+    return records;
+  }
+  /// "1 2 7": the versions found, in their order.
+  std::string found(wire::SearchRequest request) {
+    std::string text;
+    for (const auto& version : all<wire::VersionRecord>(std::move(request))) {
+      text += (text.empty() ? "" : " ") + std::to_string(number_of(version.version));
+    }
+    return text;
+  }
+  std::string found(const std::string& where, const std::string& order = {}, std::uint32_t limit = 256) {
+    wire::SearchRequest request = asked("versions", where, order);
+    request.limit = limit;
+    return found(request);
+  }
+  /// The same without an order of their own.
+  std::string some(const std::string& where) {
+    std::vector<std::uint32_t> numbers;
+    for (const auto& version : all<wire::VersionRecord>(asked("versions", where))) {
+      numbers.push_back(number_of(version.version));
+    }
+    std::ranges::sort(numbers);
+    std::string text;
+    for (const std::uint32_t number : numbers) text += (text.empty() ? "" : " ") + std::to_string(number);
+    return text;
+  }
+  Status refused(wire::SearchRequest request) {
+    const auto reply = registry_->search(local_, request);
+    return reply.status();
+  }
+};
+
+TEST_F(SearchTest, FindsVersionsByEveryField) {
+  fill();
+  struct Case {
+    std::string where, versions;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"", "1 2 3 4 5 6 7 8 9 20 21 30"},
+           {"metrics.rmse < 70", "5 8 9 20 30"},
+           {"metrics.rmse >= 84 and metrics.rmse <= 85", "7 21"},
+           {"metrics.rmse in (80, 90)", "1 2 6"},
+           {"metrics.rmse < 0", "9"},
+           {"metrics.rmse > 1e300", ""},
+           {"not metrics.rmse < 85", "1 7"},
+           {"metrics.mae is missing", "3 6 8 9 20 21 30"},
+           {"metrics.mae = 2", "4 5 7"},
+           {"tenant = 'zeta'", "30"},
+           {"tenant = 'acme' and model = 'other'", "20 21"},
+           {"version = '" + uuid('v', 4).text() + "'", "4"},
+           {"version in ('" + uuid('v', 9).text() + "','" + uuid('v', 30).text() + "','" + uuid('v', 99).text() + "')",
+            "9 30"},
+           {"release = '" + uuid('r', 2).text() + "'", "4 5 6"},
+           {"release = '" + uuid('r', 99).text() + "'", ""},
+           {"release in ('" + uuid('r', 4).text() + "', '" + uuid('r', 5).text() + "')", "20 21 30"},
+           {"partition = ''", "1 7 20 30"},
+           {"partition = 'br'", "2 21"},
+           {"partition under 'br'", "2 3 4 21"},
+           {"partition under 'us' and partition = 'us/ca'", "6 9"},
+           {"partition like 'br-%'", "8"},
+           {"level = 'global'", "1 7 20 30"},
+           {"level = 'state'", "3 4 6 9"},
+           {"created > '2023-11-14 22:13:21' and created < '2023-11-15'", "4 5 6"},
+           {"created <= '2023-11-14 22:13:20.5'", "1 2 3"},
+           {"created > '2030-01-01'", ""},
+           {"created < '1980-01-01'", ""},
+           {"rows = 90", "9"},
+           {"rows > 200 and artefact_bytes > 0", "21 30"},
+           {"principal = 'local' and model = 'other'", "20 21"},
+           {"principal = 'nobody'", ""},
+           {"run = 'R2'", "4 5 6"},
+           {"run like 'R%' and not run in ('R1', 'R2', 'R3')", "20 21 30"},
+           {"params.depth >= 4", "20 21 30"},
+           {"params.family = 'linear' and rows = 10", "1"},
+           {"params.family > 3", ""},
+           {"tag = 'production'", "7 8 9 20 21 30"},
+           {"tag = 'next'", "4 5 6"},
+           {"tag != 'production' and tag != 'next'", "1 2 3"},
+           {"tag in ('next', 'production') and partition = 'us/ca'", "6 9"},
+           {"tag = 'nothing'", ""},
+           {"metrics.rmse < 85 and partition under 'us' and created > '2023-11-14'", "5 6 9"},
+           {"metrics.rmse = 80 or version = '" + uuid('v', 7).text() + "'", "2 6 7"},
+       }) {
+    EXPECT_EQ(some(c.where), c.versions) << c.where;
+  }
+}
+
+TEST_F(SearchTest, OrdersAndPagesOfAnySizeAgree) {
+  fill();
+  struct Case {
+    std::string where, order, versions;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"tenant = 'acme'", "metrics.rmse", "9 20 5 8 3 4 2 6 21 7 1"},
+           {"", "metrics.rmse desc", "1 7 21 6 2 4 3 8 5 20 30 9"},
+           {"metrics.rmse < 70", "metrics.rmse desc", "8 5 20 30 9"},
+           {"model = 'total' and tenant = 'acme'", "metrics.mae, metrics.rmse", "2 5 4 7 1 9 8 3 6"},
+           {"model = 'total' and tenant = 'acme'", "metrics.mae desc, metrics.rmse desc", "1 7 4 5 2 6 3 8 9"},
+           {"metrics.mae > 0", "metrics.mae desc, rows", "1 4 5 7 2"},
+           {"model = 'total'", "created desc, rows desc", "30 9 8 7 6 5 4 3 2 1"},
+           {"model = 'total'", "epoch, rows", "1 2 3 4 5 6 7 8 9 30"},
+           {"", "rows desc", "30 21 20 9 8 7 6 5 4 3 2 1"},
+           {"tenant = 'acme'", "partition, epoch", "1 7 20 2 21 8 3 4 5 6 9"},
+           {"tag = 'production'", "rows", "7 8 9 20 21 30"},
+           {"params.depth > 0", "params.depth desc, rows", "30 20 21 7 8 9 4 5 6 1 2 3"},
+       }) {
+    for (const std::uint32_t limit : {1u, 2u, 3u, 5u, 256u}) {
+      EXPECT_EQ(found(c.where, c.order, limit), c.versions) << c.where << " / " << c.order << " by " << limit;
+    }
+  }
+}
+
+TEST_F(SearchTest, FindsReleasesNodesModelsAndTenants) {
+  fill();
+  const auto releases = [&](const std::string& where, const std::string& order) {
+    std::string text;
+    wire::SearchRequest request = asked("releases", where, order);
+    request.limit = 2;
+    for (const auto& release : all<wire::ReleaseRecord>(request))
+      text += std::to_string(number_of(release.release)) + " ";
+    return text;
+  };
+  EXPECT_EQ(releases("", "created"), "1 2 3 4 5 ");
+  EXPECT_EQ(releases("", "created desc"), "5 4 3 2 1 ");
+  EXPECT_EQ(releases("tag = 'production' and tenant = 'acme'", "epoch desc"), "4 3 1 ");
+  EXPECT_EQ(releases("run = 'R2'", ""), "2 ");
+  EXPECT_EQ(releases("release = '" + uuid('r', 3).text() + "'", ""), "3 ");
+  EXPECT_EQ(releases("moved >= 3 and created > '2023-11-14 23:00'", "moved desc, epoch"), "3 2 ");
+  EXPECT_EQ(releases("principal = 'local'", "note, epoch desc"), "5 4 3 2 1 ");
+
+  const auto nodes = [&](const std::string& where, const std::string& order) {
+    std::string text;
+    wire::SearchRequest request = asked("nodes", where, order);
+    request.tenant = "acme";
+    request.model = "total";
+    request.limit = 2;
+    for (const auto& node : all<wire::NodeRecord>(request)) {
+      text += std::to_string(number_of(node.version)) + "x" + std::to_string(node.versions) + " ";
+    }
+    return text;
+  };
+  EXPECT_EQ(nodes("", ""), "7x2 2x1 4x2 8x1 5x1 9x2 ");
+  EXPECT_EQ(nodes("versions > 1", "partition desc"), "9x2 4x2 7x2 ");
+  EXPECT_EQ(nodes("partition under 'us'", ""), "5x1 9x2 ");
+  EXPECT_EQ(nodes("tag = 'next' and level = 'state'", ""), "4x2 9x2 ");
+
+  const auto models = all<wire::ModelRecord>(asked("models", "tag = 'next'"));
+  ASSERT_EQ(models.size(), 1u);
+  EXPECT_EQ(models[0].model, "total");
+  EXPECT_EQ(all<wire::ModelRecord>(asked("models", "levels = 2", "model desc")).size(), 3u);
+  wire::SearchRequest one = asked("tenants", "", "tenant desc");
+  one.limit = 1;
+  const auto tenants = all<wire::TenantRecord>(one);
+  ASSERT_EQ(tenants.size(), 2u);
+  EXPECT_EQ(tenants[0].tenant, "zeta");
+  EXPECT_EQ(tenants[1].models, 2u);
+  EXPECT_EQ(all<wire::TenantRecord>(asked("tenants", "models = 1")).size(), 1u);
+}
+
+TEST_F(SearchTest, PagesAreTheStateOfTheFirstOne) {
+  fill();
+  const auto none = [] {};
+  for (const std::string order :
+       {"", "metrics.rmse", "metrics.rmse desc", "created desc", "rows", "metrics.mae, rows"}) {
+    wire::SearchRequest request = asked("versions", "metrics.rmse < 1000", order);
+    request.limit = 2;
+    const auto numbers = [&](const std::function<void()>& between) {
+      std::multiset<std::uint32_t> all_numbers;
+      for (const auto& version : all<wire::VersionRecord>(request, between)) {
+        all_numbers.insert(number_of(version.version));
+      }
+      return all_numbers;
+    };
+    const auto before = numbers(none);
+    static std::uint32_t next = 100;
+    EXPECT_EQ(numbers([&] {
+                publish_with(next, {{{"br"}, next, static_cast<double>(next % 7) * 15, ""}});
+                ++next;
+              }),
+              before)
+        << order;
+  }
+}
+
+TEST_F(SearchTest, IsAsOfAnEpochOrATime) {
+  fill();
+  wire::SearchRequest request = asked("versions", "tag = 'production'", "rows");
+  request.epoch = 2;  // an upload comes before each release
+  EXPECT_EQ(found(request), "1 2 3");
+  request.epoch = 0;
+  request.time_us = 1'700'000'000'000'000 + 3'700'000'000;
+  EXPECT_EQ(found(request), "1 2 3");
+  request.where = "";
+  EXPECT_EQ(found(request), "1 2 3 4 5 6");
+  request.time_us = 1;
+  EXPECT_EQ(found(request), "");
+  request.time_us = 0;
+  request.epoch = 1'000'000;
+  EXPECT_CODE(refused(request), Code::failed_precondition);
+}
+
+TEST_F(SearchTest, AnswersWithinItsWorkAndAlwaysGetsOn) {
+  fill();
+  for (const std::string order : {"", "metrics.rmse", "rows desc", "metrics.mae desc, rows", "created"}) {
+    const wire::SearchRequest request = asked("versions", "rows > 30", order);
+    open();
+    const std::string whole = found(request);
+    RegistryOptions options;
+    options.search_work = 1;
+    registry_.reset();
+    auto idle = Registry::open(files_, clock_, folder_.path(), options);
+    ASSERT_OK(idle);
+    registry_ = *std::move(idle);
+    int pages = 0;
+    std::string text;
+    for (const auto& version : all<wire::VersionRecord>(request, [&] { ++pages; })) {
+      text += (text.empty() ? "" : " ") + std::to_string(number_of(version.version));
+    }
+    EXPECT_EQ(text, whole) << order;
+    EXPECT_GT(pages, 5) << order;
+  }
+}
+
+TEST_F(SearchTest, ACursorBelongsToItsSearch) {
+  fill();
+  wire::SearchRequest request = asked("versions", "rows > 0", "rows");
+  request.limit = 2;
+  const auto first = registry_->search(local_, request);
+  ASSERT_OK(first);
+  ASSERT_FALSE(first->cursor.empty());
+  request.cursor = first->cursor;
+  EXPECT_OK(registry_->search(local_, request));
+
+  const auto changed = [&](const std::function<void(wire::SearchRequest&)>& change) {
+    wire::SearchRequest other = request;
+    change(other);
+    return refused(other);
+  };
+  EXPECT_CODE(changed([](auto& r) { r.where = "rows > 1"; }), Code::invalid_argument);
+  EXPECT_CODE(changed([](auto& r) { r.order = "rows desc"; }), Code::invalid_argument);
+  EXPECT_CODE(changed([](auto& r) { r.tenant = "acme"; }), Code::invalid_argument);
+  EXPECT_CODE(changed([](auto& r) { r.kind = "releases", r.where = r.order = ""; }), Code::invalid_argument);
+  EXPECT_CODE(changed([](auto& r) { r.cursor = "x"; }), Code::invalid_argument);
+  EXPECT_CODE(changed([](auto& r) { r.cursor.pop_back(); }), Code::invalid_argument);
+  EXPECT_CODE(changed([](auto& r) { r.cursor[20] ^= 1; }), Code::invalid_argument);
+  const Status foreign = changed([](auto& r) {
+    auto cursor = *search::SearchCursor::parse(r.cursor);
+    cursor.generation ^= 1;
+    r.cursor = cursor.text();
+  });
+  EXPECT_CODE(foreign, Code::failed_precondition);
+  EXPECT_NE(foreign.message().find("generation"), std::string::npos);
+  const auto other_principal = registry_->search(Principal("eta").grant("acme", {.read = true}), request);
+  EXPECT_CODE(other_principal, Code::invalid_argument);
+
+  open();  // a restart changes nothing
+  const auto again = registry_->search(local_, request);
+  ASSERT_OK(again);
+  EXPECT_EQ(again->rows.size(), 2u);
+}
+
+TEST_F(SearchTest, RefusesWhatItCannotRead) {
+  fill();
+  EXPECT_CODE(refused(asked("version")), Code::invalid_argument);
+  EXPECT_CODE(refused(asked("")), Code::invalid_argument);
+  EXPECT_CODE(refused(asked("versions", "rows >")), Code::invalid_argument);
+  EXPECT_CODE(refused(asked("versions", "", "rows down")), Code::invalid_argument);
+  EXPECT_CODE(refused(asked("releases", "rows > 1")), Code::invalid_argument);
+  wire::SearchRequest request = asked("versions");
+  request.model = "total";
+  EXPECT_CODE(refused(request), Code::invalid_argument);
+  request.tenant = "acme";
+  request.model = "nothing";
+  EXPECT_CODE(refused(request), Code::not_found);
+  request.tenant = "nobody";
+  request.model = "";
+  EXPECT_CODE(refused(request), Code::not_found);
+  request.tenant = "A B";
+  EXPECT_CODE(refused(request), Code::invalid_argument);
+}
+
+TEST_F(SearchTest, SeesOnlyTheTenantsThatThePrincipalMayRead) {
+  fill();
+  const Principal zeta = Principal("z").grant("zeta", {.read = true});
+  const auto reply = registry_->search(zeta, asked("versions"));
+  ASSERT_OK(reply);
+  ASSERT_EQ(reply->rows.size(), 1u);
+  EXPECT_EQ(reply->rows[0].tenant, "zeta");
+  EXPECT_EQ(registry_->search(zeta, asked("tenants"))->rows.size(), 1u);
+  wire::SearchRequest request = asked("versions");
+  request.tenant = "acme";
+  EXPECT_CODE(registry_->search(zeta, request), Code::permission_denied);
+}
+
+TEST_F(SearchTest, MetricsWithoutIndexAreFoundAllTheSame) {
+  fill();
+  // Nine numbers: the last by name has no entry; nor has one with a dot.
+  publish_with(6, {{{"us"}, 40, 50, R"("a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"zz":7,"top.5":3,"in":{"side":4})"}});
+  publish_with(7, {{{"us"}, 41, 51, R"("zz":7)"}});
+  EXPECT_EQ(some("metrics.zz = 7"), "40 41");
+  EXPECT_EQ(found("metrics.zz = 7", "metrics.zz desc, rows"), "40 41");
+  EXPECT_EQ(found("rows > 390", "metrics.zz, rows desc"), "41 40");
+  EXPECT_EQ(some("metrics.rmse = 50"), "40");
+  EXPECT_EQ(some("metrics.top.5 = 3"), "40");
+  EXPECT_EQ(some("metrics.in.side > 3"), "40");
+}
+
+TEST(SearchIndex, IsAFunctionOfTheRecords) {
+  std::vector<wire::VersionRecord> versions(600);
+  std::vector<std::string> nodes;
+  for (std::size_t i = 0; i < versions.size(); ++i) {
+    versions[i].version = uuid('v', static_cast<std::uint32_t>(i));
+    versions[i].epoch = 7;
+    versions[i].principal = "eta";
+    versions[i].metrics_json = R"({"rmse":)" + std::to_string(600 - i) + R"(,"text":"x","deep":{"rmse":1}})";
+    nodes.push_back(keys::components({std::to_string(i)}));
+  }
+  search::CommitIndex index("acme", "total", 7);
+  for (std::size_t i = 0; i < versions.size(); ++i) index.add(nodes[i], versions[i]);
+  std::map<std::string, std::string> entries;
+  std::string last;
+  index.each_entry(
+      [&](std::string_view key, std::string_view value) { EXPECT_TRUE(entries.emplace(key, value).second); });
+  // Three blocks, one principal, one spec, and a number of each version.
+  EXPECT_EQ(entries.size(), 3u + 2u + 600u);
+  std::set<std::string> own;
+  for (const auto& version : versions) {
+    search::each_key_of_version("acme", "total", version, [&](std::string_view key) { own.emplace(key); });
+  }
+  EXPECT_EQ(own.size(), 600u);
+  for (const std::string& key : own) EXPECT_TRUE(entries.contains(key));
+}
+
+TEST(SearchIndex, RefusesABlockThatIsCutShort) {
+  std::string block;
+  append(block, std::uint32_t{2});
+  block += "ab" + std::string(16, 'v');
+  EXPECT_OK(search::versions_of_block(block));
+  for (std::size_t size = 1; size < block.size(); ++size) {
+    EXPECT_CODE(search::versions_of_block(block.substr(0, size)), Code::corrupt);
+  }
+  block[3] = '\x7f';
+  EXPECT_CODE(search::versions_of_block(block), Code::corrupt);
+}
+
+}  // namespace
+}  // namespace espalier::registry
