@@ -156,12 +156,10 @@ std::string index_number(std::string_view prefix, std::string_view name) {
   return key;
 }
 
-std::string index_number_at(std::string_view prefix, std::string_view name, std::uint64_t number, std::uint64_t epoch,
-                            const Uuid& version) {
+std::string index_number_at(std::string_view numbers, std::uint64_t number, std::uint64_t epoch, const Uuid& version) {
   std::string key;
-  key.reserve(prefix.size() + name.size() + 2 + sizeof number + kEpochBytes + sizeof(Uuid));
-  key.append(prefix);
-  model::append_component(key, name);
+  key.reserve(numbers.size() + sizeof number + kEpochBytes + sizeof(Uuid));
+  key.append(numbers);
   append_u64_be(key, number);
   append_u64_be(key, epoch);
   return key.append(version.view());

@@ -75,14 +75,14 @@ std::string release_by_uuid(std::string_view tenant, const Uuid& release);
 enum class Index : char { commits = 'e', attributes = 'a', numbers = 'n', left_out = 'm' };
 std::string index_prefix(std::string_view tenant, std::string_view model, Index index);
 /// Block of the versions that a commit made; attribute of a commit; number of a version; name that isn't indexed.
-/// `prefix`: index_prefix() of that index. `number`: bits that sort as the numbers do.
+/// `prefix`: index_prefix() of that index. `numbers`: index_number() of the
+/// metric's name; `number`: bits that sort as the numbers do.
 std::string index_block(std::string_view prefix, std::uint64_t epoch, std::uint32_t block);
 std::string index_attribute(std::string_view prefix, std::string_view name, std::string_view text);
 std::string index_attribute_at(std::string_view prefix, std::string_view name, std::string_view text,
                                std::uint64_t epoch);
 std::string index_number(std::string_view prefix, std::string_view name);
-std::string index_number_at(std::string_view prefix, std::string_view name, std::uint64_t number, std::uint64_t epoch,
-                            const Uuid& version);
+std::string index_number_at(std::string_view numbers, std::uint64_t number, std::uint64_t epoch, const Uuid& version);
 std::string index_left_out(std::string_view prefix, std::string_view name);
 
 std::string idem(std::string_view principal, const Uuid& idem);

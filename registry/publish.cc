@@ -96,7 +96,11 @@ class Publish {
       return invalid_argument("version: " + version.version.text() + " comes twice in this release");
     }
     RETURN_IF_ERROR(check_text("metrics_json", version.metrics_json, kMaxVersionTextBytes, true));
-    RETURN_IF_ERROR(check_text("lineage_json", version.lineage_json, kMaxVersionTextBytes, true));
+    // The versions of a release mostly have the same lineage.
+    if (version.lineage_json != checked_lineage_) {
+      RETURN_IF_ERROR(check_text("lineage_json", version.lineage_json, kMaxVersionTextBytes, true));
+      checked_lineage_ = version.lineage_json;
+    }
     RETURN_IF_ERROR(check_artefact(version));
     if (!version.spec.is_none() && version.spec != spec_hash_) {
       return invalid_argument("spec: not the hash of the release's spec");
@@ -213,7 +217,7 @@ class Publish {
   wire::ModelRecord model_;
   std::string model_before_;  ///< encoded; empty: the release makes the model
   std::unordered_map<std::string, model::FieldType> field_types_;
-  std::string checked_inputs_;
+  std::string checked_inputs_, checked_lineage_;
 
   std::vector<wire::VersionRecord> versions_;
   std::vector<std::string> components_;  ///< of versions_' partitions

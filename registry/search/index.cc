@@ -87,7 +87,8 @@ void each_metric(const wire::VersionRecord& version, const Entry& entry, const L
 }  // namespace
 
 bool is_indexed_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxIndexedNameBytes && name.find('.') == std::string_view::npos;
+  return name != "rows" && !name.empty() && name.size() <= kMaxIndexedNameBytes &&
+         name.find('.') == std::string_view::npos;
 }
 
 std::map<std::string, double> top_numbers(std::string_view text) {
@@ -157,13 +158,14 @@ void CommitIndex::each_block(const Take& take) const {
 void CommitIndex::each_number(const Take& take) const {
   const std::string prefix = keys::index_prefix(tenant_, model_, keys::Index::numbers);
   for (const auto& [name, numbers] : numbers_) {
+    const std::string head = keys::index_number(prefix, name);
     std::vector<Number> sorted = numbers;
     std::ranges::sort(sorted, [&](const Number& a, const Number& b) {
       return std::tie(a.bits, versions_[a.place].version) < std::tie(b.bits, versions_[b.place].version);
     });
     for (const Number& number : sorted) {
       const Listed& listed = versions_[number.place];
-      take(keys::index_number_at(prefix, name, number.bits, epoch_, listed.version), listed.components);
+      take(keys::index_number_at(head, number.bits, epoch_, listed.version), listed.components);
     }
   }
 }
@@ -187,7 +189,8 @@ void each_key_of_version(std::string_view tenant, std::string_view model, const 
   each_metric(
       version,
       [&](const std::string& name, double number) {
-        take(keys::index_number_at(prefix, name, sortable_bits(number), version.epoch, version.version));
+        take(keys::index_number_at(keys::index_number(prefix, name), sortable_bits(number), version.epoch,
+                                   version.version));
       },
       [](const std::string&) {});
 }

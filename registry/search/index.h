@@ -29,7 +29,8 @@ inline constexpr std::size_t kMaxIndexedNameBytes = 128;  ///< a longer name has
 inline constexpr std::size_t kMaxIndexedTextBytes = 256;  ///< a longer text has no entry
 inline constexpr std::uint32_t kVersionsInBlock = 256;
 
-/// Whether metrics of that name can have entries. One with a dot can't: it may be a value within an object.
+/// Whether metrics of that name can have entries. One with a dot can't: it may be a value within an object. Nor does
+/// `rows`, how many were held out: every version has it, and nobody orders by it.
 bool is_indexed_name(std::string_view name);
 /// The numbers at the top of a JSON object, by name; the last where a name comes twice.
 std::map<std::string, double> top_numbers(std::string_view json);

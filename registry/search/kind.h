@@ -60,6 +60,7 @@ struct Path {
   bool descending = false;             ///< backwards through the index
   std::vector<std::string> partition;  ///< partition: the node
   bool with_subtree = true;            ///< partition: and what lies below it
+  std::string inside;                  ///< only what has these components in front; a source may give others too
 };
 
 /// Where a source begins.

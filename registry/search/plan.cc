@@ -111,6 +111,7 @@ class Planner {
     if (*way >= ways_.size()) return invalid_argument("cursor: not one that a reply gave");
     Plan plan = std::move(ways_[*way]);
     plan.way = *way;
+    plan.path.inside = keys::components(partition_path().partition);
     return plan;
   }
 

@@ -166,7 +166,7 @@ class Search {
   /// The thing, if it is there and passes.
   Result<std::unique_ptr<Item>> passing(const Candidate& candidate, std::uint8_t phase) {
     ++seen_;
-    if (candidate.is_later) return std::unique_ptr<Item>();
+    if (candidate.is_later || !candidate.place.starts_with(plan_.path.inside)) return std::unique_ptr<Item>();
     ++reads_;
     ASSIGN_OR_RETURN(auto item, query_.kind->load(context_, candidate));
     if (!item) return item;

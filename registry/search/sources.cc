@@ -261,10 +261,11 @@ class ByUuid final : public Source {
 /// The versions that a tag points at. Tails: "." and the node's components.
 class ByTag final : public Source {
  public:
-  ByTag(const Context& context, const ModelName& model, const std::string& tag, const Start& start)
+  ByTag(const Context& context, const ModelName& model, const Path& path, const Start& start)
       : context_(context),
         tenant_(model.tenant),
-        prefix_(keys::tag_prefix(model.tenant, model.model, tag)),
+        prefix_(keys::tag_prefix(model.tenant, model.model, path.text)),
+        inside_(path.inside),
         versions_(keys::versions_prefix(model.tenant, model.model)) {
     if (start.at != Start::At::beginning && !start.bytes.empty()) after_ = start.bytes.substr(1);
   }
@@ -294,7 +295,7 @@ class ByTag final : public Source {
     at_ = 0;
     ended_ = true;
     std::size_t seen = 0;
-    return context_.records.tags.each(prefix_, context_.epoch, {}, after_,
+    return context_.records.tags.each(prefix_, context_.epoch, inside_, after_,
                                       [&](std::string_view components, const wire::TagEntry& entry) {
                                         if (++seen > kAtOnce) {
                                           ended_ = false;
@@ -309,7 +310,7 @@ class ByTag final : public Source {
   }
 
   const Context& context_;
-  const std::string tenant_, prefix_, versions_;
+  const std::string tenant_, prefix_, inside_, versions_;
   std::optional<std::string> after_;
   std::vector<std::pair<std::string, Uuid>> entries_;
   std::size_t at_ = 0;
@@ -375,7 +376,7 @@ Result<std::unique_ptr<Source>> versions_by_uuid(const Context& context, const M
 
 Result<std::unique_ptr<Source>> versions_by_tag(const Context& context, const ModelName& model, const Path& path,
                                                 const Start& start) {
-  return std::unique_ptr<Source>(std::make_unique<ByTag>(context, model, path.text, start));
+  return std::unique_ptr<Source>(std::make_unique<ByTag>(context, model, path, start));
 }
 
 Result<std::unique_ptr<Source>> releases_by_uuid(const Context& context, const ModelName& model, const Path& path,
