@@ -1,5 +1,6 @@
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 #include "cli/commands.h"
@@ -101,23 +102,29 @@ Status run_batch(const BatchOptions& options, const Shared& shared) {
   scoring.tenant_column = options.tenant_column;
   scoring.ref = options.ref;
   scoring.all_columns = true;
+  const bool to_stdout = options.out == "-";
+  std::error_code unknown;
+  if (!to_stdout && std::filesystem::equivalent(options.in, options.out, unknown)) {
+    return invalid_argument("--out " + options.out + ": is the file that is read");
+  }
   ASSIGN_OR_RETURN(auto scorer, FileScorer::open(scoring, shared));
 
-  // Written beside its place and moved there when it is whole.
-  const bool to_stdout = options.out == "-";
-  const std::string partial = options.out + ".partial";
-  std::FILE* out = to_stdout ? stdout : std::fopen(partial.c_str(), "wb");
-  if (out == nullptr) return unavailable(partial + ": " + system_error_text());
+  // A file is written beside its place and moved there when it is whole; a pipe or a device is written to.
+  const bool in_place = to_stdout || (std::filesystem::exists(options.out, unknown) &&
+                                      !std::filesystem::is_regular_file(options.out, unknown));
+  const std::string path = in_place ? options.out : options.out + ".partial";
+  std::FILE* out = to_stdout ? stdout : std::fopen(path.c_str(), "wb");
+  if (out == nullptr) return unavailable(path + ": " + system_error_text());
   Written written;
   Status status = write_all(*scorer, out, options, written);
   if ((to_stdout ? std::fflush(out) : std::fclose(out)) != 0 && status.ok())
     status = unavailable(options.out + ": " + system_error_text());
-  if (!to_stdout) {
+  if (!in_place) {
     if (!status.ok()) {
-      (void)Files::system().remove(partial);
+      (void)Files::system().remove(path);
       return status;
     }
-    RETURN_IF_ERROR(Files::system().rename(partial, options.out));
+    RETURN_IF_ERROR(Files::system().rename(path, options.out));
   }
   RETURN_IF_ERROR(status);
   if (!to_stdout) {

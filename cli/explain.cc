@@ -40,8 +40,14 @@ Result<Step> explain_node(client::RegistryClient& registry, const model::NodeNam
     step.wanted = "passed over: its value is empty";
     return step;
   }
-  ASSIGN_OR_RETURN(const auto entries, entries_under(registry, node, tag));
-  for (const wire::TagEntry& entry : entries)
+  wire::TagEntriesRequest tag_request;
+  tag_request.tenant = node.tenant;
+  tag_request.model = node.model;
+  tag_request.tag = tag;
+  tag_request.under = node.partition.values();
+  tag_request.limit = 1;  // a node comes before its subtree
+  ASSIGN_OR_RETURN(const wire::EntriesReply first, registry.call(tag_request));
+  for (const wire::TagEntry& entry : first.entries)
     if (entry.partition == node.partition.values()) step.entry = entry;
   step.wanted = step.entry.kind == wire::EntryKind::removed ? "removed" : "no version of its own";
   if (step.entry.kind != wire::EntryKind::version) return step;

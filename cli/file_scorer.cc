@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <thread>
 
 #include "cli/cluster_folder.h"
 #include "cli/registry_access.h"
+#include "common/clock.h"
 
 namespace espalier::cli {
 namespace {
@@ -12,6 +15,7 @@ namespace {
 constexpr std::size_t kChunkRows = 1024;
 constexpr std::size_t kChunksUnderWay = 4;
 constexpr std::int64_t kBudgetUs = 30'000'000;
+constexpr std::int64_t kRetryUs = 10'000;  ///< the least time before asking again
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
@@ -104,7 +108,7 @@ Status FileScorer::run(const Take& take) {
     while (more && chunks_.size() < kChunksUnderWay) {
       ASSIGN_OR_RETURN(more, send_chunk());
     }
-    if (!sent_.empty()) RETURN_IF_ERROR(receive());
+    if (!sent_.empty() || !refused_.empty()) RETURN_IF_ERROR(receive());
     RETURN_IF_ERROR(hand_over(take));
   }
   return Status();
@@ -148,6 +152,8 @@ Status FileScorer::add_row(Chunk& chunk, std::map<std::string, Asked>& asked, st
   Asked& to = asked[tenant];
   to.model = model;
   auto partition = partition_of(*model, chunk.frame, row);
+  RETURN_IF_ERROR(model::Partition::from_values(partition).status().at(options_.path + ":" +
+                                                                       std::to_string(chunk.frame.line(row))));
   const auto [at, is_new] = to.by_partition.try_emplace(partition, to.request.parts.size());
   if (is_new) {
     to.request.parts.push_back({std::move(partition), "", 0});
@@ -172,19 +178,43 @@ Status FileScorer::send(Chunk& chunk, Asked& asked) {
   std::vector<std::string> bodies;
   const auto schema = static_cast<std::uint32_t>(asked.model->record.fields.size());
   for (const auto& values : asked.values) bodies.push_back(wire::encode_vectors(schema, values));
-  ASSIGN_OR_RETURN(const client::Ticket ticket, router_->submit(request, std::move(bodies)));
   ++chunk.unanswered;
-  sent_[ticket] = {&chunk, std::move(asked.parts)};
+  const std::int64_t give_up_us = Clock::system().monotonic_us() + kBudgetUs;
+  return submit({&chunk, std::move(asked.parts), std::move(request), std::move(bodies), give_up_us});
+}
+
+Status FileScorer::submit(Sent sent) {
+  ASSIGN_OR_RETURN(const client::Ticket ticket, router_->submit(sent.request, sent.bodies));
+  sent_[ticket] = std::move(sent);
+  return Status();
+}
+
+/// Asks again what was refused for a while.
+Status FileScorer::ask_again() {
+  const std::int64_t now = Clock::system().monotonic_us();
+  while (!refused_.empty() && refused_.begin()->first <= now) {
+    Sent sent = std::move(refused_.begin()->second);
+    refused_.erase(refused_.begin());
+    RETURN_IF_ERROR(submit(std::move(sent)));
+  }
   return Status();
 }
 
 Status FileScorer::receive() {
+  RETURN_IF_ERROR(ask_again());
+  if (sent_.empty()) std::this_thread::sleep_for(std::chrono::microseconds(kRetryUs));
   client::Prediction answer;
-  if (!router_->receive(answer, 1'000'000)) return Status();
+  if (!router_->receive(answer, refused_.empty() ? 1'000'000 : kRetryUs)) return Status();
   const auto found = sent_.find(answer.ticket);
   if (found == sent_.end()) return Status();
-  const Sent sent = std::move(found->second);
+  Sent sent = std::move(found->second);
   sent_.erase(found);
+  const bool is_temporary = answer.status.code() == Code::overloaded || answer.status.code() == Code::unavailable;
+  const std::int64_t again_us = Clock::system().monotonic_us() + std::max(answer.retry_after_us, kRetryUs);
+  if (is_temporary && again_us < sent.give_up_us) {
+    refused_.emplace(again_us, std::move(sent));
+    return Status();
+  }
   --sent.chunk->unanswered;
   RETURN_IF_ERROR(answer.status);
   for (std::size_t i = 0; i < sent.parts.size(); ++i) sent.chunk->parts[sent.parts[i]] = std::move(answer.parts[i]);

@@ -2,7 +2,7 @@
 //
 // Rows are read in chunks; a chunk's rows that belong to one partition travel as one part, those of one tenant as one
 // request. Several chunks are under way at once; answers are handed over in the file's order. Memory is that of the
-// chunks under way, whatever the file's size. Thread safety: one thread. Errors: invalid_argument naming file and line;
+// chunks under way, whatever the file's size. What is refused for a while is asked again within its budget. Thread safety: one thread. Errors: invalid_argument naming file and line;
 // not_found: no such model; what the router says.
 #pragma once
 
@@ -83,6 +83,9 @@ class FileScorer {
   struct Sent {
     Chunk* chunk;
     std::vector<std::uint32_t> parts;  ///< of the chunk, in the request's order
+    wire::PredictRequest request;      ///< kept with its bodies for asking again
+    std::vector<std::string> bodies;
+    std::int64_t give_up_us = 0;
   };
   /// The parts of one tenant in a chunk, as they are put together.
   struct Asked {
@@ -101,6 +104,8 @@ class FileScorer {
   std::vector<std::string> partition_of(const Model& model, const data::Frame& frame, std::size_t row) const;
   Status add_row(Chunk& chunk, std::map<std::string, Asked>& asked, std::size_t row);
   Status send(Chunk& chunk, Asked& asked);
+  Status submit(Sent sent);
+  Status ask_again();
   Status receive();
   Status hand_over(const Take& take);
 
@@ -115,6 +120,7 @@ class FileScorer {
   std::size_t tenant_field_ = 0;
   std::deque<std::unique_ptr<Chunk>> chunks_;
   std::map<client::Ticket, Sent> sent_;
+  std::multimap<std::int64_t, Sent> refused_;  ///< overloaded or unavailable, by when to ask again
 };
 
 }  // namespace espalier::cli

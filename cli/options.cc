@@ -69,7 +69,7 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   auto* column = train->add_option("--tenant-column", line.train.tenant_column, "Column that names each row's tenant");
   tenant->excludes(column);
   train->add_option("--tag", line.train.tag, "Tag that the release moves")->capture_default_str()->check(kName);
-  train->add_option("--threads", line.train.threads, "Threads (0: one a core)");
+  train->add_option("--threads", line.train.threads, "Threads (0: one a core)")->check(CLI::Range(0, 1024));
   train->add_flag("--wait", line.train.wait, "Return only when all shards answer from the release");
   train->callback([&line] {
     if (line.train.tenant.empty() == line.train.tenant_column.empty())
@@ -148,7 +148,9 @@ void add_record_commands(CLI::App& app, CommandLine& line) {
 
   auto* sample = app.add_subcommand("sample-data", "Write made-up ride durations by country and city");
   sample->add_option("file", line.sample_data.file, "CSV file to write")->required();
-  sample->add_option("--rows", line.sample_data.rows, "Rides")->capture_default_str();
+  sample->add_option("--rows", line.sample_data.rows, "Rides")
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
   sample->add_option("--seed", line.sample_data.seed, "The same seed gives the same bytes")->capture_default_str();
   sample->callback([&line] { line.chosen = [&line] { return run_sample_data(line.sample_data, line.shared); }; });
 }
@@ -183,6 +185,11 @@ int run(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    const std::vector<std::string> unknown = app.remaining(true);
+    if (unknown.empty()) return app.exit(error), 2;
+    std::fprintf(stderr, "espalier: no command '%s'; espalier --help lists them\n", unknown.front().c_str());
+    return 2;
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);  // prints help or the mistake
     return code == 0 ? 0 : 2;

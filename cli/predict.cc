@@ -1,6 +1,8 @@
 #include <cmath>
 #include <deque>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "cli/cluster_folder.h"
@@ -26,11 +28,19 @@ struct Rows {
 Status add_row(Rows& rows, const std::string& text) {
   const std::string place = "row " + std::to_string(rows.rows.size());
   json object;
+  std::set<std::string> names;
+  std::optional<std::string> twice;
   try {
-    object = json::parse(text);
+    object = json::parse(text, [&](int depth, json::parse_event_t event, json& key) {
+      if (event == json::parse_event_t::key && depth == 1 && !names.insert(key.get<std::string>()).second) {
+        twice = key.get<std::string>();
+      }
+      return true;
+    });
   } catch (const json::exception& error) {
     return invalid_argument(place + " is no JSON: " + error.what());
   }
+  if (twice) return invalid_argument(place + "." + *twice + ": comes twice");
   if (!object.is_object())
     return invalid_argument(place + ": expected an object such as {\"age\": 31, \"sex\": \"F\"}");
   wire::NamedRow row;

@@ -88,6 +88,7 @@ Status Supervisor::wait_for_predecessor() {
     if (!name.ok() || name->rfind("espalier-", 0) != 0) continue;
     const int end = static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0));
     if (end < 0) continue;
+    say_("waiting for " + process.name + " (process " + std::to_string(process.pid) + ") of the last run to end");
     pollfd waits[2] = {{end, POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
     const int ready = poll(waits, 2, kEndTimeoutMs);
     close(end);

@@ -70,6 +70,18 @@ Status write_all(int fd, std::uint64_t offset, std::string_view bytes, const std
   return {};
 }
 
+/// For files whose size isn't known before they are read, such as those under /proc.
+Result<std::string> read_to_end(int fd, const std::string& path) {
+  std::string bytes;
+  char piece[4096];
+  for (;;) {
+    const ssize_t got = uninterrupted([&] { return ::read(fd, piece, sizeof piece); });
+    if (got < 0) return failure(errno, path, "read");
+    if (got == 0) return bytes;
+    bytes.append(piece, static_cast<std::size_t>(got));
+  }
+}
+
 Result<std::string> read_exactly(int fd, std::uint64_t offset, std::size_t size, const std::string& path) {
   // Asked first, so that a damaged length can't ask for more memory than the file has bytes.
   ASSIGN_OR_RETURN(const std::uint64_t available, size_of(fd, path));
@@ -153,6 +165,7 @@ class SystemFiles final : public Files {
   Result<std::string> read(const std::string& path) override {
     ASSIGN_OR_RETURN(const Descriptor fd, open_descriptor(path, O_RDONLY));
     ASSIGN_OR_RETURN(const std::uint64_t size, size_of(fd.get(), path));
+    if (size == 0) return read_to_end(fd.get(), path);
     return read_exactly(fd.get(), 0, size, path);
   }
 

@@ -3,8 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/bytes.h"
+
 namespace espalier::data {
 namespace {
+
+/// Far more than a text may count for, and far less than a file in memory.
+constexpr std::size_t kMaxRecordBytes = 16u << 20;
 
 std::string counted(std::size_t count, std::string_view noun) {
   return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
@@ -65,6 +70,9 @@ Status DelimitedReader::append_row(Frame& frame) {
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string_view text = cell_text(cells_[selected_[i]]);
     if (columns[i].field.type == model::FieldType::text) {
+      if (!is_utf8(text)) {
+        return invalid_argument(place() + "column " + columns[i].field.name + ": the text is not UTF-8");
+      }
       columns[i].texts.push_back(frame.arena().keep(text));
       continue;
     }
@@ -105,6 +113,10 @@ Result<bool> DelimitedReader::next_record() {
     while (result == Scan::cut_off) {
       result = scan(source_->window(), is_last);
       if (result != Scan::cut_off) break;
+      if (source_->window().size() > kMaxRecordBytes) {
+        return invalid_argument(place() + "field " + std::to_string(cells_.size() + 1) + ": the record is longer than " +
+                                std::to_string(kMaxRecordBytes >> 20) + " MiB; is a quote never closed?");
+      }
       ASSIGN_OR_RETURN(const bool is_more, source_->more());
       is_last = !is_more;
       if (is_last && source_->window().empty()) return false;

@@ -1,5 +1,7 @@
 """Wrong input of every kind: a clear error that names the place; processes stay up, the connection stays open, nothing acknowledged is lost."""
 
+import concurrent.futures
+import os
 import pathlib
 import sys
 import unittest
@@ -159,6 +161,35 @@ class BadInput(unittest.TestCase):
         self.refuses("^", "train", SPEC, "--data", self.rides, "--tenant", "acme", "--where", "split = train and (hour < 3")
         self.refuses("not_found", "predict", "acme/nothing", "--row", "{}")
         self.refuses("2 levels", "predict", "acme/duration@a/b/c", "--row", "{}")
+        self.refuses("row 0.hour: comes twice", "predict", "acme/duration", "--row", '{"hour": 1, "hour": 2}')
+
+    def test_a_level_value_that_is_none_is_named_with_its_line(self):
+        lines = self.rides.read_text().splitlines()
+        wrong = lines[7].split(",")
+        wrong[lines[0].split(",").index("city")] = "x" * 300
+        path = self.cluster.folder / "level.csv"
+        path.write_text("\n".join([*lines[:7], ",".join(wrong), *lines[8:]]))
+        for command, out in (("evaluate", []), ("batch", ["--out", self.cluster.folder / "out.csv"])):
+            self.refuses("level.csv:8", command, "acme/duration", "--in" if out else "--data", path, *out)
+
+    def test_wrong_numbers_and_words(self):
+        self.refuses("--rows", "sample-data", self.cluster.folder / "x.csv", "--rows", "-1")
+        self.refuses("--rows", "sample-data", self.cluster.folder / "x.csv", "--rows", "99999999999999999999")
+        self.refuses("--threads", "train", SPEC, "--data", self.rides, "--tenant", "acme", "--threads", "100000")
+        self.refuses("no command 'nosuch'", "nosuch")
+        self.refuses("no command 'back'", "release", "back")
+
+    def test_batch_overwrites_neither_its_input_nor_a_pipe(self):
+        before = self.rides.read_bytes()
+        self.refuses("is the file that is read", "batch", "acme/duration", "--in", self.rides, "--out", self.rides)
+        self.assertEqual(self.rides.read_bytes(), before)
+        pipe = self.cluster.folder / "pipe"
+        os.mkfifo(pipe)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            read = pool.submit(pipe.read_bytes)
+            self.cluster.run("batch", "acme/duration", "--in", self.rides, "--where", "split = test", "--out", pipe)
+            self.assertTrue(read.result().startswith(before.split(b"\n")[0]))
+        self.assertTrue(pipe.is_fifo())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Processes that die, and what callers see of it."""
 
+import concurrent.futures
 import os
 import pathlib
 import signal
@@ -113,10 +114,17 @@ class GoingDown(unittest.TestCase):
         self.assertFalse((self.cluster.dir / "cluster.json").exists())
 
     def test_children_end_with_a_parent_that_was_killed_and_a_new_one_starts(self):
+        router = self.cluster.processes("router")[0]["pid"]
+        os.kill(router, signal.SIGSTOP)  # so that it is still there when the new ones come
         self.cluster.process.kill()
         self.cluster.process.wait()
-        self.cluster.start()
-        self.assert_all_gone()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            started = pool.submit(self.cluster.start)
+            wait_until(lambda: any(str(router) in line for line in self.cluster.said), what="the new one waits for the old")
+            self.assertFalse(started.done())
+            os.kill(router, signal.SIGCONT)
+            started.result()
+        self.assertFalse(any(alive(pid) for pid in self.pids), "the new cluster was ready before the old had ended")
 
     def test_one_folder_has_one_cluster(self):
         second = subprocess.run([BIN / "espalier", "up", "--dir", self.cluster.dir], capture_output=True, text=True, timeout=60, check=False)

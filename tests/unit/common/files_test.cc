@@ -31,6 +31,11 @@ TEST_F(FilesTest, WritesReadsAndMaps) {
   EXPECT_EQ(mapping->bytes().substr(0, 5), "Jello");
 }
 
+TEST_F(FilesTest, ReadsWhatHasNoSize) {
+  ASSERT_OK_AND_ASSIGN(const std::string name, files_.read("/proc/self/comm"));
+  EXPECT_EQ(name.back(), '\n');
+}
+
 TEST_F(FilesTest, ReadBeyondTheEndIsCorrupt) {
   ASSERT_OK_AND_ASSIGN(const auto file, files_.open(folder_ / "a", true));
   ASSERT_OK(file->write_at(0, "hello"));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include <atomic>
 #include <thread>
@@ -14,6 +15,12 @@ long switches_asked_for() {
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
   return usage.ru_nvcsw + usage.ru_nivcsw;
+}
+
+long own_cpu_ms() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec * 1000 + time.tv_nsec / 1'000'000;
 }
 
 TEST(Scheduling, OnlyTheThreadThatAskedIsChanged) {
@@ -40,6 +47,7 @@ TEST(Scheduling, AnotherThreadGetsTheCoreBetweenPieces) {
     yield_to_requests();
     const long before = switches_asked_for();
     while (switches_asked_for() - before < 100) give_way();
+    EXPECT_LT(own_cpu_ms(), 100);
     is_done.store(true);
     other.join();
   }).join();

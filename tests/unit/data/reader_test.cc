@@ -52,6 +52,21 @@ class ReaderTest : public ::testing::Test {
 const std::vector<Field> kTexts = {{"a", FieldType::text}, {"b", FieldType::text}};
 const std::vector<Field> kNumber = {{"b", FieldType::number}};
 
+TEST_F(ReaderTest, RefusesTextThatNoRequestCouldCarry) {
+  EXPECT_EQ(read("f.csv", "a,b\n1,2\nstan\xFF" "dard,3\n", kTexts),
+            "invalid_argument: f.csv:3: column a: the text is not UTF-8");
+  EXPECT_EQ(read("f.tsv", "a\tb\n1\t\xC3(\n", kTexts), "invalid_argument: f.tsv:2: column b: the text is not UTF-8");
+  EXPECT_TRUE(read("f.jsonl", "{\"a\": \"\xFF\", \"b\": \"\"}\n", kTexts).starts_with("invalid_argument: f.jsonl:1"));
+  // A column that nobody reads may hold anything.
+  EXPECT_EQ(read("f.csv", "a,b,c\n1,2,\xFF\n", kTexts), "1|2@2\n");
+}
+
+TEST_F(ReaderTest, RefusesARecordWithoutEndBeforeItFillsTheMemory) {
+  const std::string lines(17u << 20, '\n');
+  EXPECT_EQ(read("f.csv", "a,b\n1,\"" + lines, kTexts),
+            "invalid_argument: f.csv:2: field 2: the record is longer than 16 MiB; is a quote never closed?");
+}
+
 TEST_F(ReaderTest, ReadsCsv) {
   EXPECT_EQ(read("f.csv", "a,b\n1,2\n3,\n", kTexts), "1|2@2\n3|-@3\n");
   EXPECT_EQ(read("f.csv", "a,b\n1,2", kTexts), "1|2@2\n");
