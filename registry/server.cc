@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "wire/envelope.h"
 
 namespace espalier::registry {
 namespace {
@@ -17,14 +18,6 @@ constexpr std::int64_t kHardFrameBytes = 2ll * static_cast<std::int64_t>(wire::k
 std::string error_header(const Status& status) {
   const bool passes = status.code() == Code::unavailable || status.code() == Code::overloaded;
   return wire::encode_error(status, passes ? kRetryAfterUs : 0);
-}
-
-/// Where the request id stands: behind the identity, and behind what a REQ socket puts in front, which ends in an empty
-/// frame.
-std::size_t request_id_place(const wire::Message& message) {
-  if (message.size() > 1 && message[1].size() == 0) return 2;
-  if (message.size() > 2 && message[2].size() == 0) return 3;
-  return 1;
 }
 
 }  // namespace
@@ -68,13 +61,13 @@ bool Server::answer_arrived(int most) {
 }
 
 void Server::answer(wire::Message& message) {
-  const std::size_t id = request_id_place(message);
+  wire::Envelope opened = wire::open_envelope(message);
+  const std::size_t id = opened.id_at;
   Envelope envelope;
   for (std::size_t i = 0; i <= id && i < message.size(); ++i) envelope.push_back(std::move(message[i]));
   Reply reply;
-  if (message.size() < id + 2) {
-    if (message.size() <= id) envelope.emplace_back();
-    reply.header = error_header(invalid_argument("message: request id and header are needed"));
+  if (!opened.status.ok()) {
+    reply.header = error_header(opened.status);
     return send(std::move(envelope), reply);
   }
   std::size_t bytes = 0;

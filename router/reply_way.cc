@@ -64,21 +64,26 @@ void Router::close_attempt(Attempt& attempt) {
   if (backend.in_flight > 0) --backend.in_flight;
 }
 
-/// A shard has been silent for its share of the budget, or the budget is over.
+/// A shard that was asked has been silent for its share of the budget, or the budget is over.
 void Router::ring(const Alarm& alarm) {
   Request* request = in_flight_.find(alarm.ticket);
   if (request == nullptr) return;
   Piece& piece = request->pieces[alarm.piece];
   if (piece.is_done) return;
-  for (const Attempt& attempt : piece.made()) {
-    if (attempt.is_open) backends_.missed(backends_.at(attempt.backend), attempt.sent_us, now_us_);
+  if (now_us_ < alarm.due_us) {  // further away than the wheel reaches
+    alarms_.add(alarm.due_us, alarm);
+    return;
   }
+  const Attempt& attempt = piece.attempts[alarm.attempt];
+  const bool was_silent = attempt.is_open;
+  if (was_silent) backends_.missed(backends_.at(attempt.backend), attempt.sent_us, now_us_);
   if (now_us_ >= request->deadline_us) {
     piece.failure = deadline_exceeded();
     finish_piece(alarm.ticket, *request, piece);
     return;
   }
-  if (!ask_next(alarm.ticket, *request, alarm.piece)) alarms_.add(request->deadline_us, alarm);
+  if (was_silent && ask_next(alarm.ticket, *request, alarm.piece)) return;
+  alarms_.add(request->deadline_us, {alarm.ticket, request->deadline_us, alarm.piece, alarm.attempt});
 }
 
 /// One of several pieces has its reply, or a piece has failed; the last one to be done answers the client.

@@ -11,18 +11,10 @@
 namespace espalier::router {
 namespace {
 
-constexpr std::size_t kMaxRequestIdBytes = 64;
 constexpr std::size_t kMaxBytesInFlight = 1u << 30;
-constexpr std::int64_t kLongestBudgetUs = 600'000'000;
 constexpr std::int64_t kRetryAfterUs = 20'000;
 /// Tenants whose shards are kept at hand; names come from outside, so the number is bounded.
 constexpr std::size_t kMaxTenantsAtHand = 100'000;
-
-std::size_t bytes_of(const wire::Message& message) {
-  std::size_t bytes = 0;
-  for (const wire::Frame& frame : message) bytes += frame.size();
-  return bytes;
-}
 
 Status overloaded(std::string message) { return {Code::overloaded, std::move(message)}; }
 
@@ -30,23 +22,17 @@ Status overloaded(std::string message) { return {Code::overloaded, std::move(mes
 
 /// [routing id] ([empty]) [request id] [header] [body]…
 void Router::handle_client(const Routes& routes) {
-  const std::size_t id_at = wire::request_id_at(message_);
-  if (id_at >= message_.size()) {
-    counters_.dropped.add();
-    return;
-  }
-  if (message_[id_at].size() > kMaxRequestIdBytes) message_[id_at] = wire::Frame();
-  const Status status = take_in(routes, id_at);
-  if (status.ok()) return;
-  const bool is_temporary = status.code() == Code::overloaded || status.code() == Code::unavailable;
-  reply_error(std::span(message_).first(id_at + 1), status, is_temporary ? kRetryAfterUs : 0);
+  wire::Envelope envelope = wire::open_envelope(message_);
+  if (envelope.status.ok()) envelope.status = take_in(routes, envelope.id_at);
+  if (envelope.status.ok()) return;
+  const Code code = envelope.status.code();
+  const bool is_temporary = code == Code::overloaded || code == Code::unavailable;
+  reply_error(std::span(message_).first(envelope.id_at + 1), envelope.status, is_temporary ? kRetryAfterUs : 0);
 }
 
 /// Sends a request on its way; not ok: it is to be answered with this at once.
 Status Router::take_in(const Routes& routes, std::size_t id_at) {
-  if (message_[id_at].size() == 0) return invalid_argument("request id: expected 1 to 64 bytes");
-  if (id_at + 1 == message_.size()) return invalid_argument("the message has no header frame");
-  const std::size_t bytes = bytes_of(message_);
+  const std::size_t bytes = wire::bytes_of(message_);
   if (bytes > wire::kMaxClientMessageBytes) {
     return invalid_argument("the message has " + std::to_string(bytes) + " bytes, at most " +
                             std::to_string(wire::kMaxClientMessageBytes) + " are taken");
@@ -77,7 +63,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   Request& request = *in_flight_.find(ticket);
   request.clear();
   request.prediction = ids_.next(wall_us_);
-  request.deadline_us = now_us_ + std::min(header_.budget_us, kLongestBudgetUs);
+  request.deadline_us = now_us_ + std::min(header_.budget_us, wire::kLongestBudgetUs);
   request.bytes = bytes;
   const Status planned = plan(routes, request);
   if (!planned.ok()) {
@@ -238,7 +224,8 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   ++backend->in_flight;
   if (piece.attempt_count > 0) counters_.asked_again.add();
   piece.attempts[piece.attempt_count++] = {number, now_us_, true};
-  alarms_.add(now_us_ + patience_us(remaining_us, others_left), {ticket, piece_number});
+  const std::int64_t due_us = now_us_ + patience_us(remaining_us, others_left);
+  alarms_.add(due_us, {ticket, due_us, piece_number, id.attempt});
   return true;
 }
 

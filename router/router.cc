@@ -15,6 +15,9 @@ constexpr std::size_t kMaxInFlight = 65536;
 constexpr int kMessagesPerDrain = 256;
 /// A stopping router is done when nothing is in flight and nothing has come for so long.
 constexpr std::int64_t kQuietUs = 50'000;
+/// So long it goes on taking in what comes, though more keeps coming; then it finishes what is in flight, for so long.
+constexpr std::int64_t kTakesInUs = 1'000'000;
+constexpr std::int64_t kFinishesUs = 10'000'000;
 /// The clock is read again after so many messages.
 constexpr int kMessagesPerLook = 32;
 
@@ -58,26 +61,33 @@ void Router::run(int stop_fd, int routes_fd) {
       quiet_since_us = now_us_;
       continue;
     }
-    const bool is_done = is_stopping_ && in_flight_.size() == 0 && now_us_ - quiet_since_us >= kQuietUs;
-    if (is_done) return;
+    if (is_stopping_ && is_done(quiet_since_us)) return;
     wait(stop_fd, routes_fd);
   }
+}
+
+bool Router::is_done(std::int64_t quiet_since_us) const {
+  const std::int64_t stopping_us = now_us_ - stopping_since_us_;
+  if (stopping_us >= kFinishesUs) return true;
+  return in_flight_.size() == 0 && (now_us_ - quiet_since_us >= kQuietUs || stopping_us >= kTakesInUs);
 }
 
 /// Takes in and sends on what is there. false: there was nothing.
 bool Router::turn() {
   const auto routes = reader_.lease();
   if (routes->number != routes_number_) take_routes(*routes);
-  bool was_busy = drain_clients(*routes);
-  was_busy = drain_shards() || was_busy;
-  now_us_ = clock_.monotonic_us();
+  // In this order: a reply that is there counts before the alarm that misses it, and the wheel is at the present when
+  // alarms are added.
+  bool was_busy = drain_shards();
   alarms_.advance(now_us_, [this](const Alarm& alarm) { ring(alarm); });
+  const bool takes_in = !is_stopping_ || now_us_ - stopping_since_us_ < kTakesInUs;
+  was_busy = (takes_in && drain_clients(*routes)) || was_busy;
   return was_busy;
 }
 
 void Router::wait(int stop_fd, int routes_fd) {
   wire::Poller poller;
-  poller.add(*socket_);
+  if (!is_stopping_ || now_us_ - stopping_since_us_ < kTakesInUs) poller.add(*socket_);
   for (std::uint32_t i = 0; i < backends_.size(); ++i) {
     if (backends_.is_open(i)) poller.add(*backends_.at(i).socket);
   }
@@ -95,6 +105,7 @@ void Router::wait(int stop_fd, int routes_fd) {
   }
   if (poller.ready(stop)) {
     is_stopping_ = true;
+    stopping_since_us_ = now_us_;
     log::info("router", "stopping", {{"in_flight", in_flight_.size()}});
   }
 }
@@ -112,7 +123,7 @@ bool Router::drain_clients(const Routes& routes) {
     const Result<bool> received = socket_->receive(message_);
     if (!received.ok()) log::error("router", "receive failed", {{"why", received.status()}});
     if (!received.ok() || !*received) break;
-    if (taken % kMessagesPerLook == kMessagesPerLook - 1) now_us_ = clock_.monotonic_us();
+    if (taken % kMessagesPerLook == 0) now_us_ = clock_.monotonic_us();
     handle_client(routes);
   }
   return taken > 0;

@@ -1,4 +1,4 @@
-// One request from client to shard and back (docs/life-of-a-prediction.md, steps 2, 3 and 9).
+// One request from client to shard and back (docs/life-of-a-prediction.md, steps 2, 3, 4 and 8).
 //
 // The router reads headers only: bodies are moved through untouched. It stamps the prediction id, picks the shards by
 // placement, splits a request of many parts into pieces, asks another replica where a shard refuses or stays silent,
@@ -6,7 +6,7 @@
 // request alike.
 //
 // Thread safety: run() on one thread, which owns all sockets; the counters may be read from any. Ownership: borrows the
-// routes. Errors: every message that has a request id is answered; what has none is dropped and counted.
+// routes. Errors: every message is answered, under an empty request id where it has none.
 #pragma once
 
 #include <cstdint>
@@ -60,13 +60,16 @@ class Router {
   };
   struct Alarm {
     Ticket ticket;
+    std::int64_t due_us;
     std::uint32_t piece;
+    std::uint32_t attempt;
   };
   using Tenants = std::unordered_map<std::string, cluster::Placement::TenantShards>;
 
   Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock);
 
   // The loop (router.cc).
+  bool is_done(std::int64_t quiet_since_us) const;
   bool turn();
   void wait(int stop_fd, int routes_fd);
   void take_routes(const Routes& routes);
@@ -114,6 +117,7 @@ class Router {
   std::int64_t now_us_ = 0;   ///< monotonic time, a few messages old
   std::int64_t wall_us_ = 0;  ///< the clock on the wall, a turn old
   bool is_stopping_ = false;
+  std::int64_t stopping_since_us_ = 0;
   // Reused.
   wire::Message message_;
   wire::Message out_;

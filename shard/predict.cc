@@ -1,5 +1,6 @@
 #include "shard/predict.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace espalier::shard {
@@ -34,7 +35,7 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
     return invalid_argument("parts: " + std::to_string(request_.parts.size()) + " in the header, but " +
                             std::to_string(bodies.size()) + " body frames");
   }
-  deadline_us_ = received_us + request_.budget_us;
+  deadline_us_ = received_us + std::min(request_.budget_us, wire::kLongestBudgetUs);
   if (request_.budget_us <= 0) return deadline_exceeded("the time budget was over before the shard began");
   if (!principal.may_predict(request_.tenant)) {
     return Status(Code::permission_denied,

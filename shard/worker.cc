@@ -14,19 +14,14 @@ constexpr int kMessagesPerDrain = 256;
 constexpr int kMessagesPerLook = 16;
 /// A stopping worker is done when nothing has come for so long.
 constexpr std::int64_t kQuietUs = 50'000;
-constexpr std::size_t kMaxRequestIdBytes = 64;
+/// So long it goes on though more keeps coming.
+constexpr std::int64_t kFarewellUs = 1'000'000;
 
 wire::SocketOptions socket_options() {
   wire::SocketOptions options;
   options.send_queue = 100'000;
   options.receive_queue = 100'000;
   return options;
-}
-
-std::size_t bytes_of(const wire::Message& message) {
-  std::size_t bytes = 0;
-  for (const wire::Frame& frame : message) bytes += frame.size();
-  return bytes;
 }
 
 }  // namespace
@@ -59,7 +54,8 @@ void Worker::run(int stop_fd) {
   }
   poller.clear();
   poller.add(*socket_);
-  while (poller.wait(kQuietUs) && drain()) {
+  const std::int64_t end_us = clock_.monotonic_us() + kFarewellUs;
+  while (poller.wait(kQuietUs) && drain() && clock_.monotonic_us() < end_us) {
   }
 }
 
@@ -80,14 +76,11 @@ bool Worker::drain() {
 
 /// [routing id] ([empty]) [request id] [header] [body]…
 void Worker::handle() {
-  const std::size_t id_at = wire::request_id_at(message_);
-  if (id_at >= message_.size()) return;  // nobody could tell what a reply belongs to
-  if (message_[id_at].size() > kMaxRequestIdBytes) {
-    message_[id_at] = wire::Frame();
-    reply_.set_error(invalid_argument("request id: more than 64 bytes"));
-  } else if (id_at + 1 == message_.size()) {
-    reply_.set_error(invalid_argument("the message has no header frame"));
-  } else if (bytes_of(message_) > wire::kMaxInternalMessageBytes) {
+  const wire::Envelope envelope = wire::open_envelope(message_);
+  const std::size_t id_at = envelope.id_at;
+  if (!envelope.status.ok()) {
+    reply_.set_error(envelope.status);
+  } else if (wire::bytes_of(message_) > wire::kMaxInternalMessageBytes) {
     reply_.set_error(invalid_argument("the message has more than 268435456 bytes"));
   } else {
     bodies_.clear();

@@ -24,6 +24,7 @@ inline constexpr std::size_t kMaxClientMessageBytes = 16u << 20;     ///< all fr
 inline constexpr std::size_t kMaxInternalMessageBytes = 256u << 20;  ///< the same inside the cluster
 inline constexpr std::size_t kMaxParts = 65536;
 inline constexpr std::int64_t kDefaultBudgetUs = 1'000'000;
+inline constexpr std::int64_t kLongestBudgetUs = 600'000'000;  ///< a longer one counts as this
 
 /// Why this node answered. On the wire and in records: never change. All but the first two are counted and watched.
 enum class Reason : std::uint8_t {

@@ -119,7 +119,9 @@ TEST(TableEdit, AThousandNodesAmongManyStayInOrder) {
   for (unsigned i = 0; i < 3000; ++i) {
     const Node* node = nodes.find(node_key_of(entries[i].partition));
     ASSERT_EQ(node == nullptr, i % 3 == 0);
-    if (node != nullptr) ASSERT_EQ(node->wanted.version, uuid_of(i));
+    if (node != nullptr) {
+      ASSERT_EQ(node->wanted.version, uuid_of(i));
+    }
   }
   EXPECT_EQ(table->models.find(key)->find_tag("production")->nodes.size(), 3000u);
 }

@@ -189,7 +189,7 @@ TEST_F(TrainTest, NamesThePlaceOfWhatItRefuses) {
       {"A,a,1,k,-1,o\n", ":2: column target: the target's function", Task::regression, model::TargetTransform::sqrt},
       {"A,a,1,k,-1,o\n", ":2: column target: the target's function", Task::regression, model::TargetTransform::log1p},
       {"A,a,1,k,a,o\nA,a,1,k,b,o\nA,a,1,k,c,o\n", ":4: column target: a third class, 'c'", Task::binary},
-      {"A,a,1,k,\xFF,o\n", ":2: column target: not UTF-8", Task::multiclass},
+      {"A,a,1,k,\xFF,o\n", ":2: column target: the text is not UTF-8", Task::multiclass},
       {"A,b\xFF,1,k,1,o\n", ":2: "},
       {"A,a,1,k,1,o\nA,a,1,k,1,No Name\n", ":3: column owner: ", Task::regression, {}, {"", "", "", "owner"}},
       {"A,a,1,k,1,\n", ":2: column owner: ", Task::regression, {}, {"", "", "", "owner"}},

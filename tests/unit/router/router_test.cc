@@ -1,0 +1,229 @@
+#include "router/router.h"
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "model/ids.h"
+#include "tests/support/status_matchers.h"
+#include "wire/predict_codec.h"
+#include "wire/row_codec.h"
+
+namespace espalier::router {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kPatience = 10 * kSecond;  ///< of the test, in real time, with what must come
+
+/// Stands still until it is moved, or let go.
+class MovedClock final : public Clock {
+ public:
+  std::int64_t monotonic_us() const override { return moved_us_ + (runs_ ? Clock::system().monotonic_us() : 0); }
+  std::int64_t wall_us() const override { return 1'700'000'000 * kSecond + monotonic_us(); }
+  void advance(std::int64_t us) { moved_us_ += us; }
+  void let_go() { runs_ = true; }
+
+ private:
+  std::atomic<std::int64_t> moved_us_{0};
+  std::atomic<bool> runs_{false};
+};
+
+/// A router on a thread of its own, with two shards played by the test and a clock that the test moves.
+class RouterTest : public ::testing::Test {
+ protected:
+  RouterTest() : live_(std::make_unique<const Routes>(cluster::View{})) {
+    cluster::View view;
+    for (int i = 0; i < 2; ++i) {
+      auto socket = wire::Socket::make(context_, wire::SocketKind::router);
+      EXPECT_OK(socket);
+      shards_.push_back(*std::move(socket));
+      const auto bound = shards_.back()->bind("inproc://shard" + std::to_string(i));
+      EXPECT_OK(bound);
+      cluster::ShardInfo info;
+      info.name = "s" + std::to_string(i);
+      info.endpoints = {*bound};
+      view.shards.push_back(info);
+    }
+    auto routes = std::make_unique<Routes>(view);
+    routes->number = 1;
+    SnapshotMap<ModelShape>::Editor editor(routes->models);
+    editor.set(std::make_shared<const ModelShape>(ModelShape{model::model_key("acme", "total"), 1}));
+    routes->models = editor.finish();
+    live_.publish(std::move(routes));
+    auto router = Router::make(context_, {"inproc://router"}, live_, clock_);
+    EXPECT_OK(router);
+    router_ = *std::move(router);
+    client_ = *wire::Socket::make(context_, wire::SocketKind::dealer);
+    EXPECT_OK(client_->connect("inproc://router"));
+    thread_ = std::thread([this] { router_->run(stop_fd_, routes_fd_); });
+  }
+  ~RouterTest() override {
+    clock_.let_go();
+    stop();
+    if (thread_.joinable()) thread_.join();
+    close(stop_fd_);
+    close(routes_fd_);
+  }
+
+  void stop() { eventfd_write(stop_fd_, 1); }
+
+  static wire::Message receive(wire::Socket& socket) {
+    wire::Message message;
+    wire::Poller poller;
+    poller.add(socket);
+    EXPECT_TRUE(poller.wait(kPatience)) << "nothing came";
+    EXPECT_OK(socket.receive(message));
+    return message;
+  }
+
+  void send(const std::vector<std::string>& frames) {
+    wire::Message message;
+    for (const std::string& frame : frames) message.emplace_back(std::string_view(frame));
+    EXPECT_OK(client_->send(message));
+  }
+
+  void ask(const std::string& id, std::int64_t budget_us) {
+    wire::PredictRequest request;
+    request.tenant = "acme";
+    request.model = "total";
+    request.budget_us = budget_us;
+    request.parts = {{{"usa"}, "", 1}};
+    const wire::NamedRow row;
+    send({id, wire::encode(request), wire::encode_rows({&row, 1})});
+  }
+
+  /// The router has gone round since: it has answered this.
+  void go_round() {
+    send({"round", wire::encode(wire::HelloRequest{"test"})});
+    EXPECT_EQ(receive(*client_)[0].view(), "round");
+  }
+
+  /// Until the router has seen the new time: a message may still be dealt with under the time of the one before.
+  void advance(std::int64_t us) {
+    clock_.advance(us);
+    for (int i = 0; i < 3; ++i) go_round();
+  }
+
+  /// The shard that has a request, which is given in `request`.
+  wire::Socket& asked(wire::Message& request) {
+    wire::Poller poller;
+    for (const auto& shard : shards_) poller.add(*shard);
+    EXPECT_TRUE(poller.wait(kPatience)) << "no shard was asked";
+    wire::Socket& shard = poller.ready(0) ? *shards_[0] : *shards_[1];
+    EXPECT_OK(shard.receive(request));
+    return shard;
+  }
+
+  void answer(wire::Socket& shard, wire::Message& request) {
+    request.resize(2);
+    std::string header;
+    wire::begin_reply(header, 1);
+    wire::append_failed(header, 1, Code::no_model, "played");
+    request.emplace_back(std::string_view(header));
+    request.emplace_back();
+    EXPECT_OK(shard.send(request));
+  }
+
+  void expect_answer(const std::string& id) {
+    const wire::Message reply = receive(*client_);
+    ASSERT_EQ(reply.size(), 3u);
+    EXPECT_EQ(reply[0].view(), id);
+    EXPECT_OK(wire::peek_status(reply[1].view()));
+  }
+
+  MovedClock clock_;
+  wire::Context context_;
+  std::vector<std::unique_ptr<wire::Socket>> shards_;
+  LiveRoutes live_;
+  std::unique_ptr<Router> router_;
+  std::unique_ptr<wire::Socket> client_;
+  const int stop_fd_ = eventfd(0, 0);
+  const int routes_fd_ = eventfd(0, 0);
+  std::thread thread_;
+};
+
+TEST_F(RouterTest, AfterALongIdleTimeAShardHasItsTime) {
+  for (int i = 0; i < 5; ++i) {
+    advance(i * 3 * kSecond);
+    ask("a", kSecond);
+    wire::Message request;
+    wire::Socket& shard = asked(request);
+    go_round();
+    answer(shard, request);
+    expect_answer("a");
+  }
+  EXPECT_EQ(router_->counters().asked_again.value(), 0u);
+}
+
+TEST_F(RouterTest, AskedAgainOnlyWhenAShardHasHadItsShareOfALongBudget) {
+  ask("a", 60 * kSecond);
+  wire::Message first, second;
+  wire::Socket& silent = asked(first);
+  for (int i = 0; i < 29; ++i) {
+    advance(kSecond);
+  }
+  EXPECT_EQ(router_->counters().asked_again.value(), 0u);
+  advance(2 * kSecond);
+  wire::Socket& other = asked(second);
+  EXPECT_NE(&other, &silent);
+  EXPECT_EQ(router_->counters().asked_again.value(), 1u);
+  answer(other, second);
+  expect_answer("a");
+  answer(silent, first);  // too late, and heard: it isn't suspect any more
+  go_round();
+  EXPECT_EQ(router_->counters().late.value(), 1u);
+}
+
+TEST_F(RouterTest, ARequestEndsWithItsBudgetThoughNobodyAnswers) {
+  ask("a", 5 * kSecond);
+  wire::Message request;
+  asked(request);
+  for (int i = 0; i < 4; ++i) {
+    advance(kSecond);
+  }
+  clock_.advance(2 * kSecond);
+  send({"round", wire::encode(wire::HelloRequest{"test"})});
+  bool has_ended = false;
+  for (int i = 0; i < 2; ++i) {
+    const wire::Message reply = receive(*client_);
+    if (reply[0].view() != "a") continue;
+    has_ended = true;
+    EXPECT_EQ(wire::peek_status(reply[1].view()).code(), Code::deadline_exceeded);
+  }
+  EXPECT_TRUE(has_ended);
+}
+
+TEST_F(RouterTest, AStopIsNotHeldUpByWhatKeepsComing) {
+  stop();
+  std::atomic<bool> has_ended{false};
+  std::thread watch([&] {
+    thread_.join();
+    has_ended.store(true);
+  });
+  // Time goes on by less than what counts as quiet with each request.
+  for (int i = 0; i < 10'000'000 && !has_ended.load(); ++i) {
+    send({"round", wire::encode(wire::HelloRequest{"test"})});
+    clock_.advance(20'000);
+    wire::Message reply;
+    static_cast<void>(client_->receive(reply));
+  }
+  EXPECT_TRUE(has_ended.load());
+  watch.join();
+}
+
+TEST_F(RouterTest, AnswersMessagesWithoutAReadableEnvelope) {
+  const std::vector<std::vector<std::string>> messages = {
+      {""}, {"id"}, {"", ""}, {"four", ""}, {"four", "", ""}, {std::string(65, 'x'), "h"}, {"", std::string(65, 'x'), "h"}};
+  for (const auto& message : messages) {
+    send(message);
+    const wire::Message reply = receive(*client_);
+    ASSERT_GE(reply.size(), 2u);
+    EXPECT_EQ(wire::peek_status(reply.back().view()).code(), Code::invalid_argument);
+  }
+}
+
+}  // namespace
+}  // namespace espalier::router
