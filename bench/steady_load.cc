@@ -161,9 +161,17 @@ class SteadyLoad {
 
   nlohmann::json result() const {
     const auto ms = [&](double share) { return static_cast<double>(latency_.percentile(share)) / 1e3; };
-    return {{"sent", sent_},         {"answered", latency_.count()}, {"wrong", wrong_},        {"first_wrong", first_wrong_},
-            {"p50_ms", ms(0.5)},     {"p90_ms", ms(0.9)},            {"p99_ms", ms(0.99)},     {"p999_ms", ms(0.999)},
-            {"max_ms", static_cast<double>(latency_.max()) / 1e3},   {"versions", versions_.size()}, {"moves", moved_}};
+    return {{"sent", sent_},
+            {"answered", latency_.count()},
+            {"wrong", wrong_},
+            {"first_wrong", first_wrong_},
+            {"p50_ms", ms(0.5)},
+            {"p90_ms", ms(0.9)},
+            {"p99_ms", ms(0.99)},
+            {"p999_ms", ms(0.999)},
+            {"max_ms", static_cast<double>(latency_.max()) / 1e3},
+            {"versions", versions_.size()},
+            {"moves", moved_}};
   }
 
  private:
@@ -237,8 +245,10 @@ class SteadyLoad {
       if (part.status != espalier::Code::ok) return "a part failed: " + part.message;
       const std::string version(part.provenance.version.view());
       const auto values = request.expected[i].find(version);
-      if (values == request.expected[i].end()) return "a version that may not answer: " + part.provenance.version.text();
-      if (incoming_[2 + i].view() != values->second) return "not the values of version " + part.provenance.version.text();
+      if (values == request.expected[i].end())
+        return "a version that may not answer: " + part.provenance.version.text();
+      if (incoming_[2 + i].view() != values->second)
+        return "not the values of version " + part.provenance.version.text();
       versions_.insert({version, 0}).first->second++;
     }
     return {};

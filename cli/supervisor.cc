@@ -47,10 +47,7 @@ Result<std::vector<std::string>> endpoints_of(const std::string& line) {
 Supervisor::Supervisor(const UpOptions& options, const StopSignals& stop, std::function<void(std::string_view)> say)
     : options_(options), stop_(stop), say_(std::move(say)) {}
 
-Supervisor::~Supervisor() {
-  stop_all();
-  if (lock_ >= 0) close(lock_);
-}
+Supervisor::~Supervisor() { stop_all(); }
 
 Status Supervisor::start() {
   RETURN_IF_ERROR(make_folder());
@@ -72,10 +69,7 @@ Status Supervisor::make_folder() {
     RETURN_IF_ERROR(Files::system().create_directories(dir_ + folder));
   // Whoever can reach a socket may ask anything, so the folder of the sockets is private.
   if (chmod((dir_ + "/run").c_str(), 0700) != 0) return unavailable(dir_ + "/run: " + system_error_text());
-  const std::string path = dir_ + "/lock";
-  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock_ < 0) return unavailable(path + ": " + system_error_text());
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) return failed_precondition("a cluster is running in " + dir_ + " already");
+  ASSIGN_OR_RETURN(lock_, FolderLock::take(dir_, "a cluster"));
   return Status();
 }
 
@@ -249,7 +243,7 @@ void Supervisor::stop_all() {
       member->running = false;
     }
   }
-  if (lock_ >= 0 && !members_.empty()) (void)Files::system().remove(dir_ + "/cluster.json");
+  if (lock_.is_held() && !members_.empty()) (void)Files::system().remove(dir_ + "/cluster.json");
   std::error_code ignored;
   if (socket_folder_is_ours_) std::filesystem::remove_all(socket_folder_, ignored);
   socket_folder_is_ours_ = false;

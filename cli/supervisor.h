@@ -18,6 +18,7 @@
 #include "cli/child.h"
 #include "cli/cluster_folder.h"
 #include "cli/commands.h"
+#include "common/folder_lock.h"
 #include "common/signals.h"
 #include "common/status.h"
 
@@ -70,7 +71,7 @@ class Supervisor {
   const std::function<void(std::string_view)> say_;
   std::string dir_, socket_folder_;
   bool socket_folder_is_ours_ = false;
-  int lock_ = -1;
+  FolderLock lock_;
   std::vector<std::unique_ptr<Member>> members_;
   ClusterFile cluster_;
 };

@@ -125,9 +125,11 @@ Status run_train(const TrainOptions& options, const Shared& shared) {
   ASSIGN_OR_RETURN(Child trainer,
                    Child::start(sibling_program("espalier-trainer"), arguments_of(options, cluster), ""));
   Progress progress(shared.json);
+  bool was_published = false;
   for (;;) {
     auto line = trainer.read_line(-1, stop.fd());
     if (!line.ok()) break;
+    was_published = was_published || line->find(R"("stage":"published")") != std::string::npos;
     progress.take(*line);
   }
   progress.close();
@@ -140,6 +142,7 @@ Status run_train(const TrainOptions& options, const Shared& shared) {
   if (trainer.exit_code() == 0) return Status();
   // The trainer has said on stderr what was wrong.
   return trainer.exit_code() == 2 ? invalid_argument("the trainer was called wrongly")
+         : was_published          ? failed_precondition("the release is published, but not served everywhere")
                                   : failed_precondition("training failed (" + *trainer.ended() + ")");
 }
 

@@ -39,7 +39,7 @@ class Move {
     release.tag = request_.tag;
     release.principal = principal_.name();
     release.note = request_.note;
-    return finish_release(records_, request_.tenant, request_.model, std::move(release), movements_, batch_);
+    return finish_release(records_, model_, std::move(release), movements_, batch_);
   }
 
  private:

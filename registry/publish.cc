@@ -192,7 +192,7 @@ class Publish {
     release.tag = request_.tag;
     release.principal = principal_.name();
     release.run_json = request_.run_json;
-    return finish_release(records_, request_.tenant, request_.model, std::move(release), movements, batch_);
+    return finish_release(records_, model_, std::move(release), movements, batch_);
   }
 
   Status unset_others(TagMovements& movements) {
@@ -234,20 +234,21 @@ Result<wire::ReleaseReply> prepare_publish(Records& records, const Principal& pr
   return Publish(records, principal, request, batch).prepare(bodies);
 }
 
-Result<wire::ReleaseReply> finish_release(Records& records, const std::string& tenant, const std::string& model,
-                                          wire::ReleaseRecord release, TagMovements& movements, Batch& batch) {
+Result<wire::ReleaseReply> finish_release(Records& records, const wire::ModelRecord& model, wire::ReleaseRecord release,
+                                          TagMovements& movements, Batch& batch) {
   movements.finish();
   release.epoch = batch.epoch();
   release.time_us = batch.time_us();
   release.moved = movements.count();
-  Releases::put(batch, tenant, model, release);
-  search::CommitIndex index(tenant, model, batch.epoch());
+  Releases::put(batch, model.tenant, model.model, release);
+  search::CommitIndex index(model.tenant, model.model, batch.epoch());
   index.add(release);
   index.write(batch);
   wire::Change change;
   change.kind = wire::ChangeKind::release;
-  change.tenant = tenant;
-  change.model = model;
+  change.tenant = model.tenant;
+  change.model = model.model;
+  change.levels = static_cast<std::uint32_t>(model.levels.size());
   change.tag = release.tag;
   change.release = release.release;
   change.count = release.moved;

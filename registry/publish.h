@@ -26,8 +26,8 @@ Result<wire::ReleaseReply> prepare_move(Records& records, const Principal& princ
                                         const std::vector<std::string_view>& bodies, Batch& batch);
 
 /// Writes what both end with: the release's record and the feed's entry. Gives the reply.
-Result<wire::ReleaseReply> finish_release(Records& records, const std::string& tenant, const std::string& model,
-                                          wire::ReleaseRecord release, TagMovements& movements, Batch& batch);
+Result<wire::ReleaseReply> finish_release(Records& records, const wire::ModelRecord& model, wire::ReleaseRecord release,
+                                          TagMovements& movements, Batch& batch);
 
 /// invalid_argument unless tenant, model and tag are names.
 Status check_names(std::string_view tenant, std::string_view model, std::string_view tag);

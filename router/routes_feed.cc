@@ -74,10 +74,10 @@ Status RoutesFeed::follow() {
     cursor = change.epoch;
     if (change.kind == wire::ChangeKind::view) {
       has_new_view = true;
-    } else if (change.kind == wire::ChangeKind::model ||
-               live_.current().models.find(model::model_key(change.tenant, change.model)) == nullptr) {
-      changed.emplace(change.tenant, change.model);
+      continue;
     }
+    const ModelShape* known = live_.current().models.find(model::model_key(change.tenant, change.model));
+    if (known == nullptr || known->levels != change.levels) changed.emplace(change.tenant, change.model);
   }
   SnapshotMap<ModelShape> models = live_.current().models;
   for (const auto& [tenant, model] : changed) RETURN_IF_ERROR(read_models(tenant, model, models));

@@ -43,21 +43,25 @@ Status Feed::restore() {
     std::string key = model::model_key(record.tenant, record.model);
     batch.models.emplace(std::move(key), std::move(record));
   }
+  Batch before = batch;  // what answers where the rest isn't ready
   for (SavedTag& tag : saved.tags) {
     const std::string key = model::model_key(tag.tenant, tag.model);
-    for (wire::TagEntry& entry : tag.entries) {
-      NodeId id{key, tag.tag, node_key_of(entry.partition)};
-      batch.nodes.insert_or_assign(std::move(id), Wanted{tag.tenant, std::move(entry)});
-    }
+    const auto take = [&](std::vector<wire::TagEntry>& entries, Batch& into) {
+      for (wire::TagEntry& entry : entries) {
+        NodeId id{key, tag.tag, node_key_of(entry.partition)};
+        into.nodes.insert_or_assign(std::move(id), Wanted{tag.tenant, std::move(entry)});
+      }
+    };
+    take(tag.previous, before);
+    take(tag.entries, batch);
     batch.releases.push_back({key, tag.tag, tag.release, tag.release_epoch});
   }
+  if (!before.nodes.empty()) swap(before);
   swap(batch);
   cursor_ = epoch_ = saved.epoch;
   needs_snapshot_ = false;
-  last_ack_.shard = options_.self.name;
-  last_ack_.generation = generation_;
-  last_ack_.epoch = epoch_;
-  ack_.reset();
+  set_acknowledgement();
+  ack_.reset();  // nobody asks for it before the registry does
   has_unsaved_ = false;
   return {};
 }
@@ -183,7 +187,12 @@ Status Feed::add_change(const Change& change, Batch& batch) {
     return {};
   }
   const std::string key = model::model_key(change.tenant, change.model);
-  if (!batch.models.contains(key)) RETURN_IF_ERROR(add_model(change.tenant, change.model, batch));
+  if (!batch.models.contains(key)) {
+    RETURN_IF_ERROR(add_model(change.tenant, change.model, batch));
+    const Model* known = live_.current().models.find(key);
+    // Where a node is placed depends on the number of levels.
+    if (known != nullptr && known->levels.size() != change.levels) add_moved_nodes(*known, change.levels, batch);
+  }
   if (change.kind != ChangeKind::release || !holdings_.holds_tenant(change.tenant)) return {};
   std::vector<wire::TagEntry> entries;
   RETURN_IF_ERROR(read_entries(change.epoch, entries));
@@ -226,12 +235,6 @@ Status Feed::read_entries(std::uint64_t epoch, std::vector<wire::TagEntry>& entr
 
 /// Everything that the registry has, as of one epoch.
 Status Feed::add_snapshot(Batch& batch) {
-  ASSIGN_OR_RETURN(wire::ViewReply view, upstream_.call(wire::ViewRequest{}));
-  if (std::ranges::find(view.view.shards, options_.self.name, &cluster::ShardInfo::name) == view.view.shards.end()) {
-    has_joined_ = false;
-  }
-  holdings_.set_view(std::move(view.view));
-  has_new_view_ = false;
   wire::ModelsRequest request;
   std::vector<wire::ModelRecord> records;
   do {
@@ -244,8 +247,16 @@ Status Feed::add_snapshot(Batch& batch) {
     std::ranges::move(page.models, std::back_inserter(records));
     request.cursor = std::move(page.cursor);
   } while (!request.cursor.empty());
+  // After the epoch is fixed: a view that comes later than this one comes through the feed.
+  ASSIGN_OR_RETURN(wire::ViewReply view, upstream_.call(wire::ViewRequest{}));
+  if (std::ranges::find(view.view.shards, options_.self.name, &cluster::ShardInfo::name) == view.view.shards.end()) {
+    has_joined_ = false;
+  }
+  holdings_.set_view(std::move(view.view));
+  has_new_view_ = false;
   batch.is_snapshot = true;
   batch.is_new_generation = batch.generation != generation_;
+  if (batch.is_new_generation) looked_at_ = 0;
   for (wire::ModelRecord& record : records) {
     record.spec_json.clear();
     if (holdings_.holds_tenant(record.tenant)) RETURN_IF_ERROR(add_model_entries(record, batch.epoch, batch));
@@ -294,7 +305,7 @@ Status Feed::add_held_anew(Batch& batch) {
   live_.current().models.for_each([&](const auto& model) {
     const bool holds = holdings_.holds_tenant(model->tenant);
     if (holds == model->is_held) {
-      if (holds) add_moved_nodes(*model, batch);
+      if (holds) add_moved_nodes(*model, model->levels.size(), batch);
       return;
     }
     wire::ModelRecord& record = gained.emplace_back();
@@ -310,12 +321,12 @@ Status Feed::add_held_anew(Batch& batch) {
   return {};
 }
 
-/// The nodes of a held model whose shards have changed under the new view.
-void Feed::add_moved_nodes(const Model& model, Batch& batch) {
+/// The nodes of a held model that were this shard's and are not any more, or the other way round.
+void Feed::add_moved_nodes(const Model& model, std::size_t levels, Batch& batch) {
   for (const auto& tag : model.tags) {
     tag->nodes.for_each([&](const auto& node) {
       if (node->kind != EntryKind::version) return;
-      if (holdings_.holds(model.tenant, model.model, model.levels.size(), node->partition) == node->is_held) return;
+      if (holdings_.holds(model.tenant, model.model, levels, node->partition) == node->is_held) return;
       NodeId id{model.key, tag->name, node->key};
       batch.nodes.try_emplace(std::move(id), Wanted{model.tenant, entry_of(*node)});
     });

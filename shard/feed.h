@@ -83,10 +83,10 @@ class Feed {
     std::map<NodeId, Wanted> nodes;
     std::vector<Release> releases;
     std::map<Hash256, Status> refused;  ///< artefacts that could not be fetched or stored, and why
-    std::vector<wire::AckFailure> failed;
   };
   struct Failed {
     Wanted wanted;
+    wire::AckFailure failure;
     std::int64_t retry_at_us = 0;
     std::int64_t wait_us = 0;
   };
@@ -100,7 +100,7 @@ class Feed {
   Status add_snapshot(Batch& batch);
   Status add_model_entries(const wire::ModelRecord& record, std::uint64_t epoch, Batch& batch);
   Status add_held_anew(Batch& batch);
-  void add_moved_nodes(const Model& model, Batch& batch);
+  void add_moved_nodes(const Model& model, std::size_t levels, Batch& batch);
   void add_due_retries(Batch& batch);
   Status read_entries(std::uint64_t epoch, std::vector<wire::TagEntry>& entries);
 
@@ -114,10 +114,10 @@ class Feed {
   void forget_unnamed(const Batch& batch, TableEdit& edit);
   void apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, TableEdit& edit,
                   Batch& batch);
-  void note_failure(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, const Status& why,
-                    Batch& batch);
+  void note_failure(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, const Status& why);
   std::optional<wire::ModelRecord> record_of(const std::string& model_key, const Batch& batch) const;
   void publish(std::unique_ptr<const ModelTable> table);
+  void set_acknowledgement();
   Status acknowledge();
 
   const FeedOptions options_;

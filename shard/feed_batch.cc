@@ -14,6 +14,7 @@ using wire::Reason;
 namespace {
 
 constexpr std::size_t kHashesPerFetch = 1024;
+constexpr std::size_t kMostFailuresNamed = 10'000;
 /// Entries looked at to tell a release of removals alone from any other.
 constexpr std::uint32_t kPeekedEntries = 64;
 
@@ -38,15 +39,22 @@ Status Feed::finish_batch() {
   RETURN_IF_ERROR(fetch(*batch_));
   swap(*batch_);
   epoch_ = batch_->epoch;
-  wire::AckRequest ack;
-  ack.shard = options_.self.name;
-  ack.generation = batch_->generation;
-  ack.epoch = epoch_;
-  ack.failed = std::move(batch_->failed);
-  last_ack_ = ack;
-  ack_ = std::move(ack);
+  set_acknowledgement();
   batch_.reset();
   return {};
+}
+
+/// Of the present state: it names all that is wanted and not ready, whichever change asked for it.
+void Feed::set_acknowledgement() {
+  last_ack_ = {};
+  last_ack_.shard = options_.self.name;
+  last_ack_.generation = generation_;
+  last_ack_.epoch = epoch_;
+  for (const auto& [id, failed] : failed_) {
+    if (last_ack_.failed.size() == kMostFailuresNamed) break;
+    last_ack_.failed.push_back(failed.failure);
+  }
+  ack_ = last_ack_;
 }
 
 Status Feed::acknowledge() {
@@ -174,8 +182,11 @@ void Feed::swap(Batch& batch) {
   }
   for (const auto& [id, wanted] : batch.nodes) {
     const auto it = records.find(id.model_key);
-    if (it != records.end() && holdings_.holds_tenant(it->second.tenant))
+    if (it != records.end() && holdings_.holds_tenant(it->second.tenant)) {
       apply_node(id, wanted, it->second, edit, batch);
+    } else {
+      failed_.erase(id);
+    }
   }
   for (const Release& release : batch.releases) {
     if (edit.has_model(release.model_key))
@@ -185,7 +196,7 @@ void Feed::swap(Batch& batch) {
   log::info("shard", "table swapped",
             {{"epoch", batch.epoch},
              {"nodes", batch.nodes.size()},
-             {"failed", batch.failed.size()},
+             {"failed", failed_.size()},
              {"us", clock_.monotonic_us() - began}});
 }
 
@@ -244,14 +255,13 @@ void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelR
   }
   edit.apply(id.model_key, id.tag, entry, admitted);
   if (failure) {
-    note_failure(id, wanted, record, *failure, batch);
+    note_failure(id, wanted, record, *failure);
   } else {
     failed_.erase(id);
   }
 }
 
-void Feed::note_failure(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, const Status& why,
-                        Batch& batch) {
+void Feed::note_failure(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, const Status& why) {
   Failed& failed = failed_[id];
   const bool is_again = failed.wanted.entry.version == wanted.entry.version;
   failed.wait_us = is_again ? std::min(failed.wait_us * 2, options_.longest_retry_us) : options_.first_retry_us;
@@ -265,7 +275,7 @@ void Feed::note_failure(const NodeId& id, const Wanted& wanted, const wire::Mode
          {"version", wanted.entry.version.text()},
          {"why", why}});
   }
-  batch.failed.push_back({record.tenant, record.model, wanted.entry.partition, wanted.entry.version, why.text()});
+  failed.failure = {record.tenant, record.model, wanted.entry.partition, wanted.entry.version, why.text()};
 }
 
 void Feed::publish(std::unique_ptr<const ModelTable> table) {

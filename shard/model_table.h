@@ -42,6 +42,8 @@ struct Answer {
   Uuid version;
   Uuid release;                     ///< that set the entry
   std::uint64_t release_epoch = 0;  ///< in which it was set
+  Hash256 artefact;                 ///< of the version
+  std::uint64_t artefact_bytes = 0;
 
   bool is_ready() const { return servable != nullptr; }
 };
@@ -51,10 +53,8 @@ struct Node {
   std::string key;                     ///< the level values as components of a canonical key; empty: the root
   std::vector<std::string> partition;  ///< level values, outermost first
   wire::EntryKind kind = wire::EntryKind::version;  ///< version, or removed
-  Hash256 artefact;                                 ///< of the wanted version
-  std::uint64_t artefact_bytes = 0;
-  Answer wanted;                                ///< kind version: the version; kind removed: release and epoch only
-  wire::Reason not_ready = wire::Reason::cold;  ///< kind version, wanted not ready: why
+  Answer wanted;                                    ///< kind version: the version; kind removed: release and epoch only
+  wire::Reason not_ready = wire::Reason::cold;      ///< kind version, wanted not ready: why
   Answer previous;      ///< kind version, wanted not ready: the tag's last ready version, if it has one
   bool is_held = true;  ///< false: placed on other shards, so never ready here
 };

@@ -7,6 +7,7 @@
 
 #include "client/registry_client.h"
 #include "common/files.h"
+#include "common/folder_lock.h"
 #include "common/log.h"
 #include "common/scheduling.h"
 #include "model/ids.h"
@@ -65,6 +66,8 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   Files& files = Files::system();
   const Clock& clock = Clock::system();
   RETURN_IF_ERROR(files.create_directories(options.folder));
+  // Two on one folder would write over each other's segments.
+  ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(options.folder, "a shard"));
   ASSIGN_OR_RETURN(auto pack, model::Pack::open(files, options.folder + "/pack", {}));
   LiveTable live(std::make_unique<const ModelTable>());
   wire::Context context;

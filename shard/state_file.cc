@@ -9,7 +9,7 @@
 namespace espalier::shard {
 namespace {
 
-constexpr std::string_view kMagic = "ESPSHRD1";
+constexpr std::string_view kMagic = "ESPSHRD2";
 
 void append_piece(std::string& to, std::string_view piece) {
   append<std::uint64_t>(to, piece.size());
@@ -53,9 +53,12 @@ SavedState state_of(const ModelTable& table, const cluster::View& view) {
     record.fields = model->inputs->fields();
     for (const auto& tag : model->tags) {
       record.tags.push_back(tag->name);
-      SavedTag saved{model->tenant, model->model, tag->name, tag->release, tag->release_epoch, {}};
+      SavedTag saved{model->tenant, model->model, tag->name, tag->release, tag->release_epoch, {}, {}};
       saved.entries.reserve(tag->nodes.size());
-      tag->nodes.for_each([&](const auto& node) { saved.entries.push_back(entry_of(*node)); });
+      tag->nodes.for_each([&](const auto& node) {
+        saved.entries.push_back(entry_of(*node));
+        if (node->previous.is_ready()) saved.previous.push_back(previous_entry_of(*node));
+      });
       state.tags.push_back(std::move(saved));
     }
     state.models.push_back(std::move(record));
@@ -75,6 +78,7 @@ std::string encode_state(const SavedState& state) {
     name.epoch = tag.release_epoch;
     append_piece(bytes, wire::encode(name));
     append_piece(bytes, wire::encode(wire::EntriesReply{tag.release_epoch, tag.entries, tag.release.text()}));
+    append_piece(bytes, wire::encode(wire::EntriesReply{0, tag.previous, {}}));
   }
   append<std::uint64_t>(bytes, xxh3_64(bytes));
   return bytes;
@@ -92,13 +96,14 @@ Result<SavedState> decode_state(std::string_view bytes) {
   SavedState state{models.generation, models.epoch, std::move(view.view), std::move(models.models), {}};
   while (!rest.empty()) {
     wire::TagEntriesRequest name;
-    wire::EntriesReply entries;
+    wire::EntriesReply entries, previous;
     RETURN_IF_ERROR(read_piece(rest, name));
     RETURN_IF_ERROR(read_piece(rest, entries));
+    RETURN_IF_ERROR(read_piece(rest, previous));
     const Result<Uuid> release = Uuid::parse(entries.cursor);
     if (!release.ok()) return corrupt("state: release of tag " + name.tag);
     state.tags.push_back({std::move(name.tenant), std::move(name.model), std::move(name.tag), *release, name.epoch,
-                          std::move(entries.entries)});
+                          std::move(entries.entries), std::move(previous.entries)});
   }
   return state;
 }

@@ -1,12 +1,13 @@
 // What a shard knew when it last saved: the view, the models, and what their tags said of each node. With its pack,
 // enough to answer after a restart while the registry is away.
 //
-//   "ESPSHRD1"  then pieces, each u64 length + bytes, then u64 XXH3 of everything before; all little-endian
-//   pieces      wire::ViewReply, wire::ModelsReply, then for each tag wire::TagEntriesRequest and wire::EntriesReply,
-//   as msgpack
+//   "ESPSHRD2"  then pieces, each u64 length + bytes, then u64 XXH3 of everything before; all little-endian
+//   pieces      wire::ViewReply, wire::ModelsReply, then for each tag wire::TagEntriesRequest and two
+//   wire::EntriesReply, as msgpack
 //
-// A tag's request names tenant, model and tag; its `epoch` is the tag's last release epoch, and the reply's cursor
-// spells that release's UUID. Thread safety: control thread. Ownership: borrows the Files.
+// A tag's request names tenant, model and tag; its `epoch` is the tag's last release epoch. The first reply has what
+// the tag says, and its cursor spells that release's UUID; the second has what answers where that isn't ready. Thread
+// safety: control thread. Ownership: borrows the Files.
 #pragma once
 
 #include <string>
@@ -25,6 +26,7 @@ struct SavedTag {
   Uuid release;
   std::uint64_t release_epoch = 0;
   std::vector<wire::TagEntry> entries;
+  std::vector<wire::TagEntry> previous;  ///< what answers for nodes whose wanted version isn't ready
 };
 
 struct SavedState {

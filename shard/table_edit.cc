@@ -15,17 +15,24 @@ std::string node_key_of(const std::vector<std::string>& partition) {
   return key;
 }
 
-wire::TagEntry entry_of(const Node& node) {
+namespace {
+
+wire::TagEntry entry_of(const Node& node, const Answer& answer) {
   wire::TagEntry entry;
   entry.partition = node.partition;
   entry.kind = node.kind;
-  entry.version = node.wanted.version;
-  entry.artefact = node.artefact;
-  entry.artefact_bytes = node.artefact_bytes;
-  entry.release = node.wanted.release;
-  entry.epoch = node.wanted.release_epoch;
+  entry.version = answer.version;
+  entry.artefact = answer.artefact;
+  entry.artefact_bytes = answer.artefact_bytes;
+  entry.release = answer.release;
+  entry.epoch = answer.release_epoch;
   return entry;
 }
+
+}  // namespace
+
+wire::TagEntry entry_of(const Node& node) { return entry_of(node, node.wanted); }
+wire::TagEntry previous_entry_of(const Node& node) { return entry_of(node, node.previous); }
 
 Node next_node(const Node* current, const wire::TagEntry& entry, const Admitted& admitted) {
   assert(entry.kind != EntryKind::unset);
@@ -34,12 +41,13 @@ Node next_node(const Node* current, const wire::TagEntry& entry, const Admitted&
   node.key = node_key_of(entry.partition);
   node.partition = entry.partition;
   node.kind = entry.kind;
-  node.wanted = Answer{nullptr, {}, entry.release, entry.epoch};
+  node.wanted.release = entry.release;
+  node.wanted.release_epoch = entry.epoch;
   node.is_held = admitted.is_held;
   if (entry.kind == EntryKind::removed) return node;
-  node.artefact = entry.artefact;
-  node.artefact_bytes = entry.artefact_bytes;
   node.wanted.version = entry.version;
+  node.wanted.artefact = entry.artefact;
+  node.wanted.artefact_bytes = entry.artefact_bytes;
   node.wanted.servable = admitted.servable;
   node.not_ready = admitted.not_ready;
   const bool may_keep = admitted.is_held && current != nullptr && current->kind == EntryKind::version;

@@ -30,6 +30,8 @@ std::string node_key_of(const std::vector<std::string>& partition);
 
 /// What the tag says of the node, as the registry tells it.
 wire::TagEntry entry_of(const Node& node);
+/// The entry that answers instead. REQUIRES: node.previous.is_ready()
+wire::TagEntry previous_entry_of(const Node& node);
 
 class TableEdit {
  public:

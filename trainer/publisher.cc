@@ -101,6 +101,7 @@ Result<Published> Publisher::publish(const model::Spec& spec, const TrainedTree&
   published.release = reply->release.is_nil() ? request.release : reply->release;
   published.generation = reply->generation;
   published.epoch = reply->epoch;
+  versions_.insert(versions.begin(), versions.end());
   return published;
 }
 
@@ -108,9 +109,11 @@ Status Publisher::wait_until_served(std::uint64_t epoch, std::int64_t wait_us) {
   wire::WaitRequest request;
   request.epoch = epoch;
   request.wait_us = wait_us;
-  ASSIGN_OR_RETURN(const wire::WaitReply reply, registry_.call(request));
+  ASSIGN_OR_RETURN(wire::WaitReply reply, registry_.call(request));
+  // Shards name all that they can't serve now; what others have published is not our matter.
+  std::erase_if(reply.failed, [&](const wire::AckFailure& failure) { return !versions_.contains(failure.version); });
   if (!reply.failed.empty()) {
-    std::string text = std::to_string(reply.failed.size()) + " nodes are not served:";
+    std::string text = "published, but " + std::to_string(reply.failed.size()) + " nodes are not served:";
     for (std::size_t i = 0; i < std::min(reply.failed.size(), kMostFailuresNamed); ++i) {
       const wire::AckFailure& failure = reply.failed[i];
       const auto partition = model::Partition::from_values(failure.partition);
@@ -122,7 +125,7 @@ Status Publisher::wait_until_served(std::uint64_t epoch, std::int64_t wait_us) {
   if (reply.served) return {};
   std::string names;
   for (const std::string& shard : reply.missing) names += (names.empty() ? "" : ", ") + shard;
-  return unavailable("released, but not acknowledged by " + (names.empty() ? "any shard" : names));
+  return unavailable("published, but not acknowledged by " + (names.empty() ? "any shard" : names));
 }
 
 }  // namespace espalier::trainer

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "client/registry_client.h"
@@ -32,8 +33,8 @@ class Publisher {
   Result<Published> publish(const model::Spec& spec, const TrainedTree& tree, const std::string& tag,
                             const std::string& run_json, const std::string& data_json);
 
-  /// Until every shard has acknowledged `epoch`; unavailable names those that have not after `wait_us`, corrupt the
-  /// nodes that failed.
+  /// Until every shard has acknowledged `epoch`, the last one published; unavailable names those that have not after
+  /// `wait_us`, corrupt the nodes of what was published here that are not served.
   Status wait_until_served(std::uint64_t epoch, std::int64_t wait_us);
 
  private:
@@ -42,6 +43,7 @@ class Publisher {
 
   client::RegistryClient& registry_;
   UuidSource& uuids_;
+  std::unordered_set<Uuid> versions_;  ///< published
 };
 
 }  // namespace espalier::trainer

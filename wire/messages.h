@@ -150,7 +150,8 @@ struct Change {
   ChangeKind kind = ChangeKind::view;
   std::string tenant, model, tag;  ///< view: empty
   Uuid release;
-  std::uint64_t count = 0;  ///< nodes moved
+  std::uint64_t count = 0;   ///< nodes moved
+  std::uint32_t levels = 0;  ///< of the model since then; placement depends on it
 };
 /// Waits up to wait_us for a change after `after`; gives at most `credit` of them. With a foreign generation or a
 /// collected epoch: `snapshot_required`, and the reader starts from a snapshot.

@@ -80,6 +80,7 @@ void describe(V&& v, const Change*) {
   v("tag", &Change::tag);
   v("release", &Change::release);
   v("count", &Change::count);
+  v("levels", &Change::levels);
 }
 
 template <class V>

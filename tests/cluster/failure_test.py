@@ -129,7 +129,7 @@ class GoingDown(unittest.TestCase):
     def test_one_folder_has_one_cluster(self):
         second = subprocess.run([BIN / "espalier", "up", "--dir", self.cluster.dir], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(second.returncode, 1)
-        self.assertIn("running", second.stderr)
+        self.assertIn("a cluster runs in", second.stderr)
         self.assertTrue(all(alive(pid) for pid in self.pids))
 
 

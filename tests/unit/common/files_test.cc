@@ -1,4 +1,5 @@
 #include "common/files.h"
+#include "common/folder_lock.h"
 
 #include <gtest/gtest.h>
 
@@ -29,6 +30,18 @@ TEST_F(FilesTest, WritesReadsAndMaps) {
   EXPECT_EQ(mapping->bytes(), whole);
   ASSERT_OK(file->write_at(0, "J"));
   EXPECT_EQ(mapping->bytes().substr(0, 5), "Jello");
+}
+
+TEST_F(FilesTest, AFolderIsLockedForOneAtATime) {
+  {
+    ASSERT_OK_AND_ASSIGN(FolderLock first, FolderLock::take(folder_.path(), "a shard"));
+    const auto second = FolderLock::take(folder_.path(), "a shard");
+    EXPECT_CODE(second, Code::failed_precondition);
+    EXPECT_EQ(second.status().message(), "a shard runs in " + folder_.path() + " already");
+    const FolderLock moved = std::move(first);
+    EXPECT_CODE(FolderLock::take(folder_.path(), "a shard"), Code::failed_precondition);
+  }
+  EXPECT_OK(FolderLock::take(folder_.path(), "a shard"));
 }
 
 TEST_F(FilesTest, ReadsWhatHasNoSize) {

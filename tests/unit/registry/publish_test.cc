@@ -1,7 +1,10 @@
 // What publishing and moving refuse, and that a refusal changes nothing.
 #include "registry/publish.h"
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 
 #include "tests/unit/registry/registry_fixture.h"
 
@@ -246,6 +249,34 @@ TEST_F(PublishTest, UploadsAreCheckedWholeBeforeAnythingIsStored) {
   EXPECT_EQ(first.stored, 1u);
   ASSERT_OK_AND_ASSIGN(const auto again, registry_->upload(local_, {"acme", {blake2b_256(good)}}, {good}));
   EXPECT_EQ(again.known, 1u);
+}
+
+TEST_F(PublishTest, ADamagedArtefactIsNotGivenOutAndIsMendedByUploadingItAgain) {
+  const std::string good = small_artefact(77);
+  const Hash256 hash = upload(good);
+  bool has_flipped = false;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(folder_.path())) {
+    if (!file.is_regular_file()) continue;
+    std::fstream bytes(file.path(), std::ios::binary | std::ios::in | std::ios::out);
+    std::string content((std::istreambuf_iterator<char>(bytes)), {});
+    const std::size_t at = content.find(good);
+    if (at == std::string::npos) continue;
+    bytes.clear();
+    bytes.seekp(static_cast<std::streamoff>(at + good.size() / 2));
+    bytes.put(static_cast<char>(good[good.size() / 2] ^ 1));
+    has_flipped = true;
+  }
+  ASSERT_TRUE(has_flipped);
+  Registry::Bodies bodies;
+  ASSERT_OK_AND_ASSIGN(const auto refused, registry_->fetch(local_, {"acme", {hash}}, bodies));
+  EXPECT_EQ(refused.missing.size(), 1u);
+  EXPECT_TRUE(bodies.empty());
+  ASSERT_OK_AND_ASSIGN(const auto again, registry_->upload(local_, {"acme", {hash}}, {good}));
+  EXPECT_EQ(again.stored, 1u);
+  ASSERT_OK_AND_ASSIGN(const auto found, registry_->fetch(local_, {"acme", {hash}}, bodies));
+  EXPECT_EQ(found.found.size(), 1u);
+  ASSERT_EQ(bodies.size(), 1u);
+  EXPECT_EQ(bodies[0], good);
 }
 
 TEST_F(PublishTest, FetchGivesWhatFitsAndSaysHowFarItCame) {

@@ -215,8 +215,13 @@ TEST_F(RouterTest, AStopIsNotHeldUpByWhatKeepsComing) {
 }
 
 TEST_F(RouterTest, AnswersMessagesWithoutAReadableEnvelope) {
-  const std::vector<std::vector<std::string>> messages = {
-      {""}, {"id"}, {"", ""}, {"four", ""}, {"four", "", ""}, {std::string(65, 'x'), "h"}, {"", std::string(65, 'x'), "h"}};
+  const std::vector<std::vector<std::string>> messages = {{""},
+                                                          {"id"},
+                                                          {"", ""},
+                                                          {"four", ""},
+                                                          {"four", "", ""},
+                                                          {std::string(65, 'x'), "h"},
+                                                          {"", std::string(65, 'x'), "h"}};
   for (const auto& message : messages) {
     send(message);
     const wire::Message reply = receive(*client_);

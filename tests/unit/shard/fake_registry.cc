@@ -31,6 +31,7 @@ std::uint64_t FakeRegistry::release(const std::vector<Entry>& entries, const std
   const Uuid release = uuid_of(next_release_++);
   Change change;
   change.kind = ChangeKind::release;
+  change.levels = static_cast<std::uint32_t>(levels.size());
   change.tenant = tenant;
   change.model = "total";
   change.tag = tag;
@@ -121,7 +122,7 @@ Result<wire::ModelsReply> FakeRegistry::call(const wire::ModelsRequest& request)
     wire::ModelRecord record;
     record.tenant = tenant;
     record.model = "total";
-    record.levels = {"country", "state", "town"};
+    record.levels = levels;
     record.fields = {{"x", model::FieldType::number}};
     record.schema = 1;
     record.tags.assign(tags.begin(), tags.end());

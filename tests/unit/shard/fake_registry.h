@@ -55,6 +55,7 @@ class FakeRegistry final : public Upstream {
   std::size_t artefacts_per_fetch = 1000;
   Code ack_code = Code::ok;  ///< of the next acknowledgement
   std::vector<wire::AckRequest> acks;
+  std::vector<std::string> levels = {"country", "state", "town"};  ///< of every model
   int joins = 0;
   int fetches = 0;
   int snapshots = 0;  ///< pages of all models

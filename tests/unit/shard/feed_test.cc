@@ -237,9 +237,68 @@ TEST_F(FeedTest, ARestartAnswersFromDiskWhileTheRegistryIsAway) {
   EXPECT_EQ(registry_.snapshots, 1) << "the feed was followed from where it stood";
 }
 
+TEST_F(FeedTest, WhatAnswersInsteadOfABadReleaseStillDoesAfterARestart) {
+  registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}});
+  ASSERT_OK(feed_->sync());
+  registry_.release({{"", EntryKind::version, 11, 11}, {"usa", EntryKind::version, 12, 12}});
+  registry_.damage(11);
+  registry_.damage(12);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("usa"), "2 previous");
+  ASSERT_OK(feed_->save());
+  registry_.is_away = true;
+  start();
+  ASSERT_OK(feed_->restore());
+  EXPECT_EQ(answer(""), "1 previous");
+  EXPECT_EQ(answer("usa"), "2 previous");
+  EXPECT_EQ(feed_->epoch(), 3u);
+
+  registry_.is_away = false;
+  ASSERT_OK(feed_->sync());
+  registry_.acks.clear();
+  ASSERT_OK(feed_->step());
+  ASSERT_FALSE(registry_.acks.empty());
+  EXPECT_EQ(registry_.acks.back().failed.size(), 2u) << "it says so after a restart too";
+  registry_.mend(12);
+  clock_.advance(100'000'000);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("usa"), "12 exact");
+}
+
+TEST_F(FeedTest, AnotherReleaseDoesNotHideWhatFailsStill) {
+  registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}});
+  registry_.lose(2);
+  ASSERT_OK(feed_->sync());
+  registry_.release({{"", EntryKind::version, 3, 3}}, "production", "zenith");
+  ASSERT_OK(feed_->step());
+  ASSERT_EQ(registry_.acks.back().failed.size(), 1u);
+  EXPECT_EQ(registry_.acks.back().failed[0].version, uuid_of(2));
+}
+
+TEST_F(FeedTest, AnotherLevelMovesWhatHangsOnIt) {
+  std::vector<FakeRegistry::Entry> entries = {{"", EntryKind::version, 1, 1}};
+  for (unsigned i = 0; i < 40; ++i) {
+    entries.push_back({"usa/s" + std::to_string(i), EntryKind::version, 100 + i, 100.0 + i});
+  }
+  registry_.levels = {"country", "state"};
+  registry_.set_shards({"s0", "s1", "s2", "s3"});
+  registry_.release(entries);
+  ASSERT_OK(feed_->sync());
+  const auto held = [&] {
+    int count = 0;
+    for (unsigned i = 0; i < 40; ++i) count += answer("usa/s" + std::to_string(i)).ends_with("exact") ? 1 : 0;
+    return count;
+  };
+  EXPECT_LT(held(), 35) << "two of four shards hold a leaf";
+  registry_.levels = {"country", "state", "town"};
+  registry_.release({{"usa", EntryKind::version, 2, 2}}, "other");
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(held(), 40) << "above the last level all of the tenant's shards hold a node, under every tag";
+}
+
 TEST_F(FeedTest, WithoutStateThereIsNoRestart) {
   EXPECT_EQ(feed_->restore().code(), Code::not_found);
-  ASSERT_OK(Files::system().replace(dir_.path() + "/state", "ESPSHRD1 and then something else"));
+  ASSERT_OK(Files::system().replace(dir_.path() + "/state", "ESPSHRD2 and then something else"));
   EXPECT_EQ(feed_->restore().code(), Code::corrupt);
   EXPECT_EQ(feed_->restore().code(), Code::not_found) << "it was set aside";
 }

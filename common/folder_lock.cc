@@ -1,0 +1,33 @@
+#include "common/folder_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace espalier {
+
+Result<FolderLock> FolderLock::take(const std::string& folder, const std::string& what) {
+  const std::string path = folder + "/lock";
+  FolderLock lock;
+  lock.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock.fd_ < 0) return unavailable(path + ": " + std::generic_category().message(errno));
+  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) return failed_precondition(what + " runs in " + folder + " already");
+  return lock;
+}
+
+FolderLock::FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+FolderLock& FolderLock::operator=(FolderLock&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+}  // namespace espalier
