@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "common/version.h"
 
 namespace espalier::cli {
 namespace {
@@ -175,7 +176,7 @@ int run(int argc, char** argv) {
   CommandLine line;
   app.add_option("--cluster", line.shared.cluster, "Folder of the cluster")->envname("ESPALIER_CLUSTER");
   app.add_flag("--json", line.shared.json, "Print JSON");
-  app.set_version_flag("--version", std::string("espalier ") + ESPALIER_VERSION);
+  app.set_version_flag("--version", "espalier " + std::string(version()));
   app.require_subcommand(1);
   app.fallthrough();  // --json and --cluster are taken after the command too
   add_cluster_commands(app, line);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "common/version.h"
 #include "model/ids.h"
 #include "registry/publish.h"
 #include "registry/search/search.h"
@@ -83,7 +84,7 @@ Result<wire::HelloReply> Registry::hello(const Principal&, const wire::HelloRequ
   wire::HelloReply reply;
   reply.generation = store_->generation();
   ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
-  reply.version = ESPALIER_VERSION;
+  reply.version = std::string(version());
   return reply;
 }
 

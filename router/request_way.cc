@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/version.h"
 #include "model/ids.h"
 #include "router/router.h"
 #include "wire/envelope.h"
@@ -40,7 +41,8 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   const std::string_view header = message_[id_at + 1].view();
   ASSIGN_OR_RETURN(const std::string op, wire::peek_op(header));
   if (op == wire::HelloRequest::op) {
-    wire::Frame hello(wire::encode_reply(Status(), wire::HelloReply{routes.generation, routes.epoch, "router"}));
+    wire::Frame hello(wire::encode_reply(
+        Status(), wire::HelloReply{routes.generation, routes.epoch, std::string(version()), "router"}));
     send_to_client(std::span(message_).first(id_at + 1), {&hello, 1});
     return {};
   }

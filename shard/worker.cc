@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/version.h"
 #include "wire/envelope.h"
 #include "wire/messages.h"
 
@@ -97,7 +98,8 @@ void Worker::answer(std::string_view header) {
   if (*op == "predict") {
     predictor_.answer(principal_, *lease, header, bodies_, now_us_, reply_);
   } else if (*op == wire::HelloRequest::op) {
-    reply_.header = wire::encode_reply(Status(), wire::HelloReply{lease->generation, lease->epoch, "shard " + shard_});
+    reply_.header = wire::encode_reply(
+        Status(), wire::HelloReply{lease->generation, lease->epoch, std::string(version()), "shard " + shard_});
     reply_.body_count = 0;
   } else {
     reply_.set_error(

@@ -113,6 +113,7 @@ struct HelloReply {
   std::uint64_t generation = 0;
   std::uint64_t epoch = 0;
   std::string version;  ///< of Espalier
+  std::string role;     ///< "router", "shard s0"; empty: the registry
 };
 
 /// A shard enters the view (or changes its endpoints), or leaves it.

@@ -39,6 +39,7 @@ void describe(V&& v, const HelloReply*) {
   v("generation", &HelloReply::generation);
   v("epoch", &HelloReply::epoch);
   v("version", &HelloReply::version);
+  v("role", &HelloReply::role);
 }
 
 template <class V>
