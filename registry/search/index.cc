@@ -144,11 +144,13 @@ void CommitIndex::add(std::string_view components, const wire::VersionRecord& ve
 
 void CommitIndex::each_block(const Take& take) const {
   const std::string prefix = keys::index_prefix(tenant_, model_, keys::Index::commits);
+  std::vector<Listed> listed = versions_;
+  if (!std::ranges::is_sorted(listed, {}, &Listed::version)) std::ranges::sort(listed, {}, &Listed::version);
   std::string block;
-  for (std::size_t i = 0; i < versions_.size(); ++i) {
-    append(block, static_cast<std::uint32_t>(versions_[i].components.size()));
-    block.append(versions_[i].components).append(versions_[i].version.view());
-    if ((i + 1) % kVersionsInBlock != 0 && i + 1 < versions_.size()) continue;
+  for (std::size_t i = 0; i < listed.size(); ++i) {
+    append(block, static_cast<std::uint32_t>(listed[i].components.size()));
+    block.append(listed[i].components).append(listed[i].version.view());
+    if ((i + 1) % kVersionsInBlock != 0 && i + 1 < listed.size()) continue;
     take(keys::index_block(prefix, epoch_, static_cast<std::uint32_t>(i / kVersionsInBlock)), block);
     block.clear();
   }

@@ -57,6 +57,7 @@ void begin_at(const Start& start, std::string_view prefix, bool backwards, std::
 namespace {
 
 constexpr std::size_t kOrderKeyBytes = 8;
+constexpr std::size_t kLookUpCost = 8;  ///< steps that looking up a UUID is worth
 
 std::string as_key(std::uint64_t number) {
   std::string bytes;
@@ -235,7 +236,7 @@ class ByUuid final : public Source {
 
   Result<bool> next(Candidate& to) override {
     while (at_ < uuids_.size()) {
-      ++steps_;
+      steps_ += kLookUpCost;
       const Uuid& uuid = uuids_[at_++];
       ASSIGN_OR_RETURN(const auto key, context_.records.store.get(key_of_(tenant_, uuid)));
       if (!key || !key->starts_with(prefix_)) continue;
@@ -273,7 +274,7 @@ class ByTag final : public Source {
   Result<bool> next(Candidate& to) override {
     for (;;) {
       while (at_ < entries_.size()) {
-        ++steps_;
+        steps_ += kLookUpCost;
         const auto& [components, version] = entries_[at_++];
         ASSIGN_OR_RETURN(const auto key, context_.records.store.get(keys::version_by_uuid(tenant_, version)));
         if (!key || !key->starts_with(versions_)) continue;

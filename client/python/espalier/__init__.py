@@ -12,6 +12,7 @@ Written from docs/wire-protocol.md.
 from .client import Client
 from .errors import Code, EspalierError
 from .messages import Part, PartPrediction, Prediction, Provenance, Reason
+from .registry import Registry
 
-__all__ = ["Client", "Code", "EspalierError", "Part", "PartPrediction", "Prediction", "Provenance", "Reason"]
+__all__ = ["Client", "Code", "EspalierError", "Part", "PartPrediction", "Prediction", "Provenance", "Reason", "Registry"]
 __version__ = "0.1.0"

@@ -9,6 +9,7 @@
 #include "registry/keys.h"
 #include "registry/search/cursor.h"
 #include "registry/search/index.h"
+#include "registry/search/rebuild.h"
 #include "registry/search/search.h"
 #include "tests/unit/registry/registry_fixture.h"
 
@@ -399,6 +400,77 @@ TEST_F(SearchTest, MetricsWithoutIndexAreFoundAllTheSame) {
   EXPECT_EQ(some("metrics.rmse = 50"), "40");
   EXPECT_EQ(some("metrics.top.5 = 3"), "40");
   EXPECT_EQ(some("metrics.in.side > 3"), "40");
+}
+
+/// The records of a table, straight from the store; the registry is closed meanwhile.
+class SearchStoreTest : public SearchTest {
+ protected:
+  std::unique_ptr<LevelDbStore> store() {
+    registry_.reset();
+    auto opened = LevelDbStore::open(files_, clock_, folder_.path() + "/store");
+    EXPECT_OK(opened);
+    return *std::move(opened);
+  }
+};
+
+TEST_F(SearchStoreTest, TheIndexCanBeMadeAnewFromTheRecords) {
+  fill();
+  publish_with(6, {{{"us"}, 52, 3, ""}, {{"br"}, 51, 4, R"("a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":9)"}});
+  ASSERT_OK(roll_back(7, 1));
+  std::map<std::string, std::string> present, wanted;
+  const auto store = this->store();
+  const auto cursor = *store->scan();
+  for (cursor->seek("X"); cursor->valid() && cursor->key().starts_with("X"); cursor->next()) {
+    present.emplace(cursor->key(), cursor->value());
+  }
+  for (const auto& [tenant, model] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"acme", "total"}, {"acme", "other"}, {"zeta", "total"}}) {
+    EXPECT_OK(search::each_index_entry(*store, tenant, model, [&](std::string_view key, std::string_view value) {
+      wanted.insert_or_assign(std::string(key), value);
+    }));
+  }
+  EXPECT_GT(present.size(), 30u);
+  EXPECT_EQ(present, wanted);
+}
+
+TEST_F(SearchStoreTest, ACursorOfACollectedEpochIsRefused) {
+  fill();
+  wire::SearchRequest request = asked("versions");
+  request.epoch = 4;
+  request.limit = 1;
+  const auto first = registry_->search(local_, request);
+  ASSERT_OK(first);
+  {
+    const auto store = this->store();
+    auto batch = *store->begin();
+    const auto cursor = *store->scan();
+    int left = 3;
+    for (cursor->seek("F"); left > 0; cursor->next(), --left) batch.remove(cursor->key());
+    ASSERT_OK(store->commit(batch));
+  }
+  open();
+  request.epoch = 0;
+  EXPECT_OK(registry_->search(local_, request));
+  request.cursor = first->cursor;
+  const Status collected = refused(request);
+  EXPECT_CODE(collected, Code::failed_precondition);
+  EXPECT_NE(collected.message().find("is collected"), std::string::npos) << collected.message();
+}
+
+TEST_F(SearchStoreTest, AnEntryWithoutItsRecordIsPassedOver) {
+  fill();
+  {
+    const auto store = this->store();
+    const auto key = *store->get(keys::version_by_uuid("acme", uuid('v', 5)));
+    auto batch = *store->begin();
+    batch.remove(*key);
+    ASSERT_OK(store->commit(batch));
+  }
+  open();
+  EXPECT_EQ(some("metrics.rmse = 60"), "");
+  EXPECT_EQ(some("run = 'R2'"), "4 6");
+  EXPECT_EQ(some("version = '" + uuid('v', 5).text() + "'"), "");
+  EXPECT_EQ(found("tag = 'next'", "rows"), "4 6");
 }
 
 TEST(SearchIndex, IsAFunctionOfTheRecords) {
