@@ -284,7 +284,7 @@ void run(const Options& options) {
 }  // namespace
 }  // namespace espalier
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   espalier::Options options;
   CLI::App app("Fills a registry and measures opening, searching and listing it.");
   app.add_option("--dir", options.folder, "Folder of the registry; kept")->required();
@@ -298,4 +298,7 @@ int main(int argc, char** argv) {
   options.release = std::min(options.release, options.nodes);
   espalier::run(options);
   return espalier::failed ? 1 : 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "espalier-registry-scale: %s\n", error.what());
+  return 1;
 }

@@ -4,6 +4,11 @@
 #include <utility>
 
 namespace espalier::registry::search {
+namespace {
+
+constexpr std::size_t kOpenCost = 8;  ///< steps that opening a model's index is worth
+
+}  // namespace
 
 Result<Candidates> Candidates::open(const Context& context, const Query& query, const Plan& plan,
                                     const SearchCursor& cursor) {
@@ -81,7 +86,7 @@ Result<bool> Candidates::next_in_turn(Candidate& to) {
     to.scope = scope_;
     ASSIGN_OR_RETURN(const bool more, source_->next(to));
     if (more) return true;
-    steps_before_ += source_->steps() + 1;
+    steps_before_ += source_->steps() + kOpenCost;
     source_.reset();
   }
   return false;

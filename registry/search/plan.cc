@@ -16,6 +16,8 @@ std::string as_key(std::uint64_t number) {
   return bytes;
 }
 
+constexpr std::size_t kOpenCost = 8;  ///< steps that opening a model's index is worth
+
 /// What usually names few things first.
 int rank(Access access) {
   switch (access) {
@@ -129,7 +131,7 @@ class Planner {
     const OrderTerm& term = query_.order.front();
     bool backwards = false;
     const Access access = term.field.field->access;
-    if (!query_.kind->gives_order(access, backwards)) return {};
+    if (!query_.kind->gives_order(access, backwards) || context_.scope.size() > kMostMerged) return {};
     Plan plan;
     ASSIGN_OR_RETURN(plan.path, range_of(term.field));
     plan.path.descending = term.descending != backwards;
@@ -200,7 +202,7 @@ class Planner {
         path.uuids.push_back(uuid);
       }
       std::ranges::sort(path.uuids);
-      path.uuids.erase(std::ranges::unique(path.uuids).begin(), path.uuids.end());
+      path.uuids.erase(std::unique(path.uuids.begin(), path.uuids.end()), path.uuids.end());
       if (access == Access::release && path.uuids.size() != 1) return std::optional<Path>();
       return std::optional<Path>(std::move(path));
     }
@@ -248,6 +250,7 @@ class Planner {
     for (std::size_t scope = 0; scope < context_.scope.size(); ++scope) {
       ASSIGN_OR_RETURN(const auto source, query_.kind->open(context_, scope, path, {}));
       Candidate candidate;
+      steps += kOpenCost;
       const std::size_t before = steps;
       for (;;) {
         ASSIGN_OR_RETURN(const bool more, source->next(candidate));

@@ -13,6 +13,8 @@
 namespace espalier::registry::search {
 
 inline constexpr std::size_t kMostCounted = 2048;  ///< candidates of each way that are counted
+/// Models whose indexes are read side by side for an order; over more, the order is made by keeping the best.
+inline constexpr std::size_t kMostMerged = 256;
 
 struct Query {
   const Kind* kind = nullptr;

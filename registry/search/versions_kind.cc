@@ -5,6 +5,7 @@
 #include "registry/search/index.h"
 #include "registry/search/kinds.h"
 #include "registry/search/sources.h"
+#include "registry/search/version_item.h"
 
 namespace espalier::registry::search {
 namespace {
@@ -30,21 +31,10 @@ Value member(const json& object, std::string_view name) {
   return inner == object.end() ? Value() : member(*inner, name.substr(dot + 1));
 }
 
-struct VersionItem final : Item {
-  VersionItem(const Context& in, const ModelName& of, std::string_view components, wire::VersionRecord is)
-      : context(in), model(of), components(components), record(std::move(is)) {}
-
-  const Context& context;
-  const ModelName& model;
-  const std::string components;
-  const wire::VersionRecord record;
-  mutable std::optional<json> metrics, lineage;  ///< once somebody has asked
-
-  static const json& parsed(std::optional<json>& kept, const std::string& text) {
-    if (!kept) kept = json::parse(text, nullptr, false);
-    return *kept;
-  }
-};
+const json& parsed(std::unique_ptr<json>& kept, const std::string& text) {
+  if (!kept) kept = std::make_unique<json>(json::parse(text, nullptr, false));
+  return *kept;
+}
 
 const VersionItem& version(const Item& item) { return static_cast<const VersionItem&>(item); }
 
@@ -110,13 +100,13 @@ Fields version_fields() {
   fields.push_back(
       {"metrics", Type::number, Access::number, true, [](const Item& item, std::string_view name) -> Result<Value> {
          const VersionItem& v = version(item);
-         const Value found = member(VersionItem::parsed(v.metrics, v.record.metrics_json), name);
+         const Value found = member(parsed(v.metrics, v.record.metrics_json), name);
          return std::holds_alternative<double>(found) ? found : Value();
        }});
   fields.push_back(
       {"params", Type::scalar, Access::none, true, [](const Item& item, std::string_view name) -> Result<Value> {
          const VersionItem& v = version(item);
-         const json& lineage = VersionItem::parsed(v.lineage, v.record.lineage_json);
+         const json& lineage = parsed(v.lineage, v.record.lineage_json);
          const auto params = lineage.is_object() ? lineage.find("params") : lineage.end();
          return params == lineage.end() ? Value() : member(*params, name);
        }});
@@ -250,6 +240,11 @@ class ReleasesKind final : public Kind {
 };
 
 }  // namespace
+
+VersionItem::VersionItem(const Context& in, const ModelName& of, std::string_view components, wire::VersionRecord is)
+    : context(in), model(of), components(components), record(std::move(is)) {}
+
+VersionItem::~VersionItem() = default;
 
 const Kind& versions_kind() {
   static const VersionsKind kind;

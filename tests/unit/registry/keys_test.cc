@@ -44,6 +44,26 @@ TEST(Keys, ASubtreesPrefixIsThatOfItsNodesOnly) {
   EXPECT_FALSE(keys::tag_prefix("acme", "total2", "production").starts_with(keys::model_prefix("acme", "total")));
 }
 
+TEST(Keys, IndexesOfAModelAreItsOwnAndInOrder) {
+  using keys::Index;
+  const std::string numbers = keys::index_prefix("acme", "total", Index::numbers);
+  EXPECT_FALSE(keys::index_prefix("acme", "total2", Index::numbers).starts_with(numbers));
+  EXPECT_FALSE(keys::index_prefix("acme", "total", Index::commits).starts_with(numbers));
+  const std::string rmse = keys::index_number(numbers, "rmse");
+  EXPECT_FALSE(keys::index_number(numbers, "rmse2").starts_with(rmse));
+  Uuid a, b;
+  b.bytes[0] = 1;
+  const std::vector<std::string> in_order = {keys::index_number_at(rmse, 1, 9, b), keys::index_number_at(rmse, 2, 8, b),
+                                             keys::index_number_at(rmse, 2, 9, a), keys::index_number_at(rmse, 2, 9, b),
+                                             keys::index_number_at(rmse, 1ull << 63, 1, a)};
+  EXPECT_TRUE(std::ranges::is_sorted(in_order));
+  const std::string commits = keys::index_prefix("acme", "total", Index::commits);
+  EXPECT_LT(keys::index_block(commits, 255, 7), keys::index_block(commits, 256, 0));
+  const std::string runs = keys::index_prefix("acme", "total", Index::attributes);
+  EXPECT_FALSE(keys::index_attribute(runs, "run", "R10").starts_with(keys::index_attribute(runs, "run", "R1")));
+  EXPECT_LT(keys::index_attribute_at(runs, "run", "R1", 255), keys::index_attribute_at(runs, "run", "R1", 256));
+}
+
 TEST(Keys, WhatWasBuiltIsTakenApart) {
   Uuid uuid;
   uuid.bytes[3] = 9;
