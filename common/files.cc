@@ -15,7 +15,6 @@
 namespace espalier {
 namespace {
 
-
 Status failure(int error, std::string_view path, std::string_view action) {
   Code code = Code::unavailable;
   if (error == ENOENT) code = Code::not_found;
@@ -216,6 +215,10 @@ class SystemFiles final : public Files {
     return names;
   }
 
+  void will_read(const std::string& path) override {
+    const auto fd = open_descriptor(path, O_RDONLY);
+    if (fd.ok()) ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_WILLNEED);
+  }
   bool exists(const std::string& path) override { return ::access(path.c_str(), F_OK) == 0; }
 
  private:

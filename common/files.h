@@ -54,6 +54,8 @@ class Files {
   /// Names of the entries (not paths), sorted, without "." and "..".
   virtual Result<std::vector<std::string>> list(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
+  /// Says that the file will be read soon, so that it is in memory by then. Doesn't wait; does nothing where it can't.
+  virtual void will_read(const std::string& /*path*/) {}
 
   /// The operating system's files; lives for the whole process.
   static Files& system();

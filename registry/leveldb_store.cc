@@ -105,6 +105,7 @@ Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clo
   RETURN_IF_ERROR(store->read_state());
   if (store->generation_ == 0) RETURN_IF_ERROR(store->start_new());
   RETURN_IF_ERROR(store->check_epochs_follow_each_other());
+  RETURN_IF_ERROR(store->read_ahead());
   return store;
 }
 
@@ -118,6 +119,22 @@ Status LevelDbStore::open_database() {
   leveldb::DB* db = nullptr;
   RETURN_IF_ERROR(translate(leveldb::DB::Open(options, folder_, &db), folder_));
   db_.reset(db);
+  return {};
+}
+
+// The newest tables first.
+Status LevelDbStore::read_ahead() const {
+  ASSIGN_OR_RETURN(const auto names, files_.list(folder_));
+  std::uint64_t left = options_.read_ahead_bytes;
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    if (!name->ends_with(".ldb")) continue;
+    const std::string path = folder_ + "/" + *name;
+    ASSIGN_OR_RETURN(const auto file, files_.open(path, false));
+    ASSIGN_OR_RETURN(const std::uint64_t size, file->size());
+    if (size > left) break;
+    left -= size;
+    files_.will_read(path);
+  }
   return {};
 }
 

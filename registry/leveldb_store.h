@@ -29,6 +29,8 @@ struct LevelDbOptions {
   leveldb::Env* env = nullptr;  ///< nothing: the operating system's
   std::uint64_t write_buffer_bytes = 16ull << 20;
   std::uint64_t cache_bytes = 64ull << 20;
+  /// How much of its tables a store that is opened asks the operating system to bring into memory.
+  std::uint64_t read_ahead_bytes = 1ull << 30;
 };
 
 class LevelDbStore final : public Store {
@@ -57,6 +59,8 @@ class LevelDbStore final : public Store {
   /// Generation, last epoch and its time, from the records.
   Status read_state();
   Status check_epochs_follow_each_other();
+  /// Without it the first reads after the machine's start wait for the disk, one block after the other.
+  Status read_ahead() const;
   /// Closes, opens and verifies. The database stays open as it was where the disk has no room for that.
   Status recover();
   Status check_room() const;

@@ -11,7 +11,8 @@
 namespace espalier::registry::search {
 namespace {
 
-constexpr std::size_t kReadCost = 8;
+/// Steps that reading a record is worth: one that an index named, and one that the table gives in passing.
+constexpr std::size_t kReadCost = 20, kDecodeCost = 4;
 constexpr std::size_t kMaxPageBytes = 8u << 20;
 
 /// All that the pages of one search share.
@@ -160,14 +161,14 @@ class Search {
 
   /// Each request gets on by one candidate at least.
   bool may_go_on(const Candidates& candidates) const {
-    return seen_ == 0 || (candidates.steps() + reads_ * kReadCost < most_work_ && page_bytes_ < kMaxPageBytes);
+    return seen_ == 0 || (candidates.steps() + reading_ < most_work_ && page_bytes_ < kMaxPageBytes);
   }
 
   /// The thing, if it is there and passes.
   Result<std::unique_ptr<Item>> passing(const Candidate& candidate, std::uint8_t phase) {
     ++seen_;
     if (candidate.is_later || !candidate.place.starts_with(plan_.path.inside)) return std::unique_ptr<Item>();
-    ++reads_;
+    reading_ += candidate.record ? kDecodeCost : kReadCost;
     ASSIGN_OR_RETURN(auto item, query_.kind->load(context_, candidate));
     if (!item) return item;
     if (phase > 0) {
@@ -289,7 +290,7 @@ class Search {
   Query query_;
   SearchCursor cursor_;
   Plan plan_;
-  std::size_t seen_ = 0, reads_ = 0;
+  std::size_t seen_ = 0, reading_ = 0;  ///< candidates, and what reading them cost
   std::size_t page_bytes_ = 0;
   wire::SearchReply reply_;
 };

@@ -17,7 +17,8 @@ inline constexpr std::uint32_t kMaxRows = 4096;
 /// Of rows whose order is made here, as the cursor may have to carry them.
 inline constexpr std::uint32_t kMaxKept = 1024;
 
-/// `most_work`: what one request may do: a step through an index costs 1, a record that is read 8.
+/// `most_work`: what one request may do: about so many microseconds. A step through an index costs 1, a
+/// record that is looked up 20.
 Result<wire::SearchReply> search(Records& records, const Principal& principal, const wire::SearchRequest& request,
                                  std::size_t most_work);
 
