@@ -2,8 +2,8 @@
 //
 // Rows are read in chunks; a chunk's rows that belong to one partition travel as one part, those of one tenant as one
 // request. Several chunks are under way at once; answers are handed over in the file's order. Memory is that of the
-// chunks under way, whatever the file's size. What is refused for a while is asked again within its budget. Thread safety: one thread. Errors: invalid_argument naming file and line;
-// not_found: no such model; what the router says.
+// chunks under way, whatever the file's size. What is refused for a while is asked again within its budget. Thread
+// safety: one thread. Errors: invalid_argument naming file and line; not_found: no such model; what the router says.
 #pragma once
 
 #include <cstdint>

@@ -16,8 +16,8 @@ void prefer_throughput();
 void yield_to_requests();
 
 /// Between two pieces of background work, each some microseconds long: lets others have the core once this thread has
-/// had it for a twentieth of a millisecond, because a thread on the request path doesn't interrupt. A thread that so gets
-/// less than a tenth of its time stops giving way until it has caught up: requests that fill a core may slow its
+/// had it for a twentieth of a millisecond, because a thread on the request path doesn't interrupt. A thread that so
+/// gets less than a tenth of its time stops giving way until it has caught up: requests that fill a core may slow its
 /// releases down, but not hold them up. Does nothing on threads that have not called yield_to_requests().
 void give_way();
 

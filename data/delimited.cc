@@ -114,8 +114,9 @@ Result<bool> DelimitedReader::next_record() {
       result = scan(source_->window(), is_last);
       if (result != Scan::cut_off) break;
       if (source_->window().size() > kMaxRecordBytes) {
-        return invalid_argument(place() + "field " + std::to_string(cells_.size() + 1) + ": the record is longer than " +
-                                std::to_string(kMaxRecordBytes >> 20) + " MiB; is a quote never closed?");
+        return invalid_argument(place() + "field " + std::to_string(cells_.size() + 1) +
+                                ": the record is longer than " + std::to_string(kMaxRecordBytes >> 20) +
+                                " MiB; is a quote never closed?");
       }
       ASSIGN_OR_RETURN(const bool is_more, source_->more());
       is_last = !is_more;

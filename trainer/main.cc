@@ -19,7 +19,9 @@ int main(int argc, char** argv) {
   auto* const column = app.add_option("--tenant-column", options.source.tenant_column, "Column with each row's tenant");
   tenant->excludes(column);
   app.add_option("--tag", options.tag, "Tag that the release moves")->capture_default_str();
-  app.add_option("--threads", options.threads, "Threads; 0: one a core")->capture_default_str()->check(CLI::Range(0, 1024));
+  app.add_option("--threads", options.threads, "Threads; 0: one a core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   app.add_flag("--wait", options.wait, "Wait until the shards answer from the release");
   try {
     app.parse(argc, argv);

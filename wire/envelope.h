@@ -18,8 +18,8 @@ struct Envelope {
   Status status;          ///< not ok: there is no readable request, and this is the answer
 };
 
-/// Finds the request id. Where it is missing or too long, an empty one stands there afterwards, so that the sender can be
-/// answered all the same: the message has id_at + 1 frames at least, and one more when the status is ok.
+/// Finds the request id. Where it is missing or too long, an empty one stands there afterwards, so that the sender can
+/// be answered all the same: the message has id_at + 1 frames at least, and one more when the status is ok.
 inline Envelope open_envelope(Message& message) {
   Envelope envelope;
   if (message.size() > 1 && message[1].size() == 0) envelope.id_at = 2;

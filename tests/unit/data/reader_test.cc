@@ -53,7 +53,10 @@ const std::vector<Field> kTexts = {{"a", FieldType::text}, {"b", FieldType::text
 const std::vector<Field> kNumber = {{"b", FieldType::number}};
 
 TEST_F(ReaderTest, RefusesTextThatNoRequestCouldCarry) {
-  EXPECT_EQ(read("f.csv", "a,b\n1,2\nstan\xFF" "dard,3\n", kTexts),
+  EXPECT_EQ(read("f.csv",
+                 "a,b\n1,2\nstan\xFF"
+                 "dard,3\n",
+                 kTexts),
             "invalid_argument: f.csv:3: column a: the text is not UTF-8");
   EXPECT_EQ(read("f.tsv", "a\tb\n1\t\xC3(\n", kTexts), "invalid_argument: f.tsv:2: column b: the text is not UTF-8");
   EXPECT_TRUE(read("f.jsonl", "{\"a\": \"\xFF\", \"b\": \"\"}\n", kTexts).starts_with("invalid_argument: f.jsonl:1"));
