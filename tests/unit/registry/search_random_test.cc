@@ -29,7 +29,7 @@ class RandomSearchTest : public RegistryFixture {
     request.replace = below(3) == 0;
     std::vector<wire::VersionRecord> versions;
     const Hash256 artefact = upload(small_artefact(1), request.tenant);
-    for (std::size_t i = 0; i < 20; ++i) {
+    for (std::size_t i = 0; i < 12; ++i) {
       wire::VersionRecord version;
       version.version = uuid('v', next_++);
       version.partition = {one_of<std::string>({"br", "us", "br-x"}), std::to_string(i)};
@@ -87,16 +87,16 @@ class RandomSearchTest : public RegistryFixture {
 };
 
 TEST_F(RandomSearchTest, IndexesGiveWhatLookingAtEverythingGives) {
-  for (std::uint32_t release = 1; release < 25; ++release) publish_some(release);
+  for (std::uint32_t release = 1; release < 15; ++release) publish_some(release);
   std::size_t matches = 0;
-  for (int i = 0; i < 150; ++i) {
+  for (int i = 0; i < 100; ++i) {
     std::string filter = random_test();
     for (std::size_t tests = below(3); tests > 0; --tests) filter += " and " + random_test();
     wire::SearchRequest request;
     request.kind = "versions";
     if (below(2) == 0) request.tenant = "acme";
     if (!request.tenant.empty() && below(2) == 0) request.model = "total";
-    request.epoch = below(2) == 0 ? 0 : epochs_[10 + below(14)];
+    request.epoch = below(2) == 0 ? 0 : epochs_[5 + below(9)];
     request.where = "not not (" + filter + ")";
     auto wanted = found(request);
     std::ranges::sort(wanted);
@@ -110,7 +110,7 @@ TEST_F(RandomSearchTest, IndexesGiveWhatLookingAtEverythingGives) {
     EXPECT_EQ(versions.size(), wanted.size()) << filter << " order " << request.order << " by " << request.limit;
     EXPECT_TRUE(versions == wanted) << filter << " order " << request.order << " by " << request.limit;
   }
-  EXPECT_GT(matches, 1000u);
+  EXPECT_GT(matches, 500u);
 }
 
 }  // namespace
