@@ -32,7 +32,7 @@ TEST(ClusterFile, RejectsWhatIsNoClusterFile) {
   }
 }
 
-TEST(ReadCluster, SaysWhatToDo) {
+TEST(ReadCluster, SaysHowToGoOn) {
   EXPECT_NE(read_cluster("").status().message().find("--cluster"), std::string::npos);
   espalier::testing::TempDir folder;
   const auto absent = read_cluster(folder.path());
