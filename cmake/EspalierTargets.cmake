@@ -9,6 +9,9 @@ if(ESPALIER_SANITIZE)
   target_link_options(espalier_flags INTERFACE -fsanitize=${ESPALIER_SANITIZE})
 endif()
 
+# Compiling takes most of a sanitized run, so those builds are not optimised; but for what computes over many numbers.
+set(ESPALIER_COMPUTING_FOLDERS common model data trainer)
+
 # espalier_library(<folder> [SOURCES <file>...] [LINK <target>...] [PRIVATE <target>...])
 #
 # The static library espalier_<folder>. SOURCES default to every .cc of the folder but main.cc. LINK is what its headers
@@ -25,6 +28,9 @@ function(espalier_library folder)
   endif()
   add_library(espalier_${folder} STATIC ${arg_SOURCES})
   target_link_libraries(espalier_${folder} PUBLIC espalier_flags ${arg_LINK} PRIVATE ${arg_PRIVATE})
+  if(ESPALIER_SANITIZE AND folder IN_LIST ESPALIER_COMPUTING_FOLDERS)
+    target_compile_options(espalier_${folder} PRIVATE -O1)
+  endif()
 endfunction()
 
 # espalier_process(<folder> [NAME <executable>] [SOURCES <file>...] [LINK <target>...])

@@ -33,6 +33,7 @@ Result<std::shared_ptr<const Servable>> Admission::admit(std::string_view model_
   }
   ASSIGN_OR_RETURN(auto servable, open(fields, hash));
   admitted_[std::move(key)] = servable;
+  keep(servable);
   sweep();
   return servable;
 }
@@ -57,6 +58,15 @@ Result<std::shared_ptr<const Servable>> Admission::open(const std::vector<model:
 Status Admission::store(const Hash256& hash, std::string_view bytes) {
   if (blake2b_256(bytes) != hash) return corrupt("artefact " + hash.hex() + ": the bytes fetched have another hash");
   return pack_.add(hash, bytes);
+}
+
+void Admission::keep(std::shared_ptr<const Servable> servable) {
+  if (recent_.size() < kKeptRecent) {
+    recent_.push_back(std::move(servable));
+  } else {
+    recent_[next_recent_] = std::move(servable);
+    next_recent_ = (next_recent_ + 1) % kKeptRecent;
+  }
 }
 
 /// Forgets artefacts that no table uses any more, at a cost that stays small for each admission.

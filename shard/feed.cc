@@ -15,7 +15,7 @@ using wire::EntryKind;
 namespace {
 
 /// As many as are read and written in a fraction of a millisecond: in between, others get the core.
-constexpr std::uint32_t kEntriesInPage = 256;
+constexpr std::uint32_t kEntriesInPage = 64;
 
 }  // namespace
 

@@ -40,7 +40,7 @@ class RouterTest : public ::testing::Test {
       auto socket = wire::Socket::make(context_, wire::SocketKind::router);
       EXPECT_OK(socket);
       shards_.push_back(*std::move(socket));
-      const auto bound = shards_.back()->bind("inproc://shard" + std::to_string(i));
+      const auto bound = shards_.back()->bind("tcp://127.0.0.1:*");
       EXPECT_OK(bound);
       cluster::ShardInfo info;
       info.name = "s" + std::to_string(i);
@@ -53,11 +53,12 @@ class RouterTest : public ::testing::Test {
     editor.set(std::make_shared<const ModelShape>(ModelShape{model::model_key("acme", "total"), 1}));
     routes->models = editor.finish();
     live_.publish(std::move(routes));
-    auto router = Router::make(context_, {"inproc://router"}, live_, clock_);
+    // Over TCP, as frames that are handed over in one process are memory of libzmq's that ThreadSanitizer can't follow.
+    auto router = Router::make(context_, {"tcp://127.0.0.1:*"}, live_, clock_);
     EXPECT_OK(router);
     router_ = *std::move(router);
     client_ = *wire::Socket::make(context_, wire::SocketKind::dealer);
-    EXPECT_OK(client_->connect("inproc://router"));
+    EXPECT_OK(client_->connect(router_->endpoints().front()));
     thread_ = std::thread([this] { router_->run(stop_fd_, routes_fd_); });
   }
   ~RouterTest() override {
@@ -169,6 +170,7 @@ TEST_F(RouterTest, AskedAgainOnlyWhenAShardHasHadItsShareOfALongBudget) {
   advance(2 * kSecond);
   wire::Socket& other = asked(second);
   EXPECT_NE(&other, &silent);
+  go_round();  // the router counts after it has sent
   EXPECT_EQ(router_->counters().asked_again.value(), 1u);
   answer(other, second);
   expect_answer("a");
