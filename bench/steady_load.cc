@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <deque>
 #include <map>
@@ -141,14 +142,15 @@ class SteadyLoad {
     const std::int64_t start = clock_.monotonic_us() + 1000;
     Schedule sends(start, 1e6 / rate, static_cast<std::uint64_t>(rate * seconds));
     Schedule moves(start, move_period_s_ * 1e6,
-                   moves_.releases.empty() ? 0 : static_cast<std::uint64_t>(seconds / move_period_s_));
-    while (!sends.is_over() || !moves.is_over() || !under_way_.empty() || moves_under_way_ > 0) {
+                   moves_.releases.empty() ? 0 : static_cast<std::uint64_t>(std::lround(seconds / move_period_s_)));
+    for (;;) {
       const std::int64_t now = clock_.monotonic_us();
       heard_us_ = std::max(heard_us_, start);
       require(now - heard_us_ < 10'000'000, "no answer within 10 s");
       while (!sends.is_over() && sends.due_us() <= now) send(sends);
       if (!moves.is_over() && moves.due_us() <= now) move(moves);
       take_answers();
+      if (sends.is_over() && moves.is_over() && under_way_.empty() && moves_under_way_ == 0) break;
       std::int64_t next = now + 1'000'000;
       if (!sends.is_over()) next = std::min(next, sends.due_us());
       if (!moves.is_over()) next = std::min(next, moves.due_us());

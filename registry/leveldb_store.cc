@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/uuid.h"
 #include "registry/keys.h"
+#include "registry/leveldb_background.h"
 
 namespace espalier::registry {
 namespace {
@@ -92,6 +93,7 @@ LevelDbStore::LevelDbStore(Files& files, const Clock& clock, std::string folder,
       clock_(clock),
       folder_(std::move(folder)),
       options_(options),
+      env_(std::make_unique<BackgroundEnv>(options.env ? options.env : leveldb::Env::Default())),
       cache_(leveldb::NewLRUCache(options.cache_bytes)),
       filter_(leveldb::NewBloomFilterPolicy(10)) {}
 
@@ -112,7 +114,8 @@ Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clo
 Status LevelDbStore::open_database() {
   leveldb::Options options;
   options.create_if_missing = true;
-  if (options_.env) options.env = options_.env;
+  options.env = env_.get();
+  options.comparator = yielding_comparator();
   options.write_buffer_size = options_.write_buffer_bytes;
   options.block_cache = cache_.get();
   options.filter_policy = filter_.get();

@@ -71,6 +71,7 @@ class LevelDbStore final : public Store {
   const Clock& clock_;
   const std::string folder_;
   const LevelDbOptions options_;
+  std::unique_ptr<leveldb::Env> env_;
   std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<const leveldb::FilterPolicy> filter_;
   std::shared_ptr<leveldb::DB> db_;  ///< nothing: closed, and opening it again failed

@@ -87,21 +87,37 @@ class Move {
   /// Only nodes that differ are moved.
   Status take_state() {
     ASSIGN_OR_RETURN(const auto from, records_.releases.get(request_.tenant, request_.model, request_.from_release));
+    if (from.tag == request_.tag) return take_back(from.epoch);
     ASSIGN_OR_RETURN(State wanted, state(from.tag, from.epoch));
     ASSIGN_OR_RETURN(const State present, state(request_.tag, now_));
-    for (auto& [components, entry] : wanted) {
+    for (const auto& [components, entry] : wanted) {
       const auto has = present.find(components);
       if (has != present.end() && has->second.kind == entry.kind && has->second.version == entry.version) continue;
-      entry.release = request_.release;
-      movements_.add(components, entry);
+      add(components, entry);
     }
-    wire::TagEntry unset;
-    unset.kind = wire::EntryKind::unset;
-    unset.release = request_.release;
     for (const auto& [components, entry] : present) {
-      if (!wanted.contains(components)) movements_.add(components, unset);
+      if (!wanted.contains(components)) add(components, unset());
     }
     return {};
+  }
+
+  /// To what the tag itself was: one way through its entries tells what differs.
+  Status take_back(std::uint64_t epoch) {
+    const std::string prefix = keys::tag_prefix(request_.tenant, request_.model, request_.tag);
+    return records_.tags.each_difference(
+        prefix, epoch, now_,
+        [&](std::string_view components, const wire::TagEntry& was, const wire::TagEntry&) { add(components, was); });
+  }
+
+  static wire::TagEntry unset() {
+    wire::TagEntry entry;
+    entry.kind = wire::EntryKind::unset;
+    return entry;
+  }
+
+  void add(std::string_view components, wire::TagEntry entry) {
+    entry.release = request_.release;
+    movements_.add(components, entry);
   }
 
   Records& records_;

@@ -48,6 +48,14 @@ bool take_entry(Front& front, wire::TagEntry& entry) {
   return front.take(entry.release.bytes.data(), entry.release.bytes.size());
 }
 
+Result<wire::TagEntry> entry_at(const Cursor& cursor) {
+  auto entry = decode_entry(cursor.value());
+  if (!entry.ok()) return bad_record(cursor.key(), entry.status());
+  return entry;
+}
+
+bool is_same(const wire::TagEntry& a, const wire::TagEntry& b) { return a.kind == b.kind && a.version == b.version; }
+
 /// To the first record behind those of the node. A node that was moved a few times is left by steps, which are cheap;
 /// one with a long history by a search.
 void pass_over(Cursor& cursor, const std::string& node) {
@@ -117,14 +125,41 @@ Status Tags::each(std::string_view tag_prefix, std::uint64_t epoch, std::string_
       cursor->seek(keys::node_at(tag_prefix, key.components, epoch));
       continue;
     }
-    auto entry = decode_entry(cursor->value());
-    if (!entry.ok()) return bad_record(cursor->key(), entry.status());
+    ASSIGN_OR_RETURN(wire::TagEntry entry, entry_at(*cursor));
     const std::string node = keys::node(tag_prefix, key.components);
-    if (entry->kind != wire::EntryKind::unset) {
-      entry->epoch = key.epoch;
-      if (!take(key.components, *std::move(entry))) return {};
+    if (entry.kind != wire::EntryKind::unset) {
+      entry.epoch = key.epoch;
+      if (!take(key.components, std::move(entry))) return {};
     }
     pass_over(*cursor, node);
+  }
+  return cursor->status();
+}
+
+Status Tags::each_difference(std::string_view tag_prefix, std::uint64_t before, std::uint64_t epoch,
+                             const TakeDifference& take) {
+  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
+  cursor->seek(tag_prefix);
+  while (cursor->valid() && cursor->key().starts_with(tag_prefix)) {
+    give_way();
+    ASSIGN_OR_RETURN(const keys::TagKey key, keys::parse_tag(cursor->key(), tag_prefix.size()));
+    if (key.epoch > epoch) {
+      cursor->seek(keys::node_at(tag_prefix, key.components, epoch));
+      continue;
+    }
+    const std::string node = keys::node(tag_prefix, key.components);
+    if (key.epoch > before) {
+      const std::string components(key.components);
+      ASSIGN_OR_RETURN(const wire::TagEntry is, entry_at(*cursor));
+      cursor->seek(keys::node_at(tag_prefix, components, before));
+      wire::TagEntry was;
+      was.kind = wire::EntryKind::unset;
+      if (cursor->valid() && cursor->key().starts_with(node)) {
+        ASSIGN_OR_RETURN(was, entry_at(*cursor));
+      }
+      if (!is_same(was, is)) take(components, was, is);
+    }
+    if (cursor->valid() && cursor->key().starts_with(node)) pass_over(*cursor, node);
   }
   return cursor->status();
 }

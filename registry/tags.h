@@ -53,6 +53,13 @@ class Tags {
   Status each(std::string_view tag_prefix, std::uint64_t epoch, std::string_view under,
               const std::optional<std::string>& after, const Take& take);
 
+  /// Calls `take` with each node whose entry as of `epoch` is another one than as of `before` (unset where it has
+  /// none), parents first. REQUIRES: before <= epoch.
+  using TakeDifference =
+      std::function<void(std::string_view components, const wire::TagEntry& was, const wire::TagEntry& is)>;
+  Status each_difference(std::string_view tag_prefix, std::uint64_t before, std::uint64_t epoch,
+                         const TakeDifference& take);
+
   Result<wire::EntriesReply> page(const wire::TagEntriesRequest& request, const PageCursor& cursor,
                                   std::uint64_t epoch);
   /// What the change of that epoch moved. REQUIRES: the change exists.

@@ -1,7 +1,9 @@
 """Releases that replace every node, one after the other, under constant load: no failed answer, none that mixes two releases, none that waits.
 
 On openpowerlifting (669 nodes) where the data sets are, else on made-up rides (about 90). The cluster has one core, the generator
-another, where there are two. $ESPALIER_SWAP_SECONDS sets how long each of the runs lasts (default 1.5).
+another, where there are two. Many short runs rather than a few long ones: a moment in which the machine stands still then spoils the
+99th percentile of a few runs only, and the median over runs is that of the others. $ESPALIER_SWAP_SECONDS sets how long each run lasts
+(default 0.6), $ESPALIER_SWAP_PAIRS how many there are with and without swaps.
 """
 
 import csv
@@ -21,10 +23,10 @@ import msgpack
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from espalier_cluster import BIN, ROOT, Cluster, Wire, data_folder, predict_header  # noqa: E402
 
-SECONDS = float(os.environ.get("ESPALIER_SWAP_SECONDS", "1.5"))
+SECONDS = float(os.environ.get("ESPALIER_SWAP_SECONDS", "0.6"))
 RATE = float(os.environ.get("ESPALIER_SWAP_RATE", "5000"))  # requests a second
 SWAP_EVERY = 0.1
-PAIRS = 5  # of runs without and with swaps, by turns: a slow moment of the machine meets both
+PAIRS = int(os.environ.get("ESPALIER_SWAP_PAIRS", "21"))  # of runs without and with swaps, by turns: a slow moment of the machine meets both
 PARTS, ROWS_A_PART = 3, 3
 
 
@@ -55,6 +57,10 @@ class OpenPowerlifting:
 def pinned(core):
     """A prefix that keeps a command on one core, where the machine has two."""
     return ["taskset", "-c", core] if (os.cpu_count() or 1) > 1 and shutil.which("taskset") else []
+
+
+def quartiles(values):
+    return [round(value, 3) for value in statistics.quantiles(values, n=4, method="inclusive")] if len(values) > 1 else values
 
 
 class SwapUnderLoad(unittest.TestCase):
@@ -126,11 +132,11 @@ class SwapUnderLoad(unittest.TestCase):
         for _ in range(PAIRS):
             without = self.load()
             result = self.load(self.cluster.registry(), self.moves, SWAP_EVERY)
-            self.assertEqual(result["moves"], int(SECONDS / SWAP_EVERY))
+            self.assertEqual(result["moves"], round(SECONDS / SWAP_EVERY))
             self.assertGreater(result["versions"], 1.8 * without["versions"], "not both releases have answered")
             still.append(without["p99_ms"])
             swapped.append(result["p99_ms"])
-        print(f"p99 over {PAIRS} runs: without swaps {still}, with {swapped} ms")
+        print(f"p99 over {PAIRS} runs (quartiles): without swaps {quartiles(still)}, with {quartiles(swapped)} ms")
         self.assertLessEqual(statistics.median(swapped), 2 * statistics.median(still), (still, swapped))
 
 

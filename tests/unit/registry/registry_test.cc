@@ -1,12 +1,21 @@
 #include "registry/registry.h"
 
 #include <algorithm>
+#include <iterator>
+#include <random>
+#include <set>
+#include <sstream>
 
 #include "common/bytes.h"
 #include "tests/unit/registry/registry_fixture.h"
 
 namespace espalier::registry {
 namespace {
+
+std::set<std::string> words(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
 
 class RegistryTest : public RegistryFixture {
  protected:
@@ -115,13 +124,42 @@ TEST_F(RegistryTest, RollingBackTakesTheStateThatAReleaseLeft) {
   ASSERT_OK_AND_ASSIGN(const auto back, roll_back(3, 1));
   EXPECT_EQ(state(), "/=1 peru=3 usa=2");
   EXPECT_EQ(back.moved, 3u) << moved(back.epoch);  // the root did not differ
-  EXPECT_EQ(moved(back.epoch), "peru=3 usa=2 fiji=unset");
+  EXPECT_EQ(moved(back.epoch), "fiji=unset peru=3 usa=2");
   ASSERT_OK(roll_back(4, 2, "canary"));
   EXPECT_EQ(state(0, "canary"), "/=1 fiji=5 usa=4");
   ASSERT_OK_AND_ASSIGN(const auto nothing, roll_back(5, 2, "canary"));
   EXPECT_EQ(nothing.moved, 0u);
   ASSERT_OK_AND_ASSIGN(const auto models, registry_->models(local_, of_total<wire::ModelsRequest>()));
   EXPECT_EQ(models.models[0].tags, (Path{"canary", "production"}));
+}
+
+TEST_F(RegistryTest, RollingBackAndForthThroughALongHistoryMovesWhatDiffersOnly) {
+  std::mt19937 chance(7);
+  const std::vector<Path> nodes = {{}, {"br"}, {"br", "rj"}, {"br", "sp"}, {"usa"}, {"usa", "ca"}, {"usa", "ny"}};
+  std::vector<std::string> states;
+  std::uint32_t version = 0;
+  for (std::uint32_t release = 0; release < 12; ++release) {
+    std::vector<Node> some = {{{}, ++version, static_cast<float>(version)}};
+    for (std::size_t i = 1; i < nodes.size(); ++i) {
+      if (chance() % 2 == 0) some.push_back({nodes[i], ++version, static_cast<float>(version)});
+    }
+    ASSERT_OK(publish(release, some));
+    states.push_back(state());
+  }
+  for (std::uint32_t release = 12; release < 60; ++release) {
+    const std::uint32_t from = chance() % static_cast<std::uint32_t>(states.size());
+    const std::string before = state();
+    const auto back = roll_back(release, from);
+    ASSERT_OK(back);
+    EXPECT_EQ(state(), states[from]) << "to release " << from;
+    if (before == states[from]) {
+      EXPECT_EQ(moved(back->epoch), "");
+    }
+    states.push_back(state());
+    // What was moved differs from before, node by node.
+    const std::set<std::string> old = words(before);
+    for (const std::string& entry : words(moved(back->epoch))) EXPECT_FALSE(old.contains(entry)) << entry;
+  }
 }
 
 TEST_F(RegistryTest, AChangeSentAgainIsAppliedOnceAndAnsweredAlike) {
