@@ -57,6 +57,7 @@ Status run_batch(const BatchOptions& options, const Shared& shared);
 
 struct VersionsOptions {
   std::string node;
+  std::string as_of;  ///< epoch or time; empty: now; here and below
 };
 Status run_versions(const VersionsOptions& options, const Shared& shared);
 
@@ -73,13 +74,16 @@ Status run_search(const SearchOptions& options, const Shared& shared);
 struct TagsOptions {
   std::string model;
   std::string tag;  ///< empty: all tags, counted; else the tag's entries
+  std::string as_of;
 };
 Status run_tags(const TagsOptions& options, const Shared& shared);
 
 struct ReleaseOptions {
   std::string model;
   std::string release;  ///< show, move: UUID
+  std::string as_of;    ///< list, show
   std::string tag = "production";
+  std::string if_release;  ///< move: UUID
   std::string note;
   bool wait = false;
 };
@@ -90,6 +94,7 @@ Status run_release_move(const ReleaseOptions& options, const Shared& shared);
 struct ExplainOptions {
   std::string node;
   std::string tag = "production";
+  std::string as_of;
 };
 Status run_explain(const ExplainOptions& options, const Shared& shared);
 

@@ -7,6 +7,8 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/tag_commands.h"
+#include "cli/validators.h"
 #include "common/version.h"
 
 namespace espalier::cli {
@@ -30,26 +32,9 @@ struct CommandLine {
   std::function<Status()> chosen;
 };
 
-// TENANT/MODEL or TENANT/MODEL@PARTITION: what is wrong with it is a mistake in the command line.
-const CLI::Validator kNode(
-    [](std::string& text) {
-      auto node = model::NodeName::parse(text);
-      return node.ok() ? std::string() : node.status().message();
-    },
-    "TENANT/MODEL@PARTITION", "node");
-const CLI::Validator kModel(
-    [](std::string& text) {
-      auto node = model::NodeName::parse(text);
-      if (!node.ok()) return node.status().message();
-      return node->partition.is_root() ? std::string() : "a partition makes no sense here";
-    },
-    "TENANT/MODEL", "model");
-const CLI::Validator kName(
-    [](std::string& text) {
-      const Status status = model::check_name("name", text);
-      return status.ok() ? std::string() : status.message();
-    },
-    "NAME", "name");
+void add_as_of(CLI::App& command, std::string& as_of) {
+  command.add_option("--as-of", as_of, "As it was: an epoch, or a time in UTC such as \"2026-11-17 14:03\"");
+}
 
 void add_cluster_commands(CLI::App& app, CommandLine& line) {
   auto* up = app.add_subcommand("up", "Run a cluster on this machine until Ctrl-C; says \"ready\" when it answers");
@@ -112,26 +97,38 @@ void add_prediction_commands(CLI::App& app, CommandLine& line) {
 void add_record_commands(CLI::App& app, CommandLine& line) {
   auto* versions = app.add_subcommand("versions", "List the versions of a model, or of a subtree of it");
   versions->add_option("node", line.versions.node, "TENANT/MODEL or TENANT/MODEL@PARTITION")->required()->check(kNode);
+  add_as_of(*versions, line.versions.as_of);
   versions->callback([&line] { line.chosen = [&line] { return run_versions(line.versions, line.shared); }; });
 
-  auto* tags = app.add_subcommand("tags", "List a model's tags, or what one tag says of each node");
-  tags->add_option("model", line.tags.model, "TENANT/MODEL")->required()->check(kModel);
+  auto* tags =
+      app.add_subcommand("tags", "List a model's tags, what one tag says of each node, or all that it ever said");
+  auto* of_model = tags->add_option("model", line.tags.model, "TENANT/MODEL")->check(kModel);
   tags->add_option("--tag", line.tags.tag, "Show this tag's entries")->check(kName);
-  tags->callback([&line] { line.chosen = [&line] { return run_tags(line.tags, line.shared); }; });
+  add_as_of(*tags, line.tags.as_of);
+  tags->callback([&line, tags, of_model] {
+    if (!tags->get_subcommands().empty()) return;
+    if (of_model->count() == 0) throw CLI::RequiredError("model");
+    line.chosen = [&line] { return run_tags(line.tags, line.shared); };
+  });
 
-  auto* release = app.add_subcommand("release", "Releases: list them, show one, move a tag to the state of one");
+  auto* release =
+      app.add_subcommand("release", "Releases: list them, show one, compare two, move a tag to the state of one");
   release->require_subcommand(1);
   auto* list = release->add_subcommand("list", "A model's releases, newest first");
   list->add_option("model", line.release.model, "TENANT/MODEL")->required()->check(kModel);
+  add_as_of(*list, line.release.as_of);
   list->callback([&line] { line.chosen = [&line] { return run_release_list(line.release, line.shared); }; });
   auto* show = release->add_subcommand("show", "One release: when, by whom, from which data");
   show->add_option("model", line.release.model, "TENANT/MODEL")->required()->check(kModel);
   show->add_option("release", line.release.release, "UUID; left out: the newest");
+  add_as_of(*show, line.release.as_of);
   show->callback([&line] { line.chosen = [&line] { return run_release_show(line.release, line.shared); }; });
   auto* move = release->add_subcommand("move", "Give a tag the whole state that an earlier release left: a way back");
   move->add_option("model", line.release.model, "TENANT/MODEL")->required()->check(kModel);
   move->add_option("release", line.release.release, "UUID of the earlier release")->required();
   move->add_option("--tag", line.release.tag, "Tag to move")->capture_default_str()->check(kName);
+  move->add_option("--if-release", line.release.if_release, "Only if this is the last release of the tag")
+      ->check(kUuid);
   move->add_option("--note", line.release.note, "Why");
   move->add_flag("--wait", line.release.wait, "Return only when all shards answer from it");
   move->callback([&line] { line.chosen = [&line] { return run_release_move(line.release, line.shared); }; });
@@ -140,6 +137,7 @@ void add_record_commands(CLI::App& app, CommandLine& line) {
       app.add_subcommand("explain", "Who would answer for a partition, level by level, and on which shards");
   explain->add_option("node", line.explain.node, "TENANT/MODEL@PARTITION")->required()->check(kNode);
   explain->add_option("--tag", line.explain.tag, "Tag")->capture_default_str()->check(kName);
+  add_as_of(*explain, line.explain.as_of);
   explain->callback([&line] { line.chosen = [&line] { return run_explain(line.explain, line.shared); }; });
 
   auto* inspect = app.add_subcommand("inspect", "What an artefact is made of");
@@ -164,8 +162,7 @@ void add_search_command(CLI::App& app, CommandLine& line) {
   search->add_option("--model", line.search.model, "Of this model only: NAME with --tenant, or TENANT/MODEL");
   search->add_option("--order", line.search.order, "E.g. \"metrics.rmse desc, created\"");
   search->add_option("--limit", line.search.limit, "Stop after so many (default: all)");
-  search->add_option("--as-of", line.search.as_of,
-                     "As it was: an epoch, or a time in UTC such as \"2026-11-17 14:03\"");
+  add_as_of(*search, line.search.as_of);
   search->callback([&line] { line.chosen = [&line] { return run_search(line.search, line.shared); }; });
 }
 
@@ -183,6 +180,7 @@ int run(int argc, char** argv) {
   add_prediction_commands(app, line);
   add_record_commands(app, line);
   add_search_command(app, line);
+  add_tag_commands(app, *app.get_subcommand("release"), *app.get_subcommand("tags"), line.shared, line.chosen);
 
   try {
     app.parse(argc, argv);

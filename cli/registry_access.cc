@@ -1,7 +1,10 @@
 #include "cli/registry_access.h"
 
+#include <charconv>
+
 #include "cli/cluster_folder.h"
 #include "common/clock.h"
+#include "common/utc.h"
 
 namespace espalier::cli {
 
@@ -10,18 +13,41 @@ Result<std::unique_ptr<client::RegistryClient>> connect_registry(const Shared& s
   return client::RegistryClient::connect(cluster.registry);
 }
 
-Result<wire::ModelRecord> model_record(client::RegistryClient& registry, const std::string& tenant,
-                                       const std::string& model) {
+Result<AsOf> parse_as_of(const std::string& text) {
+  AsOf as_of;
+  if (text.empty()) return as_of;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), as_of.epoch);
+  if (failure == std::errc() && end == text.data() + text.size() && as_of.epoch > 0) return as_of;
+  const auto time = parse_utc(text);
+  if (!time || *time == 0) {
+    return invalid_argument("--as-of: an epoch, or a time in UTC such as \"2026-11-17 14:03\", got '" + text + "'");
+  }
+  return AsOf{0, *time};
+}
+
+Result<ModelThen> model_then(client::RegistryClient& registry, const std::string& tenant, const std::string& model,
+                             const AsOf& as_of) {
   wire::ModelsRequest request;
   request.tenant = tenant;
   request.model = model;
+  request.epoch = as_of.epoch;
+  request.time_us = as_of.time_us;
   ASSIGN_OR_RETURN(wire::ModelsReply reply, registry.call(request));
   if (reply.models.empty()) return not_found("no model " + tenant + "/" + model);
-  return std::move(reply.models.front());
+  return ModelThen{std::move(reply.models.front()), {reply.epoch, 0}};
 }
 
-Result<std::vector<wire::VersionRecord>> versions_under(client::RegistryClient& registry, const model::NodeName& node) {
+Result<wire::ModelRecord> model_record(client::RegistryClient& registry, const std::string& tenant,
+                                       const std::string& model) {
+  ASSIGN_OR_RETURN(ModelThen found, model_then(registry, tenant, model, {}));
+  return std::move(found.record);
+}
+
+Result<std::vector<wire::VersionRecord>> versions_under(client::RegistryClient& registry, const model::NodeName& node,
+                                                        const AsOf& as_of) {
   wire::VersionsRequest request;
+  request.epoch = as_of.epoch;
+  request.time_us = as_of.time_us;
   request.tenant = node.tenant;
   request.model = node.model;
   request.under = node.partition.values();
@@ -35,8 +61,10 @@ Result<std::vector<wire::VersionRecord>> versions_under(client::RegistryClient& 
 }
 
 Result<std::vector<wire::TagEntry>> entries_under(client::RegistryClient& registry, const model::NodeName& node,
-                                                  const std::string& tag) {
+                                                  const std::string& tag, const AsOf& as_of) {
   wire::TagEntriesRequest request;
+  request.epoch = as_of.epoch;
+  request.time_us = as_of.time_us;
   request.tenant = node.tenant;
   request.model = node.model;
   request.tag = tag;
@@ -46,14 +74,15 @@ Result<std::vector<wire::TagEntry>> entries_under(client::RegistryClient& regist
     ASSIGN_OR_RETURN(wire::EntriesReply reply, registry.call(request));
     std::move(reply.entries.begin(), reply.entries.end(), std::back_inserter(entries));
     request.cursor = std::move(reply.cursor);
-    request.epoch = reply.epoch;  // all pages as of one epoch
   } while (!request.cursor.empty());
   return entries;
 }
 
 Result<std::vector<wire::ReleaseRecord>> releases_of(client::RegistryClient& registry, const std::string& tenant,
-                                                     const std::string& model) {
+                                                     const std::string& model, const AsOf& as_of) {
   wire::ReleasesRequest request;
+  request.epoch = as_of.epoch;
+  request.time_us = as_of.time_us;
   request.tenant = tenant;
   request.model = model;
   std::vector<wire::ReleaseRecord> releases;

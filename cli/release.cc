@@ -5,13 +5,12 @@
 #include "cli/json_records.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
+#include "cli/tag_commands.h"
 
 namespace espalier::cli {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::int64_t kServedWithinUs = 60'000'000;
 
 Result<Uuid> parse_release(const std::string& text) {
   auto release = Uuid::parse(text);
@@ -36,7 +35,8 @@ void print_members(const json& object, const std::string& indent) {
 Status run_release_list(const ReleaseOptions& options, const Shared& shared) {
   ASSIGN_OR_RETURN(const model::NodeName node, model::NodeName::parse(options.model));
   ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
-  ASSIGN_OR_RETURN(const auto releases, releases_of(*registry, node.tenant, node.model));
+  ASSIGN_OR_RETURN(const AsOf as_of, parse_as_of(options.as_of));
+  ASSIGN_OR_RETURN(const auto releases, releases_of(*registry, node.tenant, node.model, as_of));
   if (shared.json) {
     auto list = json::array();
     for (const wire::ReleaseRecord& release : releases) list.push_back(release_json(release));
@@ -58,6 +58,9 @@ Status run_release_show(const ReleaseOptions& options, const Shared& shared) {
   request.tenant = node.tenant;
   request.model = node.model;
   request.limit = 1;
+  ASSIGN_OR_RETURN(const AsOf as_of, parse_as_of(options.as_of));
+  request.epoch = as_of.epoch;
+  request.time_us = as_of.time_us;
   if (!options.release.empty()) {
     ASSIGN_OR_RETURN(request.release, parse_release(options.release));
   }
@@ -93,21 +96,10 @@ Status run_release_move(const ReleaseOptions& options, const Shared& shared) {
   request.model = node.model;
   request.tag = options.tag;
   request.note = options.note;
+  ASSIGN_OR_RETURN(request.expected_release, uuid_option("--if-release", options.if_release));
   ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
   ASSIGN_OR_RETURN(const wire::ReleaseReply moved, registry->call(request));
-  if (options.wait) {
-    ASSIGN_OR_RETURN(const wire::WaitReply served, registry->call(wire::WaitRequest{moved.epoch, kServedWithinUs}));
-    if (!served.served)
-      return unavailable("the release is made, but " + std::to_string(served.missing.size()) +
-                         " shards do not answer from it yet");
-  }
-  if (shared.json)
-    print_json(
-        {{"release", moved.release.text()}, {"epoch", moved.epoch}, {"moved", moved.moved}, {"served", options.wait}});
-  else
-    print_line("release " + moved.release.text() + " moved " + count_text(moved.moved) + " nodes of tag " +
-               options.tag);
-  return Status();
+  return report_release(*registry, moved, options.tag, options.wait, shared);
 }
 
 }  // namespace espalier::cli

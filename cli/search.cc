@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -8,7 +7,6 @@
 #include "cli/json_records.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
-#include "common/utc.h"
 
 namespace espalier::cli {
 namespace {
@@ -123,19 +121,6 @@ Result<Shape> shape_of(const std::string& kind) {
   return invalid_argument("kind: no '" + kind + "'; there are versions, releases, nodes, models, tenants");
 }
 
-Status take_as_of(const std::string& text, wire::SearchRequest& request) {
-  if (text.empty()) return {};
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), request.epoch);
-  if (failure == std::errc() && end == text.data() + text.size() && request.epoch > 0) return {};
-  request.epoch = 0;
-  const auto time = parse_utc(text);
-  if (!time || *time == 0) {
-    return invalid_argument("--as-of: an epoch, or a time in UTC such as \"2026-11-17 14:03\", got '" + text + "'");
-  }
-  request.time_us = *time;
-  return {};
-}
-
 Result<wire::SearchRequest> request_of(const SearchOptions& options) {
   wire::SearchRequest request;
   request.kind = options.kind;
@@ -152,7 +137,9 @@ Result<wire::SearchRequest> request_of(const SearchOptions& options) {
     request.tenant = node.tenant;
     request.model = node.model;
   }
-  RETURN_IF_ERROR(take_as_of(options.as_of, request));
+  ASSIGN_OR_RETURN(const AsOf as_of, parse_as_of(options.as_of));
+  request.epoch = as_of.epoch;
+  request.time_us = as_of.time_us;
   return request;
 }
 

@@ -11,7 +11,8 @@ namespace espalier::cli {
 Status run_versions(const VersionsOptions& options, const Shared& shared) {
   ASSIGN_OR_RETURN(const model::NodeName node, model::NodeName::parse(options.node));
   ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
-  ASSIGN_OR_RETURN(const auto versions, versions_under(*registry, node));
+  ASSIGN_OR_RETURN(const AsOf as_of, parse_as_of(options.as_of));
+  ASSIGN_OR_RETURN(const auto versions, versions_under(*registry, node, as_of));
   if (shared.json) {
     auto list = nlohmann::json::array();
     for (const wire::VersionRecord& version : versions) list.push_back(version_json(version));

@@ -29,6 +29,7 @@
 #include "wire/messages.h"
 #include "wire/search_messages.h"
 #include "wire/socket.h"
+#include "wire/tag_messages.h"
 
 namespace espalier::client {
 
@@ -102,6 +103,30 @@ struct ReplyTo<wire::VersionsRequest> {
 template <>
 struct ReplyTo<wire::SearchRequest> {
   using type = wire::SearchReply;
+};
+template <>
+struct ReplyTo<wire::RollbackRequest> {
+  using type = wire::ReleaseReply;
+};
+template <>
+struct ReplyTo<wire::RollbackPreviewRequest> {
+  using type = wire::DifferencesReply;
+};
+template <>
+struct ReplyTo<wire::ReleaseDiffRequest> {
+  using type = wire::DifferencesReply;
+};
+template <>
+struct ReplyTo<wire::TagHistoryRequest> {
+  using type = wire::TagHistoryReply;
+};
+template <>
+struct ReplyTo<wire::OverlayRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::PromoteRequest> {
+  using type = wire::ReleaseReply;
 };
 
 class RegistryClient {

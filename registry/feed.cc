@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/bytes.h"
 #include "registry/keys.h"
 #include "registry/reading.h"
 
@@ -27,6 +28,57 @@ Result<wire::Change> Feed::get(std::uint64_t epoch) const {
   auto change = wire::decode<wire::Change>(*value);
   if (!change.ok()) return bad_record("F", change.status());
   return change;
+}
+
+Result<std::uint64_t> Feed::as_of(std::uint64_t epoch, std::int64_t time_us) const {
+  if (epoch != 0 && time_us != 0) return invalid_argument("time_us: not together with epoch");
+  if (time_us != 0) return of_time(time_us);
+  if (epoch == 0) return newest();
+  RETURN_IF_ERROR(check_kept(epoch));
+  return epoch;
+}
+
+Status Feed::check_committed(std::uint64_t epoch) const {
+  ASSIGN_OR_RETURN(const std::uint64_t newest_epoch, newest());
+  if (epoch <= newest_epoch) return {};
+  return failed_precondition("epoch: " + std::to_string(epoch) + " is not committed, the newest change is " +
+                             std::to_string(newest_epoch));
+}
+
+Status Feed::check_kept(std::uint64_t epoch) const {
+  RETURN_IF_ERROR(check_committed(epoch));
+  ASSIGN_OR_RETURN(const std::uint64_t oldest, oldest_kept());
+  if (epoch < oldest) {
+    return failed_precondition("epoch: " + std::to_string(epoch) + " is collected, the oldest kept is " +
+                               std::to_string(oldest) + ": read anew");
+  }
+  return {};
+}
+
+/// The oldest change whose state can still be read.
+Result<std::uint64_t> Feed::oldest_kept() const {
+  const std::string table = keys::table(keys::Table::feed);
+  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
+  cursor->seek(table);
+  RETURN_IF_ERROR(cursor->status());
+  if (!cursor->valid() || !cursor->key().starts_with(table)) return std::uint64_t{0};
+  auto oldest = wire::decode<wire::Change>(cursor->value());
+  if (!oldest.ok()) return bad_record(table, oldest.status());
+  return oldest->previous == 0 ? 0 : oldest->epoch;
+}
+
+/// The change whose state was the newest at that time; 0: there was none yet.
+Result<std::uint64_t> Feed::of_time(std::int64_t time_us) const {
+  const std::string times = keys::table(keys::Table::time), feed = keys::table(keys::Table::feed);
+  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
+  cursor->seek_before(keys::time(time_us + 1));
+  RETURN_IF_ERROR(cursor->status());
+  if (!cursor->valid() || !cursor->key().starts_with(times)) return std::uint64_t{0};
+  if (cursor->value().size() != sizeof(std::uint64_t)) return corrupt("table e: 8 bytes expected");
+  cursor->seek_before(keys::feed(load<std::uint64_t>(cursor->value().data()) + 1));
+  RETURN_IF_ERROR(cursor->status());
+  if (!cursor->valid() || !cursor->key().starts_with(feed)) return std::uint64_t{0};
+  return keys::ascending_epoch(cursor->key());
 }
 
 Result<wire::FeedReply> Feed::after(const wire::FeedRequest& request) const {

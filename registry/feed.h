@@ -19,6 +19,14 @@ class Feed {
   Result<std::uint64_t> newest() const;
   /// The time it had. not_found: there is no change of that epoch.
   Result<wire::Change> get(std::uint64_t epoch) const;
+  /// The change that a read is as of: `epoch`; or, where that is 0, the last one at or before `time_us` (0: there was
+  /// none yet); or, where that is 0 too, the newest. failed_precondition: the epoch lies ahead. invalid_argument: both
+  /// are given.
+  Result<std::uint64_t> as_of(std::uint64_t epoch, std::int64_t time_us) const;
+  /// failed_precondition: the epoch lies ahead.
+  Status check_committed(std::uint64_t epoch) const;
+  /// failed_precondition where the state of that epoch can't be read: it lies ahead, or is collected.
+  Status check_kept(std::uint64_t epoch) const;
   /// Up to `credit` changes after `after`, without waiting. snapshot_required: the reader comes from another
   /// generation, is ahead of this store, or the changes that it misses are no longer kept.
   Result<wire::FeedReply> after(const wire::FeedRequest& request) const;
@@ -26,6 +34,9 @@ class Feed {
   Status put(Batch& batch, wire::Change change) const;
 
  private:
+  Result<std::uint64_t> of_time(std::int64_t time_us) const;
+  Result<std::uint64_t> oldest_kept() const;
+
   Store& store_;
 };
 

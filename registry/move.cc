@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <map>
 #include <unordered_set>
 
 #include "registry/keys.h"
@@ -23,15 +22,15 @@ class Move {
     RETURN_IF_ERROR(check_text("note", request_.note, kMaxNoteBytes, false));
     RETURN_IF_ERROR(records_.releases.check_free(request_.tenant, request_.release));
     ASSIGN_OR_RETURN(model_, records_.models.get(request_.tenant, request_.model, now_));
+    RETURN_IF_ERROR(records_.releases.check_last(expected_of(request_), now_));
     if (request_.from_release.is_nil()) {
       RETURN_IF_ERROR(move_entries(bodies));
     } else {
       if (!bodies.empty()) return invalid_argument("from_release: with it, entries are not taken");
       RETURN_IF_ERROR(take_state());
     }
-    const auto at = std::ranges::lower_bound(model_.tags, request_.tag);
-    if (at == model_.tags.end() || *at != request_.tag) {
-      model_.tags.insert(at, request_.tag);
+    if (!std::ranges::binary_search(model_.tags, request_.tag)) {
+      add_tag(model_, request_.tag);
       Models::put(batch_, model_);
     }
     wire::ReleaseRecord release;
@@ -73,51 +72,19 @@ class Move {
     return {};
   }
 
-  using State = std::map<std::string, wire::TagEntry>;
-  Result<State> state(const std::string& tag, std::uint64_t epoch) {
-    State state;
-    const std::string prefix = keys::tag_prefix(request_.tenant, request_.model, tag);
-    RETURN_IF_ERROR(records_.tags.each(prefix, epoch, {}, {}, [&](std::string_view components, wire::TagEntry entry) {
-      state.emplace_hint(state.end(), components, std::move(entry));
-      return true;
-    }));
-    return state;
-  }
-
   /// Only nodes that differ are moved.
   Status take_state() {
     ASSIGN_OR_RETURN(const auto from, records_.releases.get(request_.tenant, request_.model, request_.from_release));
-    if (from.tag == request_.tag) return take_back(from.epoch);
-    ASSIGN_OR_RETURN(State wanted, state(from.tag, from.epoch));
-    ASSIGN_OR_RETURN(const State present, state(request_.tag, now_));
-    for (const auto& [components, entry] : wanted) {
-      const auto has = present.find(components);
-      if (has != present.end() && has->second.kind == entry.kind && has->second.version == entry.version) continue;
-      add(components, entry);
-    }
-    for (const auto& [components, entry] : present) {
-      if (!wanted.contains(components)) add(components, unset());
-    }
-    return {};
-  }
-
-  /// To what the tag itself was: one way through its entries tells what differs.
-  Status take_back(std::uint64_t epoch) {
-    const std::string prefix = keys::tag_prefix(request_.tenant, request_.model, request_.tag);
-    return records_.tags.each_difference(
-        prefix, epoch, now_,
-        [&](std::string_view components, const wire::TagEntry& was, const wire::TagEntry&) { add(components, was); });
-  }
-
-  static wire::TagEntry unset() {
-    wire::TagEntry entry;
-    entry.kind = wire::EntryKind::unset;
-    return entry;
-  }
-
-  void add(std::string_view components, wire::TagEntry entry) {
-    entry.release = request_.release;
-    movements_.add(components, entry);
+    const TagState present{keys::tag_prefix(request_.tenant, request_.model, request_.tag), now_};
+    const TagState wanted{keys::tag_prefix(request_.tenant, request_.model, from.tag), from.epoch};
+    return records_.tags
+        .each_difference(present, wanted, {},
+                         [&](std::string_view components, const wire::TagEntry&, wire::TagEntry entry) {
+                           entry.release = request_.release;
+                           movements_.add(components, entry);
+                           return true;
+                         })
+        .status();
   }
 
   Records& records_;

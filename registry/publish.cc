@@ -22,6 +22,7 @@ class Publish {
     RETURN_IF_ERROR(check_names(request_.tenant, request_.model, request_.tag));
     RETURN_IF_ERROR(check_text("run_json", request_.run_json, kMaxRunBytes, true));
     RETURN_IF_ERROR(records_.releases.check_free(request_.tenant, request_.release));
+    RETURN_IF_ERROR(records_.releases.check_last(expected_of(request_), now_));
     RETURN_IF_ERROR(check_spec());
     RETURN_IF_ERROR(check_model());
     RETURN_IF_ERROR(decode(bodies));
@@ -68,8 +69,7 @@ class Publish {
     ASSIGN_OR_RETURN(model_.levels, evolve_levels(model_.levels, spec_.levels));
     ASSIGN_OR_RETURN(model_.fields, evolve_schema(model_.fields, request_.fields));
     model_.schema = static_cast<std::uint32_t>(model_.fields.size());
-    const auto at = std::ranges::lower_bound(model_.tags, request_.tag);
-    if (at == model_.tags.end() || *at != request_.tag) model_.tags.insert(at, request_.tag);
+    add_tag(model_, request_.tag);
     for (const auto& field : model_.fields) field_types_.emplace(field.name, field.type);
     return {};
   }
@@ -236,29 +236,45 @@ Result<wire::ReleaseReply> prepare_publish(Records& records, const Principal& pr
 
 Result<wire::ReleaseReply> finish_release(Records& records, const wire::ModelRecord& model, wire::ReleaseRecord release,
                                           TagMovements& movements, Batch& batch) {
+  return finish_releases(records, model, {std::move(release)}, movements, batch);
+}
+
+Result<wire::ReleaseReply> finish_releases(Records& records, const wire::ModelRecord& model,
+                                           std::vector<wire::ReleaseRecord> releases, TagMovements& movements,
+                                           Batch& batch) {
   movements.finish();
-  release.epoch = batch.epoch();
-  release.time_us = batch.time_us();
-  release.moved = movements.count();
-  Releases::put(batch, model.tenant, model.model, release);
   search::CommitIndex index(model.tenant, model.model, batch.epoch());
-  index.add(release);
-  index.write(batch);
   wire::Change change;
+  for (std::size_t i = 0; i < releases.size(); ++i) {
+    wire::ReleaseRecord& release = releases[i];
+    release.epoch = batch.epoch();
+    release.time_us = batch.time_us();
+    release.moved = movements.counts().at(i);
+    Releases::put(batch, model.tenant, model.model, release);
+    index.add(release);
+    if (i > 0) change.more.push_back({release.tag, release.release, release.moved});
+  }
+  index.write(batch);
+  const wire::ReleaseRecord& first = releases.front();
   change.kind = wire::ChangeKind::release;
   change.tenant = model.tenant;
   change.model = model.model;
   change.levels = static_cast<std::uint32_t>(model.levels.size());
-  change.tag = release.tag;
-  change.release = release.release;
-  change.count = release.moved;
+  change.tag = first.tag;
+  change.release = first.release;
+  change.count = first.moved;
   RETURN_IF_ERROR(records.feed.put(batch, std::move(change)));
   wire::ReleaseReply reply;
   reply.generation = records.store.generation();
   reply.epoch = batch.epoch();
-  reply.release = release.release;
-  reply.moved = release.moved;
+  reply.release = first.release;
+  reply.moved = first.moved;
   return reply;
+}
+
+void add_tag(wire::ModelRecord& model, const std::string& tag) {
+  const auto at = std::ranges::lower_bound(model.tags, tag);
+  if (at == model.tags.end() || *at != tag) model.tags.insert(at, tag);
 }
 
 Status check_names(std::string_view tenant, std::string_view model, std::string_view tag) {

@@ -28,6 +28,14 @@ Result<wire::ReleaseReply> prepare_move(Records& records, const Principal& princ
 /// Writes what both end with: the release's record and the feed's entry. Gives the reply.
 Result<wire::ReleaseReply> finish_release(Records& records, const wire::ModelRecord& model, wire::ReleaseRecord release,
                                           TagMovements& movements, Batch& batch);
+/// The same for a commit that moves several tags: a release each, in the order in which `movements` began them. The
+/// first is the reply's.
+Result<wire::ReleaseReply> finish_releases(Records& records, const wire::ModelRecord& model,
+                                           std::vector<wire::ReleaseRecord> releases, TagMovements& movements,
+                                           Batch& batch);
+
+/// The model has the tag, from this release on.
+void add_tag(wire::ModelRecord& model, const std::string& tag);
 
 /// invalid_argument unless tenant, model and tag are names.
 Status check_names(std::string_view tenant, std::string_view model, std::string_view tag);

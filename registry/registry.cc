@@ -5,8 +5,12 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "model/ids.h"
+#include "registry/differences.h"
+#include "registry/promote.h"
 #include "registry/publish.h"
+#include "registry/rollback.h"
 #include "registry/search/search.h"
+#include "registry/tag_history.h"
 
 namespace espalier::registry {
 namespace {
@@ -42,18 +46,11 @@ Result<std::unique_ptr<Registry>> Registry::open(Files& files, const Clock& cloc
   return std::unique_ptr<Registry>(new Registry(files, std::move(store), folder, options));
 }
 
-Result<std::uint64_t> Registry::as_of(std::uint64_t epoch) {
-  ASSIGN_OR_RETURN(const std::uint64_t newest, records_.feed.newest());
-  if (epoch == 0) return newest;
-  if (epoch <= newest) return epoch;
-  return failed_precondition("epoch: " + std::to_string(epoch) + " is not committed, the newest change is " +
-                             std::to_string(newest));
-}
-
-Result<Registry::Page> Registry::page(std::string_view cursor, std::uint64_t epoch) {
+Result<Registry::Page> Registry::page(std::string_view cursor, std::uint64_t epoch, std::int64_t time_us) {
   Page page;
   ASSIGN_OR_RETURN(page.cursor, PageCursor::parse(cursor));
-  ASSIGN_OR_RETURN(page.epoch, as_of(page.cursor.epoch != 0 ? page.cursor.epoch : epoch));
+  if (page.cursor.epoch != 0) epoch = page.cursor.epoch, time_us = 0;
+  ASSIGN_OR_RETURN(page.epoch, records_.feed.as_of(epoch, time_us));
   return page;
 }
 
@@ -144,9 +141,9 @@ Result<wire::FeedReply> Registry::feed(const Principal& principal, const wire::F
 Result<wire::EntriesReply> Registry::changed_entries(const Principal& principal,
                                                      const wire::ChangedEntriesRequest& request) {
   RETURN_IF_ERROR(principal.check_serve());
-  RETURN_IF_ERROR(records_.feed.get(request.epoch).status());
+  ASSIGN_OR_RETURN(const wire::Change change, records_.feed.get(request.epoch));
   ASSIGN_OR_RETURN(const PageCursor cursor, PageCursor::parse(request.cursor));
-  return records_.tags.changed(request, cursor);
+  return records_.tags.changed(request, change, cursor);
 }
 
 Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::AckRequest& request) {
@@ -154,7 +151,7 @@ Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::Ack
   if (request.generation != store_->generation()) {
     return failed_precondition("generation: " + std::to_string(request.generation) + " is not this registry's");
   }
-  RETURN_IF_ERROR(as_of(request.epoch).status());
+  RETURN_IF_ERROR(records_.feed.check_committed(request.epoch));
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
   const auto same = [&](const cluster::ShardInfo& shard) { return shard.name == request.shard; };
   if (std::ranges::none_of(view.shards, same)) return not_found("shard " + request.shard);
@@ -164,7 +161,11 @@ Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::Ack
 }
 
 Result<wire::WaitReply> Registry::wait(const Principal& principal, const wire::WaitRequest& request) {
-  ASSIGN_OR_RETURN(const std::uint64_t epoch, as_of(request.epoch));
+  RETURN_IF_ERROR(records_.feed.check_committed(request.epoch));
+  std::uint64_t epoch = request.epoch;
+  if (epoch == 0) {
+    ASSIGN_OR_RETURN(epoch, records_.feed.newest());
+  }
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
   wire::WaitReply reply = acks_.state(view, epoch);
   std::erase_if(reply.failed, [&](const wire::AckFailure& failed) { return !principal.may_read(failed.tenant); });
@@ -177,7 +178,7 @@ Result<wire::ModelsReply> Registry::models(const Principal& principal, const wir
     RETURN_IF_ERROR(principal.check_read(request.tenant));
   }
   if (!request.model.empty()) RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch));
+  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
   const auto may_read = [&](std::string_view tenant) { return principal.may_read(tenant); };
   ASSIGN_OR_RETURN(wire::ModelsReply reply, records_.models.page(request, at.cursor, at.epoch, may_read));
   reply.generation = store_->generation();
@@ -188,7 +189,7 @@ Result<wire::EntriesReply> Registry::tag_entries(const Principal& principal, con
   RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
   RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
-  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch));
+  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
   ASSIGN_OR_RETURN(const auto model, records_.models.get(request.tenant, request.model, at.epoch));
   if (!std::ranges::binary_search(model.tags, request.tag)) {
     return not_found("tag " + request.tag + " of model " + request.tenant + "/" + request.model);
@@ -200,7 +201,7 @@ Result<wire::VersionsReply> Registry::versions(const Principal& principal, const
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
-  ASSIGN_OR_RETURN(const Page at, page(request.cursor, 0));
+  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
   return records_.versions.page(request, at.cursor, at.epoch);
 }
@@ -208,7 +209,7 @@ Result<wire::VersionsReply> Registry::versions(const Principal& principal, const
 Result<wire::ReleasesReply> Registry::releases(const Principal& principal, const wire::ReleasesRequest& request) {
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   RETURN_IF_ERROR(principal.check_read(request.tenant));
-  ASSIGN_OR_RETURN(const Page at, page(request.cursor, 0));
+  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
   return records_.releases.page(request, at.cursor, at.epoch);
 }
@@ -247,6 +248,52 @@ Result<wire::ReleaseReply> Registry::move(const Principal& principal, const wire
   return change<wire::ReleaseReply>(principal, request, bodies, [&](Batch& batch) {
     return prepare_move(records_, principal, request, bodies, batch);
   });
+}
+
+Result<wire::ReleaseReply> Registry::rollback(const Principal& principal, const wire::RollbackRequest& request) {
+  RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  RETURN_IF_ERROR(check_under(request.under));
+  return change<wire::ReleaseReply>(
+      principal, request, {}, [&](Batch& batch) { return prepare_rollback(records_, principal, request, batch); });
+}
+
+Result<wire::ReleaseReply> Registry::promote(const Principal& principal, const wire::PromoteRequest& request) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  return change<wire::ReleaseReply>(principal, request, {},
+                                    [&](Batch& batch) { return prepare_promote(records_, principal, request, batch); });
+}
+
+Result<wire::EpochReply> Registry::overlay(const Principal& principal, const wire::OverlayRequest& request) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  return change<wire::EpochReply>(principal, request, {},
+                                  [&](Batch& batch) { return prepare_overlay(records_, request, batch); });
+}
+
+Result<wire::DifferencesReply> Registry::rollback_preview(const Principal& principal,
+                                                          const wire::RollbackPreviewRequest& request) {
+  RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
+  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_under(request.under));
+  return preview_rollback(records_, principal, request, options_.search_work);
+}
+
+Result<wire::DifferencesReply> Registry::release_diff(const Principal& principal,
+                                                      const wire::ReleaseDiffRequest& request) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_under(request.under));
+  return registry::release_diff(records_, request, options_.search_work);
+}
+
+Result<wire::TagHistoryReply> Registry::tag_history(const Principal& principal,
+                                                    const wire::TagHistoryRequest& request) {
+  RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
+  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_under(request.under));
+  return registry::tag_history(records_, request);
 }
 
 }  // namespace espalier::registry

@@ -24,6 +24,7 @@
 #include "registry/records.h"
 #include "wire/messages.h"
 #include "wire/search_messages.h"
+#include "wire/tag_messages.h"
 
 namespace espalier::registry {
 
@@ -67,6 +68,14 @@ class Registry {
   Result<wire::ReleaseReply> publish(const Principal& principal, const wire::PublishRequest& request,
                                      const Bodies& bodies);
   Result<wire::ReleaseReply> move(const Principal& principal, const wire::MoveRequest& request, const Bodies& bodies);
+  Result<wire::ReleaseReply> rollback(const Principal& principal, const wire::RollbackRequest& request);
+  Result<wire::ReleaseReply> promote(const Principal& principal, const wire::PromoteRequest& request);
+  Result<wire::EpochReply> overlay(const Principal& principal, const wire::OverlayRequest& request);
+
+  Result<wire::DifferencesReply> rollback_preview(const Principal& principal,
+                                                  const wire::RollbackPreviewRequest& request);
+  Result<wire::DifferencesReply> release_diff(const Principal& principal, const wire::ReleaseDiffRequest& request);
+  Result<wire::TagHistoryReply> tag_history(const Principal& principal, const wire::TagHistoryRequest& request);
 
   /// Grows with everything that can end a feed's or a wait's waiting.
   std::uint64_t activity() const { return activity_; }
@@ -75,14 +84,12 @@ class Registry {
   Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder,
            const RegistryOptions& options);
 
-  /// The epoch that a request names, or the newest. failed_precondition: it lies ahead.
-  Result<std::uint64_t> as_of(std::uint64_t epoch);
   /// Where a paged read stands: the first page's epoch, or that of its cursor.
   struct Page {
     PageCursor cursor;
     std::uint64_t epoch = 0;
   };
-  Result<Page> page(std::string_view cursor, std::uint64_t epoch);
+  Result<Page> page(std::string_view cursor, std::uint64_t epoch, std::int64_t time_us);
   /// Applies `prepare(batch)` once, however often the request comes.
   template <class Reply, class Request, class Prepare>
   Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);

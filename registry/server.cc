@@ -139,6 +139,12 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::leave);
   plain(&Registry::versions);
   plain(&Registry::releases);
+  plain(&Registry::rollback);
+  plain(&Registry::rollback_preview);
+  plain(&Registry::release_diff);
+  plain(&Registry::tag_history);
+  plain(&Registry::promote);
+  plain(&Registry::overlay);
   if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0};
   return *std::move(reply);
 }

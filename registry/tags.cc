@@ -5,6 +5,7 @@
 #include "common/bytes.h"
 #include "common/scheduling.h"
 #include "registry/keys.h"
+#include "registry/tag_nodes.h"
 
 namespace espalier::registry {
 namespace {
@@ -48,23 +49,15 @@ bool take_entry(Front& front, wire::TagEntry& entry) {
   return front.take(entry.release.bytes.data(), entry.release.bytes.size());
 }
 
-Result<wire::TagEntry> entry_at(const Cursor& cursor) {
-  auto entry = decode_entry(cursor.value());
-  if (!entry.ok()) return bad_record(cursor.key(), entry.status());
-  return entry;
-}
-
-bool is_same(const wire::TagEntry& a, const wire::TagEntry& b) { return a.kind == b.kind && a.version == b.version; }
-
-/// To the first record behind those of the node. A node that was moved a few times is left by steps, which are cheap;
-/// one with a long history by a search.
-void pass_over(Cursor& cursor, const std::string& node) {
-  constexpr int kSteps = 4;
-  for (int i = 0; i < kSteps; ++i) {
-    cursor.next();
-    if (!cursor.valid() || !cursor.key().starts_with(node)) return;
+/// Whose the entry at that place in the change's list is; empty: the change's own tag's.
+std::string tag_of(const wire::Change& change, std::uint64_t place) {
+  if (place < change.count || change.more.empty()) return {};
+  place -= change.count;
+  for (const wire::TagMoved& moved : change.more) {
+    if (place < moved.count) return moved.tag;
+    place -= moved.count;
   }
-  cursor.seek(keys::behind(node));
+  return {};
 }
 
 }  // namespace
@@ -87,7 +80,14 @@ Result<wire::TagEntry> decode_entry(std::string_view bytes) {
 }
 
 TagMovements::TagMovements(Batch& batch, const std::string& tenant, const std::string& model, const std::string& tag)
-    : batch_(batch), prefix_(keys::tag_prefix(tenant, model, tag)) {}
+    : batch_(batch), tenant_(tenant), model_(model) {
+  begin(tag);
+}
+
+void TagMovements::begin(const std::string& tag) {
+  prefix_ = keys::tag_prefix(tenant_, model_, tag);
+  counts_.push_back(0);
+}
 
 void TagMovements::add(std::string_view components, const wire::TagEntry& entry) {
   give_way();
@@ -95,7 +95,7 @@ void TagMovements::add(std::string_view components, const wire::TagEntry& entry)
   batch_.put(keys::node_at(prefix_, components, batch_.epoch()), value);
   append(chunk_, static_cast<std::uint32_t>(components.size()));
   chunk_.append(components).append(value);
-  ++count_;
+  ++counts_.back();
   if (++in_chunk_ == kEntriesInChunk) write_chunk();
 }
 
@@ -111,57 +111,14 @@ void TagMovements::finish() {
 
 Status Tags::each(std::string_view tag_prefix, std::uint64_t epoch, std::string_view under,
                   const std::optional<std::string>& after, const Take& take) {
-  const std::string range = std::string(tag_prefix).append(under);
-  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
-  if (after) {
-    cursor->seek(keys::behind(keys::node(tag_prefix, *after)));
-  } else {
-    cursor->seek(range);
+  ASSIGN_OR_RETURN(TagNodes nodes, TagNodes::open(store_, tag_prefix, under, after));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool found, nodes.find(epoch));
+    if (!found) return {};
+    ASSIGN_OR_RETURN(wire::TagEntry entry, nodes.entry());
+    if (entry.kind != wire::EntryKind::unset && !take(nodes.components(), std::move(entry))) return {};
+    nodes.pass_over();
   }
-  while (cursor->valid() && cursor->key().starts_with(range)) {
-    give_way();
-    ASSIGN_OR_RETURN(const keys::TagKey key, keys::parse_tag(cursor->key(), tag_prefix.size()));
-    if (key.epoch > epoch) {
-      cursor->seek(keys::node_at(tag_prefix, key.components, epoch));
-      continue;
-    }
-    ASSIGN_OR_RETURN(wire::TagEntry entry, entry_at(*cursor));
-    const std::string node = keys::node(tag_prefix, key.components);
-    if (entry.kind != wire::EntryKind::unset) {
-      entry.epoch = key.epoch;
-      if (!take(key.components, std::move(entry))) return {};
-    }
-    pass_over(*cursor, node);
-  }
-  return cursor->status();
-}
-
-Status Tags::each_difference(std::string_view tag_prefix, std::uint64_t before, std::uint64_t epoch,
-                             const TakeDifference& take) {
-  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
-  cursor->seek(tag_prefix);
-  while (cursor->valid() && cursor->key().starts_with(tag_prefix)) {
-    give_way();
-    ASSIGN_OR_RETURN(const keys::TagKey key, keys::parse_tag(cursor->key(), tag_prefix.size()));
-    if (key.epoch > epoch) {
-      cursor->seek(keys::node_at(tag_prefix, key.components, epoch));
-      continue;
-    }
-    const std::string node = keys::node(tag_prefix, key.components);
-    if (key.epoch > before) {
-      const std::string components(key.components);
-      ASSIGN_OR_RETURN(const wire::TagEntry is, entry_at(*cursor));
-      cursor->seek(keys::node_at(tag_prefix, components, before));
-      wire::TagEntry was;
-      was.kind = wire::EntryKind::unset;
-      if (cursor->valid() && cursor->key().starts_with(node)) {
-        ASSIGN_OR_RETURN(was, entry_at(*cursor));
-      }
-      if (!is_same(was, is)) take(components, was, is);
-    }
-    if (cursor->valid() && cursor->key().starts_with(node)) pass_over(*cursor, node);
-  }
-  return cursor->status();
 }
 
 Result<wire::EntriesReply> Tags::page(const wire::TagEntriesRequest& request, const PageCursor& page,
@@ -195,7 +152,8 @@ Result<wire::EntriesReply> Tags::page(const wire::TagEntriesRequest& request, co
   return reply;
 }
 
-Result<wire::EntriesReply> Tags::changed(const wire::ChangedEntriesRequest& request, const PageCursor& page) {
+Result<wire::EntriesReply> Tags::changed(const wire::ChangedEntriesRequest& request, const wire::Change& change,
+                                         const PageCursor& page) {
   wire::EntriesReply reply;
   reply.epoch = request.epoch;
   std::uint32_t chunk = 0, within = 0;
@@ -228,6 +186,7 @@ Result<wire::EntriesReply> Tags::changed(const wire::ChangedEntriesRequest& requ
       }
       ASSIGN_OR_RETURN(entry.partition, model::split_components(components));
       entry.epoch = request.epoch;
+      entry.tag = tag_of(change, std::uint64_t{chunk} * kEntriesInChunk + i);
       reply.entries.push_back(std::move(entry));
     }
   }

@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "registry/reading.h"
 #include "registry/store.h"
@@ -21,25 +23,46 @@ std::string encode_entry(const wire::TagEntry& entry);
 /// corrupt: not what encode_entry() made.
 Result<wire::TagEntry> decode_entry(std::string_view bytes);
 
-/// Collects the entries of one change into a batch: under the tag, and in the list of what was moved.
+/// Collects the entries of one change into a batch: under their tags, and in the list of what was moved. The tags come
+/// one after the other.
 class TagMovements {
  public:
   TagMovements(Batch& batch, const std::string& tenant, const std::string& model, const std::string& tag);
+  /// What is added from here on is of that tag. REQUIRES: it was not begun before.
+  void begin(const std::string& tag);
   /// `components`: the partition's, as in keys.
   void add(std::string_view components, const wire::TagEntry& entry);
   /// Writes what is collected; last.
   void finish();
-  std::uint64_t count() const { return count_; }
+  /// How many nodes of the tags were moved, in the order in which they were begun.
+  const std::vector<std::uint64_t>& counts() const { return counts_; }
 
  private:
   void write_chunk();
 
   Batch& batch_;
-  const std::string prefix_;
+  const std::string tenant_, model_;
+  std::string prefix_;  ///< of the tag that was begun last
   std::string chunk_;
   std::uint32_t in_chunk_ = 0;
   std::uint32_t chunks_ = 0;
-  std::uint64_t count_ = 0;
+  std::vector<std::uint64_t> counts_;
+};
+
+/// A tag as of an epoch.
+struct TagState {
+  std::string prefix;  ///< keys::tag_prefix()
+  std::uint64_t epoch = 0;
+};
+/// Which nodes of two states are looked at, and how far.
+struct DifferenceScan {
+  std::string under;                                                 ///< components: that node and what lies below it
+  std::optional<std::string> after;                                  ///< behind that node; nothing: from the start
+  std::size_t most_steps = std::numeric_limits<std::size_t>::max();  ///< nodes looked at, those that don't differ too
+};
+
+struct Replaced {
+  wire::TagEntry is, before;
 };
 
 class Tags {
@@ -53,17 +76,24 @@ class Tags {
   Status each(std::string_view tag_prefix, std::uint64_t epoch, std::string_view under,
               const std::optional<std::string>& after, const Take& take);
 
-  /// Calls `take` with each node whose entry as of `epoch` is another one than as of `before` (unset where it has
-  /// none), parents first. REQUIRES: before <= epoch.
+  /// Calls `take` with each node whose entry is another one in `after` than in `before` (unset where it has none), in
+  /// the order of their keys; it returns false to stop: that node then counts as not looked at. Two states of one tag
+  /// cost one way through its entries. Gives the components of the last node that was looked at where it stopped before
+  /// the end.
   using TakeDifference =
-      std::function<void(std::string_view components, const wire::TagEntry& was, const wire::TagEntry& is)>;
-  Status each_difference(std::string_view tag_prefix, std::uint64_t before, std::uint64_t epoch,
-                         const TakeDifference& take);
+      std::function<bool(std::string_view components, const wire::TagEntry& before, const wire::TagEntry& after)>;
+  Result<std::optional<std::string>> each_difference(const TagState& before, const TagState& after,
+                                                     const DifferenceScan& scan, const TakeDifference& take);
+  /// What the node has as of `epoch`, and what it had before its entries of that version came one after the other:
+  /// unset where nothing.
+  Result<Replaced> replaced_by(std::string_view tag_prefix, std::string_view components, std::uint64_t epoch,
+                               const Uuid& version);
 
   Result<wire::EntriesReply> page(const wire::TagEntriesRequest& request, const PageCursor& cursor,
                                   std::uint64_t epoch);
-  /// What the change of that epoch moved. REQUIRES: the change exists.
-  Result<wire::EntriesReply> changed(const wire::ChangedEntriesRequest& request, const PageCursor& cursor);
+  /// What that change moved. REQUIRES: the change exists.
+  Result<wire::EntriesReply> changed(const wire::ChangedEntriesRequest& request, const wire::Change& change,
+                                     const PageCursor& cursor);
 
  private:
   Store& store_;

@@ -31,6 +31,8 @@ Result<wire::VersionsReply> Versions::page(const wire::VersionsRequest& request,
   wire::VersionsReply reply;
   if (!request.version.is_nil()) {
     ASSIGN_OR_RETURN(auto record, get(request.tenant, request.model, request.version));
+    if (record.epoch > epoch)
+      return not_found("version " + request.version.text() + " as of epoch " + std::to_string(epoch));
     reply.versions.push_back(std::move(record));
     return reply;
   }

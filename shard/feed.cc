@@ -200,10 +200,12 @@ Status Feed::add_change(const Change& change, Batch& batch) {
     give_way();
     if (entry.epoch == 0) entry.epoch = change.epoch;
     if (entry.release.is_nil()) entry.release = change.release;
-    NodeId id{key, change.tag, node_key_of(entry.partition)};
+    NodeId id{key, entry.tag.empty() ? change.tag : entry.tag, node_key_of(entry.partition)};
     batch.nodes.insert_or_assign(std::move(id), Wanted{change.tenant, std::move(entry)});
   }
   batch.releases.push_back({key, change.tag, change.release, change.epoch});
+  for (const wire::TagMoved& moved : change.more)
+    batch.releases.push_back({key, moved.tag, moved.release, change.epoch});
   return {};
 }
 

@@ -150,11 +150,11 @@ Status Feed::take_early(const wire::Change& change, Batch& batch) {
   TableEdit edit(live_.current());
   for (wire::TagEntry& entry : entries) {
     entry.epoch = change.epoch;
-    entry.release = change.release;
-    const NodeId id{key, change.tag, node_key_of(entry.partition)};
+    if (entry.release.is_nil()) entry.release = change.release;
+    const NodeId id{key, entry.tag.empty() ? change.tag : entry.tag, node_key_of(entry.partition)};
     batch.nodes.erase(id);
     failed_.erase(id);
-    edit.apply(key, change.tag, entry, {});
+    edit.apply(key, id.tag, entry, {});
   }
   publish(edit.finish(live_.current().generation, live_.current().epoch));
   return {};
@@ -233,6 +233,7 @@ std::optional<wire::ModelRecord> Feed::record_of(const std::string& model_key, c
   record.levels = model->levels;
   record.schema = model->schema;
   record.fields = model->inputs->fields();
+  record.overlays = overlays_of(*model);
   return record;
 }
 

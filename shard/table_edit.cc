@@ -1,5 +1,6 @@
 #include "shard/table_edit.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -30,6 +31,14 @@ wire::TagEntry entry_of(const Node& node, const Answer& answer) {
 }
 
 }  // namespace
+
+std::vector<wire::Overlay> overlays_of(const Model& model) {
+  std::vector<wire::Overlay> overlays;
+  for (const auto& tag : model.tags) {
+    if (!tag->below.empty()) overlays.push_back({tag->name, tag->below});
+  }
+  return overlays;
+}
 
 wire::TagEntry entry_of(const Node& node) { return entry_of(node, node.wanted); }
 wire::TagEntry previous_entry_of(const Node& node) { return entry_of(node, node.previous); }
@@ -94,6 +103,19 @@ void TableEdit::set_model(const wire::ModelRecord& record, bool is_held) {
     model.inputs = std::make_shared<const wire::FieldIndex>(record.fields);
   }
   model.is_held = is_held;
+  set_overlays(open(key), record.overlays);
+}
+
+/// A tag stands on what the record says, and on its own where that says nothing. One that nothing was said of yet is
+/// made: what it stands on answers for it.
+void TableEdit::set_overlays(OpenModel& model, const std::vector<wire::Overlay>& overlays) {
+  std::vector<wire::Overlay> known = overlays_of(model.model);
+  std::ranges::sort(known, {}, &wire::Overlay::tag);
+  const auto same = [](const wire::Overlay& a, const wire::Overlay& b) { return a.tag == b.tag && a.on == b.on; };
+  if (model.tags.empty() && std::ranges::equal(known, overlays, same)) return;
+  for (const wire::Overlay& overlay : known) open(model, overlay.tag);
+  for (auto& [name, open_tag] : model.tags) open_tag.tag.below.clear();
+  for (const wire::Overlay& overlay : overlays) open(model, overlay.tag).tag.below = overlay.on;
 }
 
 void TableEdit::erase_model(std::string_view model_key) {

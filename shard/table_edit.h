@@ -28,6 +28,9 @@ Node next_node(const Node* current, const wire::TagEntry& entry, const Admitted&
 /// The key that a node of these level values has in its tag.
 std::string node_key_of(const std::vector<std::string>& partition);
 
+/// Which of the model's tags stands on which.
+std::vector<wire::Overlay> overlays_of(const Model& model);
+
 /// What the tag says of the node, as the registry tells it.
 wire::TagEntry entry_of(const Node& node);
 /// The entry that answers instead. REQUIRES: node.previous.is_ready()
@@ -37,7 +40,7 @@ class TableEdit {
  public:
   explicit TableEdit(const ModelTable& base);
 
-  /// Adds the model or takes over its record. Its tags and nodes stay.
+  /// Adds the model or takes over its record: also which tag stands on which, by tag. Its tags and nodes stay.
   void set_model(const wire::ModelRecord& record, bool is_held);
   void erase_model(std::string_view model_key);
   /// Forgets every node of the model, before a snapshot of it is put in. REQUIRES: the model is there.
@@ -67,8 +70,9 @@ class TableEdit {
     std::map<std::string, OpenTag, std::less<>> tags;
   };
 
+  static void set_overlays(OpenModel& model, const std::vector<wire::Overlay>& overlays);
   OpenModel& open(std::string_view model_key);
-  OpenTag& open(OpenModel& model, std::string_view tag);
+  static OpenTag& open(OpenModel& model, std::string_view tag);
 
   SnapshotMap<Model>::Editor models_;
   std::map<std::string, OpenModel, std::less<>> open_;

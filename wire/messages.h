@@ -144,6 +144,12 @@ struct ViewReply {
 // ----------------------------------------------------------------------------------------------- registry: change feed
 
 enum class ChangeKind : std::uint8_t { view = 0, model = 1, release = 2 };
+/// One of several tags that a commit moved.
+struct TagMoved {
+  std::string tag;
+  Uuid release;
+  std::uint64_t count = 0;  ///< nodes
+};
 struct Change {
   std::uint64_t epoch = 0;
   std::uint64_t previous = 0;  ///< epoch of the change before this one: a reader whose last epoch differs has a gap
@@ -151,8 +157,9 @@ struct Change {
   ChangeKind kind = ChangeKind::view;
   std::string tenant, model, tag;  ///< view: empty
   Uuid release;
-  std::uint64_t count = 0;   ///< nodes moved
-  std::uint32_t levels = 0;  ///< of the model since then; placement depends on it
+  std::uint64_t count = 0;     ///< nodes moved
+  std::uint32_t levels = 0;    ///< of the model since then; placement depends on it
+  std::vector<TagMoved> more;  ///< tags that the same commit moved too
 };
 /// Waits up to wait_us for a change after `after`; gives at most `credit` of them. With a foreign generation or a
 /// collected epoch: `snapshot_required`, and the reader starts from a snapshot.
@@ -178,6 +185,7 @@ struct TagEntry {
   std::uint64_t artefact_bytes = 0;
   Uuid release;             ///< that set the entry
   std::uint64_t epoch = 0;  ///< in which it was set
+  std::string tag;          ///< in changed_entries: whose entry it is, where that isn't the change's own tag
 };
 /// The entries that the change of `epoch` moved, in pages: `cursor` is empty first, then the reply's, until that is
 /// empty.
@@ -187,13 +195,15 @@ struct ChangedEntriesRequest {
   std::uint32_t limit = 4096;
   static constexpr std::string_view op = "changed_entries";
 };
-/// All entries of a tag as of an epoch (0: now), in pages, by partition; only the subtree under `under`.
+/// All entries of a tag as of an epoch, or as of the last change at or before `time_us` (both 0: now), in pages, by
+/// partition; only the subtree under `under`.
 struct TagEntriesRequest {
   std::string tenant, model, tag;
   std::uint64_t epoch = 0;
   std::vector<std::string> under;
   std::string cursor;
   std::uint32_t limit = 4096;
+  std::int64_t time_us = 0;
   static constexpr std::string_view op = "tag_entries";
 };
 struct EntriesReply {
@@ -202,6 +212,10 @@ struct EntriesReply {
   std::string cursor;
 };
 
+/// A tag that stands on another: where it says nothing of a node, the one below decides.
+struct Overlay {
+  std::string tag, on;
+};
 struct ModelRecord {
   std::string tenant, model;
   std::string spec_json;
@@ -210,14 +224,16 @@ struct ModelRecord {
   std::vector<std::string> levels;
   std::uint32_t schema = 0;          ///< number of the input schema: how many fields of `fields` it has
   std::vector<model::Field> fields;  ///< add-only
-  std::vector<std::string> tags;     ///< tags that have entries
+  std::vector<std::string> tags;     ///< that were ever moved, or stand on another; by name
+  std::vector<Overlay> overlays;     ///< by tag
 };
-/// All models (or one tenant's, or one) as of an epoch (0: now), in pages.
+/// All models (or one tenant's, or one) as of an epoch or a time (both 0: now), in pages.
 struct ModelsRequest {
   std::string tenant, model;
   std::uint64_t epoch = 0;
   std::string cursor;
   std::uint32_t limit = 256;
+  std::int64_t time_us = 0;
   static constexpr std::string_view op = "models";
 };
 struct ModelsReply {
@@ -298,7 +314,8 @@ struct VersionRecord {
   std::uint64_t epoch = 0;
 };
 /// Versions and tag movements as one commit: the release. Bodies: each a msgpack array of VersionRecord maps (any
-/// number of frames). With `replace`, nodes that the tag names and this release does not are unset.
+/// number of frames). With `replace`, nodes that the tag names and this release does not are unset. With
+/// `expected_release` the tag is changed only if that is its last release; with `expected_none`, only if it has none.
 struct PublishRequest {
   Uuid idem;
   std::string tenant, model, tag;
@@ -307,16 +324,21 @@ struct PublishRequest {
   std::vector<model::Field> fields;  ///< input schema that the programs read
   std::string run_json;              ///< lineage of the release: data fingerprint, rows, stage times
   bool replace = true;
+  Uuid expected_release;
+  bool expected_none = false;
   static constexpr std::string_view op = "publish";
 };
 /// A release of versions that exist. Bodies: msgpack arrays of TagEntry maps (partition, kind, version).
-/// With `from_release`: the tag takes the whole state that `from_release` left (no bodies).
+/// With `from_release`: the tag takes the whole state that `from_release` left (no bodies). `expected_…`: as in
+/// publish.
 struct MoveRequest {
   Uuid idem;
   std::string tenant, model, tag;
   Uuid release;
   Uuid from_release;
   std::string note;
+  Uuid expected_release;
+  bool expected_none = false;
   static constexpr std::string_view op = "move";
 };
 struct ReleaseReply {
@@ -332,11 +354,13 @@ struct ReleaseRecord {
   std::string tag, principal, note, run_json;
   std::uint64_t moved = 0;
 };
-struct ReleasesRequest {  ///< newest first, in pages; `release` set: that one only
+struct ReleasesRequest {  ///< newest first, in pages, as of an epoch or a time; `release` set: that one only
   std::string tenant, model;
   Uuid release;
   std::string cursor;
   std::uint32_t limit = 256;
+  std::uint64_t epoch = 0;
+  std::int64_t time_us = 0;
   static constexpr std::string_view op = "releases";
 };
 struct ReleasesReply {
@@ -344,12 +368,15 @@ struct ReleasesReply {
   std::string cursor;
 };
 
-struct VersionsRequest {  ///< by partition then newest first, in pages; `version` set: that one only
+/// By partition then newest first, in pages, as of an epoch or a time; `version` set: that one only.
+struct VersionsRequest {
   std::string tenant, model;
   Uuid version;
   std::vector<std::string> under;
   std::string cursor;
   std::uint32_t limit = 1024;
+  std::uint64_t epoch = 0;
+  std::int64_t time_us = 0;
   static constexpr std::string_view op = "versions";
 };
 struct VersionsReply {

@@ -71,6 +71,13 @@ void describe(V&& v, const ViewReply*) {
 }
 
 template <class V>
+void describe(V&& v, const TagMoved*) {
+  v("tag", &TagMoved::tag);
+  v("release", &TagMoved::release);
+  v("count", &TagMoved::count);
+}
+
+template <class V>
 void describe(V&& v, const Change*) {
   v("epoch", &Change::epoch);
   v("previous", &Change::previous);
@@ -82,6 +89,7 @@ void describe(V&& v, const Change*) {
   v("release", &Change::release);
   v("count", &Change::count);
   v("levels", &Change::levels);
+  v("more", &Change::more);
 }
 
 template <class V>

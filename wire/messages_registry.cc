@@ -22,6 +22,7 @@ void describe(V&& v, const TagEntry*) {
   v("artefact_bytes", &TagEntry::artefact_bytes);
   v("release", &TagEntry::release);
   v("epoch", &TagEntry::epoch);
+  v("tag", &TagEntry::tag);
 }
 
 template <class V>
@@ -40,6 +41,7 @@ void describe(V&& v, const TagEntriesRequest*) {
   v("under", &TagEntriesRequest::under);
   v.bytes("cursor", &TagEntriesRequest::cursor);
   v("limit", &TagEntriesRequest::limit);
+  v("time_us", &TagEntriesRequest::time_us);
 }
 
 template <class V>
@@ -47,6 +49,12 @@ void describe(V&& v, const EntriesReply*) {
   v("epoch", &EntriesReply::epoch);
   v("entries", &EntriesReply::entries);
   v.bytes("cursor", &EntriesReply::cursor);
+}
+
+template <class V>
+void describe(V&& v, const Overlay*) {
+  v("tag", &Overlay::tag);
+  v("on", &Overlay::on);
 }
 
 template <class V>
@@ -60,6 +68,7 @@ void describe(V&& v, const ModelRecord*) {
   v("schema", &ModelRecord::schema);
   v("fields", &ModelRecord::fields);
   v("tags", &ModelRecord::tags);
+  v("overlays", &ModelRecord::overlays);
 }
 
 template <class V>
@@ -69,6 +78,7 @@ void describe(V&& v, const ModelsRequest*) {
   v("epoch", &ModelsRequest::epoch);
   v.bytes("cursor", &ModelsRequest::cursor);
   v("limit", &ModelsRequest::limit);
+  v("time_us", &ModelsRequest::time_us);
 }
 
 template <class V>
@@ -134,6 +144,8 @@ void describe(V&& v, const PublishRequest*) {
   v("fields", &PublishRequest::fields);
   v("run_json", &PublishRequest::run_json);
   v("replace", &PublishRequest::replace);
+  v("expected_release", &PublishRequest::expected_release);
+  v("expected_none", &PublishRequest::expected_none);
 }
 
 template <class V>
@@ -145,6 +157,8 @@ void describe(V&& v, const MoveRequest*) {
   v("release", &MoveRequest::release);
   v("from_release", &MoveRequest::from_release);
   v("note", &MoveRequest::note);
+  v("expected_release", &MoveRequest::expected_release);
+  v("expected_none", &MoveRequest::expected_none);
 }
 
 template <class V>
@@ -174,6 +188,8 @@ void describe(V&& v, const ReleasesRequest*) {
   v("release", &ReleasesRequest::release);
   v.bytes("cursor", &ReleasesRequest::cursor);
   v("limit", &ReleasesRequest::limit);
+  v("epoch", &ReleasesRequest::epoch);
+  v("time_us", &ReleasesRequest::time_us);
 }
 
 template <class V>
@@ -190,6 +206,8 @@ void describe(V&& v, const VersionsRequest*) {
   v("under", &VersionsRequest::under);
   v.bytes("cursor", &VersionsRequest::cursor);
   v("limit", &VersionsRequest::limit);
+  v("epoch", &VersionsRequest::epoch);
+  v("time_us", &VersionsRequest::time_us);
 }
 
 template <class V>

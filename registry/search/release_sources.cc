@@ -40,27 +40,37 @@ class ByCommit final : public Source {
   const std::size_t prefix_bytes_;
 };
 
-/// Index `a`: the commits of an attribute, each the one release that it made.
+/// Index `a`: the commits of an attribute, each with the releases that it made, one for each tag that it moved. Tails
+/// are epoch and release.
 class ByAttribute final : public Source {
  public:
-  ByAttribute(Store& store, Range range, std::size_t prefix_bytes, std::string releases)
-      : store_(store), range_(std::move(range)), prefix_bytes_(prefix_bytes), releases_(std::move(releases)) {}
+  /// `given`: a tail; the commit's releases up to it are passed over.
+  ByAttribute(Store& store, Range range, std::size_t prefix_bytes, std::string releases, std::string given)
+      : store_(store),
+        range_(std::move(range)),
+        prefix_bytes_(prefix_bytes),
+        releases_(std::move(releases)),
+        given_(std::move(given)) {}
 
   Result<bool> next(Candidate& to) override {
-    for (; range_.valid(); range_.next()) {
+    for (;;) {
+      while (of_commit_ && of_commit_->valid()) {
+        ++steps_;
+        to.place = of_commit_->key().substr(releases_.size());
+        to.order_key = commit_;
+        to.tail = commit_ + to.place.substr(kEpochBytes);
+        to.record = of_commit_->value();
+        of_commit_->next();
+        if (!given_.starts_with(commit_) || to.tail > given_) return true;
+      }
+      if (of_commit_) RETURN_IF_ERROR(of_commit_->status());
+      if (!range_.valid()) break;
+      commit_ = range_.key().substr(prefix_bytes_);
+      if (commit_.size() != kEpochBytes) return corrupt("a key of table X is cut short");
       ++steps_;
-      const std::string tail(range_.key().substr(prefix_bytes_));
-      if (tail.size() != kEpochBytes) return corrupt("a key of table X is cut short");
-      const std::string prefix = releases_ + complement(tail);
-      ASSIGN_OR_RETURN(const Range release, Range::open(store_, prefix, keys::behind(prefix), false));
-      RETURN_IF_ERROR(release.status());
-      if (!release.valid()) continue;
-      to.place = release.key().substr(releases_.size());
-      to.record = release.value();
-      to.tail = tail;
-      to.order_key = tail;
+      const std::string prefix = releases_ + complement(commit_);
+      ASSIGN_OR_RETURN(of_commit_, Range::open(store_, prefix, keys::behind(prefix), false));
       range_.next();
-      return true;
     }
     RETURN_IF_ERROR(range_.status());
     return false;
@@ -70,7 +80,9 @@ class ByAttribute final : public Source {
   Store& store_;
   Range range_;
   const std::size_t prefix_bytes_;
-  const std::string releases_;
+  const std::string releases_, given_;
+  std::string commit_;  ///< 8 bytes
+  std::optional<Range> of_commit_;
 };
 
 /// Of each partition of table V its newest version as of the epoch. Places are components, tails "." and these.
@@ -145,10 +157,18 @@ Result<std::unique_ptr<Source>> releases_by_attribute(const Context& context, co
       keys::index_prefix(model.tenant, model.model, keys::Index::attributes), path.name, path.text);
   std::string begin = prefix;
   std::string end = keys::behind(prefix + as_key(context.epoch));
-  begin_at(start, prefix, path.descending, begin, end);
+  Start at = start;
+  std::string given;
+  if (start.at == Start::At::behind_tail && start.bytes.size() > kEpochBytes) {
+    // The commit may have more releases behind this one.
+    given = start.bytes;
+    at = {Start::At::at_order_key, start.bytes.substr(0, kEpochBytes)};
+  }
+  begin_at(at, prefix, path.descending, begin, end);
   ASSIGN_OR_RETURN(auto range, Range::open(context.records.store, std::move(begin), std::move(end), path.descending));
   return std::unique_ptr<Source>(std::make_unique<ByAttribute>(context.records.store, std::move(range), prefix.size(),
-                                                               keys::releases_prefix(model.tenant, model.model)));
+                                                               keys::releases_prefix(model.tenant, model.model),
+                                                               std::move(given)));
 }
 
 Result<std::unique_ptr<Source>> nodes_by_partition(const Context& context, const ModelName& model, const Path& path,

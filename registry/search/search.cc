@@ -26,32 +26,6 @@ std::uint64_t hash_of(const Principal& principal, const wire::SearchRequest& req
   return xxh3_64(bytes);
 }
 
-/// The oldest change whose state can still be read.
-Result<std::uint64_t> oldest_kept(Store& store) {
-  const std::string table = keys::table(keys::Table::feed);
-  ASSIGN_OR_RETURN(const auto cursor, store.scan());
-  cursor->seek(table);
-  RETURN_IF_ERROR(cursor->status());
-  if (!cursor->valid() || !cursor->key().starts_with(table)) return std::uint64_t{0};
-  auto oldest = wire::decode<wire::Change>(cursor->value());
-  if (!oldest.ok()) return bad_record(table, oldest.status());
-  return oldest->previous == 0 ? 0 : oldest->epoch;
-}
-
-/// The change whose state was the newest at that time; 0: there was none yet.
-Result<std::uint64_t> epoch_of_time(Store& store, std::int64_t time_us) {
-  const std::string times = keys::table(keys::Table::time), feed = keys::table(keys::Table::feed);
-  ASSIGN_OR_RETURN(const auto cursor, store.scan());
-  cursor->seek_before(keys::time(time_us + 1));
-  RETURN_IF_ERROR(cursor->status());
-  if (!cursor->valid() || !cursor->key().starts_with(times)) return std::uint64_t{0};
-  if (cursor->value().size() != sizeof(std::uint64_t)) return corrupt("table e: 8 bytes expected");
-  cursor->seek_before(keys::feed(load<std::uint64_t>(cursor->value().data()) + 1));
-  RETURN_IF_ERROR(cursor->status());
-  if (!cursor->valid() || !cursor->key().starts_with(feed)) return std::uint64_t{0};
-  return keys::ascending_epoch(cursor->key());
-}
-
 class Search {
  public:
   Search(Records& records, const Principal& principal, const wire::SearchRequest& request, std::size_t most_work)
@@ -94,7 +68,6 @@ class Search {
   /// Generation and epoch: those of the cursor, or of the request.
   Status take_cursor() {
     Store& store = context_.records.store;
-    ASSIGN_OR_RETURN(const std::uint64_t newest, context_.records.feed.newest());
     cursor_.query = hash_of(principal_, request_);
     cursor_.generation = store.generation();
     if (!request_.cursor.empty()) {
@@ -108,22 +81,10 @@ class Search {
                                    ", this is generation " + std::to_string(store.generation()) + ": search anew");
       }
       context_.epoch = cursor_.epoch;
-    } else if (request_.epoch != 0) {
-      context_.epoch = request_.epoch;
-    } else if (request_.time_us != 0) {
-      ASSIGN_OR_RETURN(context_.epoch, epoch_of_time(store, request_.time_us));
     } else {
-      context_.epoch = newest;
+      ASSIGN_OR_RETURN(context_.epoch, context_.records.feed.as_of(request_.epoch, request_.time_us));
     }
-    if (context_.epoch > newest) {
-      return failed_precondition("epoch: " + std::to_string(context_.epoch) +
-                                 " is not committed, the newest change is " + std::to_string(newest));
-    }
-    ASSIGN_OR_RETURN(const std::uint64_t oldest, oldest_kept(store));
-    if (context_.epoch < oldest) {
-      return failed_precondition("epoch: " + std::to_string(context_.epoch) + " is collected, the oldest kept is " +
-                                 std::to_string(oldest) + ": search anew");
-    }
+    RETURN_IF_ERROR(context_.records.feed.check_kept(context_.epoch));
     cursor_.epoch = context_.epoch;
     return {};
   }

@@ -11,6 +11,7 @@
 #include "wire/predict_codec.h"
 #include "wire/row_codec.h"
 #include "wire/search_messages.h"
+#include "wire/tag_messages.h"
 
 namespace {
 
@@ -95,7 +96,9 @@ void target(std::string_view input) {
   check_all<PredictRequest, PredictReply, HelloRequest, JoinRequest, LeaveRequest, ViewReply, FeedRequest, FeedReply,
             ChangedEntriesRequest, TagEntriesRequest, EntriesReply, ModelsRequest, ModelsReply, AckRequest, WaitRequest,
             WaitReply, FetchRequest, FetchReply, UploadRequest, UploadReply, PublishRequest, MoveRequest, ReleaseReply,
-            ReleasesRequest, ReleasesReply, VersionsRequest, VersionsReply, SearchRequest, SearchReply>(input);
+            ReleasesRequest, ReleasesReply, VersionsRequest, VersionsReply, SearchRequest, SearchReply, RollbackRequest,
+            RollbackPreviewRequest, ReleaseDiffRequest, DifferencesReply, TagHistoryRequest, TagHistoryReply,
+            OverlayRequest, PromoteRequest>(input);
 }
 
 std::vector<std::string> seeds() {

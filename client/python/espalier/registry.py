@@ -13,12 +13,13 @@ import msgpack
 import zmq
 
 from .errors import Code, EspalierError, code_of
+from .tags import TagOperations
 
 #: After so long without an answer a request is sent again, to the next endpoint where there is one.
 _RESEND_S = 3.0
 
 
-class Registry:
+class Registry(TagOperations):
     """The registry's records. Belongs to one thread.
 
         with Registry("tcp://127.0.0.1:4700") as registry:
@@ -86,8 +87,8 @@ class Registry:
                 return
             request["cursor"] = reply["cursor"]
 
-    def call(self, op: str, members: Dict[str, Any]) -> Dict[str, Any]:
-        """One operation of the registry without bodies; its reply as it is.
+    def call(self, op: str, members: Dict[str, Any], bodies: Sequence[bytes] = ()) -> Dict[str, Any]:
+        """One operation of the registry; its reply as it is, without bodies.
 
         Raises:
             EspalierError: the registry's failure; UNAVAILABLE where no answer came in time.
@@ -96,7 +97,7 @@ class Registry:
         until = time.monotonic() + self._timeout_s
         while time.monotonic() < until:
             ticket = struct.pack("<Q", next(self._tickets))
-            self._socket.send_multipart([ticket, header])
+            self._socket.send_multipart([ticket, header, *bodies])
             reply = self._receive(ticket, min(until, time.monotonic() + _RESEND_S))
             if reply is not None:
                 return reply

@@ -39,23 +39,50 @@ std::uint64_t FakeRegistry::release(const std::vector<Entry>& entries, const std
   change.count = entries.size();
   add_change(change);
   tags_[tenant].insert(tag);
-  for (const Entry& from : entries) {
-    wire::TagEntry entry;
-    entry.partition = values_of(from.partition);
-    entry.kind = from.kind;
-    entry.release = release;
-    entry.epoch = epoch_;
-    if (from.kind == EntryKind::version) {
-      const std::string bytes = artefact_of(from.bias);
-      entry.version = uuid_of(from.version);
-      entry.artefact = blake2b_256(bytes);
-      entry.artefact_bytes = bytes.size();
-      kept_.emplace(entry.artefact, bytes);
-      artefacts_.emplace(entry.artefact, bytes);
-    }
-    entries_[epoch_].push_back({tenant, tag, std::move(entry)});
-  }
+  for (const Entry& from : entries) entries_[epoch_].push_back({tenant, tag, entry_of(from, release)});
   return epoch_;
+}
+
+wire::TagEntry FakeRegistry::entry_of(const Entry& from, const Uuid& release) {
+  wire::TagEntry entry;
+  entry.partition = values_of(from.partition);
+  entry.kind = from.kind;
+  entry.release = release;
+  entry.epoch = epoch_;
+  if (from.kind == EntryKind::version) {
+    const std::string bytes = artefact_of(from.bias);
+    entry.version = uuid_of(from.version);
+    entry.artefact = blake2b_256(bytes);
+    entry.artefact_bytes = bytes.size();
+    kept_.emplace(entry.artefact, bytes);
+    artefacts_.emplace(entry.artefact, bytes);
+  }
+  return entry;
+}
+
+std::uint64_t FakeRegistry::overlay(const std::string& tag, const std::string& on) {
+  std::erase_if(overlays_, [&](const wire::Overlay& overlay) { return overlay.tag == tag; });
+  if (!on.empty()) overlays_.push_back({tag, on});
+  std::ranges::sort(overlays_, {}, &wire::Overlay::tag);
+  tags_["acme"].insert(tag);
+  Change change;
+  change.kind = ChangeKind::model;
+  change.levels = static_cast<std::uint32_t>(levels.size());
+  change.tenant = "acme";
+  change.model = "total";
+  change.tag = tag;
+  return add_change(change);
+}
+
+void FakeRegistry::also(const std::vector<Entry>& entries, const std::string& tag) {
+  Change& change = changes_.back();
+  const Uuid release = uuid_of(next_release_++);
+  change.more.push_back({tag, release, entries.size()});
+  tags_[change.tenant].insert(tag);
+  for (const Entry& from : entries) {
+    entries_[epoch_].push_back({change.tenant, tag, entry_of(from, release)});
+    entries_[epoch_].back().entry.tag = tag;
+  }
 }
 
 void FakeRegistry::set_shards(const std::vector<std::string>& names) {
@@ -126,6 +153,7 @@ Result<wire::ModelsReply> FakeRegistry::call(const wire::ModelsRequest& request)
     record.fields = {{"x", model::FieldType::number}};
     record.schema = 1;
     record.tags.assign(tags.begin(), tags.end());
+    if (tenant == "acme") record.overlays = overlays_;
     reply.models.push_back(std::move(record));
   }
   return reply;

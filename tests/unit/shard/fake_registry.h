@@ -27,6 +27,10 @@ class FakeRegistry final : public Upstream {
   /// A release of acme/total's tag (or of another tenant's model of that name); its epoch.
   std::uint64_t release(const std::vector<Entry>& entries, const std::string& tag = "production",
                         const std::string& tenant = "acme");
+  /// Lets acme's `tag` stand on another; an empty `on`: on its own.
+  std::uint64_t overlay(const std::string& tag, const std::string& on);
+  /// The last change, a release, moved these entries of another tag too.
+  void also(const std::vector<Entry>& entries, const std::string& tag);
   void set_shards(const std::vector<std::string>& names);
   /// The artefact of this bias is gone, or sent with a flipped bit.
   void lose(double bias);
@@ -67,6 +71,7 @@ class FakeRegistry final : public Upstream {
   };
 
   std::uint64_t add_change(wire::Change change);
+  wire::TagEntry entry_of(const Entry& from, const Uuid& release);
   Status here();
 
   int calls_until_failure_ = -1;
@@ -75,6 +80,7 @@ class FakeRegistry final : public Upstream {
   unsigned next_release_ = 1000;
   cluster::View view_;
   std::map<std::string, std::set<std::string>> tags_;  ///< by tenant
+  std::vector<wire::Overlay> overlays_;                ///< acme's
   std::vector<wire::Change> changes_;
   std::map<std::uint64_t, std::vector<Set>> entries_;  ///< by epoch
   std::map<Hash256, std::string> artefacts_;

@@ -89,6 +89,66 @@ TEST_F(FeedTest, ReleasesThatPiledUpAreTakenInByOneSwap) {
   EXPECT_EQ(model->find_tag("production")->release_epoch, newest);
 }
 
+TEST_F(FeedTest, AChangeOfSeveralTagsIsTakenInByOneSwap) {
+  registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}});
+  ASSERT_OK(feed_->sync());
+  const std::uint64_t swaps = feed_->swaps();
+  registry_.release({{"", EntryKind::version, 3, 3}});
+  registry_.also({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::removed}}, "archived");
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(feed_->swaps(), swaps + 1);
+  EXPECT_EQ(answer("usa"), "2 exact");
+  EXPECT_EQ(answer(""), "3 exact");
+  EXPECT_EQ(answer("", "archived"), "1 exact");
+  EXPECT_EQ(answer("usa", "archived"), "1 removed");
+  const Model* model = live_->current().models.find(model::model_key("acme", "total"));
+  EXPECT_NE(model->find_tag("archived")->release, model->find_tag("production")->release);
+  EXPECT_EQ(model->find_tag("archived")->release_epoch, feed_->epoch());
+}
+
+TEST_F(FeedTest, AnOverlayIsTakenInWithItsModelAndSurvivesARestart) {
+  registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}});
+  ASSERT_OK(feed_->sync());
+  const std::uint64_t epoch = registry_.overlay("canary", "production");
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.acks.back().epoch, epoch);
+  EXPECT_EQ(answer("usa", "canary"), "2 exact") << "it says nothing: the tag below decides";
+  registry_.release({{"usa", EntryKind::version, 12, 12}, {"peru", EntryKind::version, 13, 13}}, "canary");
+  registry_.damage(13);
+  ASSERT_OK(feed_->step());
+  const auto check = [&] {
+    EXPECT_EQ(answer("usa", "canary"), "12 exact");
+    EXPECT_EQ(answer("usa"), "2 exact");
+    EXPECT_EQ(answer("", "canary"), "1 exact");
+    EXPECT_EQ(answer("peru", "canary"), "1 corrupt");
+  };
+  check();
+  // A change of the model that has nothing to do with it, and one that is tried again, leave it where it is.
+  registry_.release({{"fiji", EntryKind::version, 4, 4}});
+  ASSERT_OK(feed_->step());
+  check();
+  registry_.release({{"peru", EntryKind::version, 3, 3}});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("peru", "canary"), "3 overlay_not_ready");
+  registry_.release({{"usa", EntryKind::removed}}, "canary");
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("usa", "canary"), "1 removed");
+  ASSERT_OK(feed_->save());
+  registry_.is_away = true;
+  start();
+  ASSERT_OK(feed_->restore());
+  EXPECT_EQ(answer("usa", "canary"), "1 removed");
+  EXPECT_EQ(answer("fiji", "canary"), "4 exact");
+  EXPECT_EQ(answer("peru", "canary"), "3 overlay_not_ready");
+  registry_.is_away = false;
+  registry_.release({{"usa", EntryKind::unset}}, "canary");
+  ASSERT_OK(feed_->sync());
+  EXPECT_EQ(answer("usa", "canary"), "2 exact");
+  registry_.overlay("canary", "");
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("fiji", "canary"), "no_model");
+}
+
 TEST_F(FeedTest, ADamagedArtefactHoldsNobodyUpAndIsFetchedAnew) {
   registry_.release({{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}});
   ASSERT_OK(feed_->sync());

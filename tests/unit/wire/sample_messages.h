@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/unit/wire/search_samples.h"
+#include "tests/unit/wire/tag_samples.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
 #include "wire/predict_codec.h"
@@ -130,7 +131,7 @@ inline std::string label_body() {
 }
 
 inline AckFailure failure() { return {"acme", "total", kTown, uuid(2), "the artefact's hash differs"}; }
-inline TagEntry entry() { return {kTown, EntryKind::removed, uuid(2), hash(2), 704, uuid(3), 11}; }
+inline TagEntry entry() { return {kTown, EntryKind::removed, uuid(2), hash(2), 704, uuid(3), 11, "archived"}; }
 inline VersionRecord version() {
   return {uuid(2),
           kTown,
@@ -151,10 +152,12 @@ inline VersionRecord version() {
 /// Name and bytes of each block of the document.
 inline std::vector<std::pair<std::string, std::string>> all() {
   cluster::View view{5, {{"s0", {"ipc:///run/s0.sock"}, 2}}, 3, 1, {{"acme", {8, 2}}}};
-  const Change change{11, 10, 1'763'672'558'000'000, ChangeKind::release, "acme", "total", "production", uuid(3), 4500};
+  const Change change{
+      11,   10, 1'763'672'558'000'000,       ChangeKind::release, "acme", "total", "production", uuid(3),
+      4500, 3,  {{"archived", uuid(5), 120}}};
   const model::Field field{"sex", model::FieldType::text};
-  const ModelRecord model{"acme",      "total", R"({"model":{}})", hash(3), model::Task::multiclass,
-                          {"country"}, 1,       {field},           {"next"}};
+  const ModelRecord model{"acme",      "total", R"({"model":{}})", hash(3),  model::Task::multiclass,
+                          {"country"}, 1,       {field},           {"next"}, {{"next", "production"}}};
   const ReleaseRecord release{uuid(3), 11, 1'763'672'558'000'000, "production", "local", "weekly", "{}", 4500};
   std::vector<std::pair<std::string, std::string>> messages = {
       {"predict.request", predict_request()},
@@ -177,9 +180,10 @@ inline std::vector<std::pair<std::string, std::string>> all() {
       {"feed.request", encode(FeedRequest{1, 10, 16, 5'000'000})},
       {"feed.reply", encode_reply(Status(), FeedReply{1, 12, true, {change}})},
       {"changed_entries.request", encode(ChangedEntriesRequest{11, "\x01\x02", 1000})},
-      {"tag_entries.request", encode(TagEntriesRequest{"acme", "total", "production", 11, {"usa"}, "\x01\x02", 1000})},
+      {"tag_entries.request",
+       encode(TagEntriesRequest{"acme", "total", "production", 11, {"usa"}, "\x01\x02", 1000, 1'763'672'558'000'000})},
       {"entries.reply", encode_reply(Status(), EntriesReply{11, {entry()}, "\x01\x02"})},
-      {"models.request", encode(ModelsRequest{"acme", "total", 11, "\x01\x02", 100})},
+      {"models.request", encode(ModelsRequest{"acme", "total", 11, "\x01\x02", 100, 1'763'672'558'000'000})},
       {"models.reply", encode_reply(Status(), ModelsReply{1, 11, {model}, "\x01\x02"})},
       {"ack.request", encode(AckRequest{"s0", 1, 11, {failure()}})},
       {"ack.reply", encode_reply(Status(), AckReply{})},
@@ -190,18 +194,22 @@ inline std::vector<std::pair<std::string, std::string>> all() {
       {"upload.request", encode(UploadRequest{"acme", {hash(2)}})},
       {"upload.reply", encode_reply(Status(), UploadReply{1, 1})},
       {"publish.request",
-       encode(
-           PublishRequest{uuid(9), "acme", "total", "production", uuid(3), R"({"model":{}})", {field}, "{}", false})},
+       encode(PublishRequest{
+           uuid(9), "acme", "total", "production", uuid(3), R"({"model":{}})", {field}, "{}", false, uuid(5), true})},
       {"publish.body", encode_array(std::vector<VersionRecord>{version()})},
-      {"move.request", encode(MoveRequest{uuid(9), "acme", "total", "production", uuid(5), uuid(3), "back"})},
+      {"move.request",
+       encode(MoveRequest{uuid(9), "acme", "total", "production", uuid(5), uuid(3), "back", uuid(5), true})},
       {"move.body", encode_array(std::vector<TagEntry>{entry()})},
       {"release.reply", encode_reply(Status(), ReleaseReply{1, 11, uuid(3), 4500})},
-      {"releases.request", encode(ReleasesRequest{"acme", "total", uuid(3), "\x01\x02", 10})},
+      {"releases.request",
+       encode(ReleasesRequest{"acme", "total", uuid(3), "\x01\x02", 10, 11, 1'763'672'558'000'000})},
       {"releases.reply", encode_reply(Status(), ReleasesReply{{release}, "\x01\x02"})},
-      {"versions.request", encode(VersionsRequest{"acme", "total", uuid(2), {"usa"}, "\x01\x02", 10})},
+      {"versions.request",
+       encode(VersionsRequest{"acme", "total", uuid(2), {"usa"}, "\x01\x02", 10, 11, 1'763'672'558'000'000})},
       {"versions.reply", encode_reply(Status(), VersionsReply{{version()}, "\x01\x02"})},
   };
   for (auto& message : search_messages(uuid(2))) messages.push_back(std::move(message));
+  for (auto& message : tag_messages(uuid)) messages.push_back(std::move(message));
   return messages;
 }
 
