@@ -13,6 +13,8 @@ namespace {
 
 /// A tenant's first artefact takes this much disk. A tenant with a million small ones gets some thousand maps.
 constexpr std::uint64_t kSegmentBytes = 1ull << 20;
+/// They wait for the disk, not for a core.
+constexpr std::size_t kSyncingThreads = 32;
 constexpr std::size_t kRecordHead = 8 + 1 + 32;
 constexpr std::uint64_t kMostInOneReply = wire::kMaxInternalMessageBytes / 2;
 
@@ -97,6 +99,10 @@ Result<model::Pack*> Artefacts::pack(const std::string& tenant) {
 }
 
 Result<std::optional<ArtefactRecord>> Artefacts::find(const std::string& tenant, const Hash256& hash) {
+  if (is_staged(tenant, hash)) {
+    was_too_early_ = true;
+    return std::optional<ArtefactRecord>();
+  }
   const std::string key = keys::artefact(tenant, hash);
   ASSIGN_OR_RETURN(const auto value, store_.get(key));
   if (!value) return std::optional<ArtefactRecord>();
@@ -117,6 +123,7 @@ Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std
     if (blake2b_256(bodies[i]) != hashes[i]) {
       return invalid_argument(place(i) + ": the body does not have the hash " + hashes[i].hex());
     }
+    if (is_staged(tenant, hashes[i])) continue;
     ASSIGN_OR_RETURN(const auto known, find(tenant, hashes[i]));
     if (known) {
       ASSIGN_OR_RETURN(model::Pack* const held, pack(tenant));
@@ -132,21 +139,56 @@ Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std
   reply.known = static_cast<std::uint32_t>(hashes.size() - fresh.size());
   if (fresh.empty()) return reply;
 
-  ASSIGN_OR_RETURN(Batch batch, store_.begin());
   ASSIGN_OR_RETURN(model::Pack* const to, pack(tenant));
-  for (const auto& [i, record] : fresh) {
-    RETURN_IF_ERROR(to->add(hashes[i], bodies[i]));
-    batch.put(keys::artefact(tenant, hashes[i]), encode_artefact(record));
-  }
-  RETURN_IF_ERROR(to->sync());
-  RETURN_IF_ERROR(store_.commit(batch));
+  for (const auto& [i, record] : fresh) RETURN_IF_ERROR(to->add(hashes[i], bodies[i]));
+  for (auto& [i, record] : fresh) staged_[tenant].emplace(hashes[i], std::move(record));
   return reply;
+}
+
+bool Artefacts::is_staged(const std::string& tenant, const Hash256& hash) const {
+  const auto of_tenant = staged_.find(tenant);
+  return of_tenant != staged_.end() && of_tenant->second.contains(hash);
+}
+
+// A pack belongs to one thread at a time, and here each has one.
+Result<std::vector<Status>> Artefacts::sync_packs() {
+  std::vector<model::Pack*> packs;
+  for (const auto& [tenant, records] : staged_) {
+    ASSIGN_OR_RETURN(model::Pack* const staged, pack(tenant));
+    packs.push_back(staged);
+  }
+  std::vector<Status> outcomes(packs.size());
+  if (packs.size() > 1 && !syncing_) syncing_ = std::make_unique<ThreadPool>(kSyncingThreads);
+  if (packs.size() > 1) {
+    syncing_->parallel_for(packs.size(), [&](std::size_t i) { outcomes[i] = packs[i]->sync(); });
+  } else {
+    outcomes[0] = packs[0]->sync();
+  }
+  return outcomes;
+}
+
+Status Artefacts::settle() {
+  if (staged_.empty()) return {};
+  auto synced = sync_packs();
+  const auto staged = std::exchange(staged_, {});
+  RETURN_IF_ERROR(synced.status());
+  ASSIGN_OR_RETURN(Batch batch, store_.begin());
+  Status failed;
+  auto outcome = synced->begin();
+  for (const auto& [tenant, records] : staged) {
+    if (!outcome->ok()) failed = *outcome;
+    if (!(outcome++)->ok()) continue;
+    for (const auto& [hash, record] : records) batch.put(keys::artefact(tenant, hash), encode_artefact(record));
+  }
+  if (batch.size() > 0) RETURN_IF_ERROR(store_.apply(batch));
+  return failed;
 }
 
 Result<wire::FetchReply> Artefacts::fetch(const wire::FetchRequest& request, std::vector<std::string_view>& bodies) {
   wire::FetchReply reply;
   std::uint64_t bytes = 0;
   for (const Hash256& hash : request.artefacts) {
+    if (is_staged(request.tenant, hash)) RETURN_IF_ERROR(settle());
     ASSIGN_OR_RETURN(const auto record, find(request.tenant, hash));
     std::optional<std::string_view> held;
     if (record) {

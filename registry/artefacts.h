@@ -1,7 +1,8 @@
 // Artefacts: the bytes in one pack a tenant, and a record of each for what releases have to know of it.
 //
-// The same bytes are kept once per tenant and never shared between tenants. A record is committed after its bytes are
-// on disk, so that whatever has a record can be fetched. Thread safety: as the Store. Bytes that fetch() gives stay
+// The same bytes are kept once per tenant and never shared between tenants. A record is written after its bytes are on
+// disk, so that whatever has a record can be fetched: uploads are staged in memory, and settle() syncs their packs
+// before it writes their records, for many uploads at once. Thread safety: as the Store. Bytes that fetch() gives stay
 // mapped while this lives.
 #pragma once
 
@@ -10,9 +11,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/files.h"
+#include "common/thread_pool.h"
 #include "model/artefact.h"
 #include "model/pack.h"
 #include "registry/store.h"
@@ -37,22 +40,36 @@ class Artefacts {
   Artefacts(Files& files, Store& store, std::string folder)
       : files_(files), store_(store), folder_(std::move(folder)) {}
 
-  /// Checks each (hash, format, probes), stores what the tenant doesn't have, and returns when all is on disk. Either
-  /// all bodies are good or nothing is stored. invalid_argument: another number of bodies than hashes, or bytes that
+  /// Checks each (hash, format, probes) and stages what the tenant doesn't have. Either all bodies are good or nothing
+  /// is stored. invalid_argument: another number of bodies than hashes, or bytes that
   /// don't have their hash; corrupt: not an artefact, or its probes give other outputs here.
   Result<wire::UploadReply> upload(const std::string& tenant, const std::vector<Hash256>& hashes,
                                    const std::vector<std::string_view>& bodies);
+  /// Whether something is staged.
+  bool is_settled() const { return staged_.empty(); }
+  /// Brings the bytes of what is staged to the disk and applies their records, which the store has yet to sync. Not ok:
+  /// what could not be brought there is forgotten; the rest is applied.
+  Status settle();
   /// Artefacts in the order asked, as many as fit; `bodies` gets those of reply.found.
   Result<wire::FetchReply> fetch(const wire::FetchRequest& request, std::vector<std::string_view>& bodies);
+  /// Nothing, too, while it is staged: whoever builds a batch may not name it before its bytes are on the disk.
   Result<std::optional<ArtefactRecord>> find(const std::string& tenant, const Hash256& hash);
+  /// Whether a find() since the last call would have found something after settle().
+  bool was_too_early() { return std::exchange(was_too_early_, false); }
 
  private:
   Result<model::Pack*> pack(const std::string& tenant);
+  /// Syncs the packs of all tenants that have something staged, beside each other; an outcome for each.
+  Result<std::vector<Status>> sync_packs();
+  bool is_staged(const std::string& tenant, const Hash256& hash) const;
 
   Files& files_;
   Store& store_;
   const std::string folder_;
   std::map<std::string, std::unique_ptr<model::Pack>> packs_;
+  std::map<std::string, std::map<Hash256, ArtefactRecord>> staged_;  ///< by tenant
+  bool was_too_early_ = false;
+  std::unique_ptr<ThreadPool> syncing_;  ///< made when two packs have to be synced at once
 };
 
 }  // namespace espalier::registry

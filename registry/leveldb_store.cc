@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "common/uuid.h"
 #include "registry/keys.h"
-#include "registry/leveldb_background.h"
+#include "registry/leveldb_env.h"
 
 namespace espalier::registry {
 namespace {
@@ -93,11 +93,11 @@ LevelDbStore::LevelDbStore(Files& files, const Clock& clock, std::string folder,
       clock_(clock),
       folder_(std::move(folder)),
       options_(options),
-      env_(std::make_unique<BackgroundEnv>(options.env ? options.env : leveldb::Env::Default())),
+      env_(std::make_unique<StoreEnv>(options.env ? options.env : leveldb::Env::Default(), files)),
       cache_(leveldb::NewLRUCache(options.cache_bytes)),
       filter_(leveldb::NewBloomFilterPolicy(10)) {}
 
-LevelDbStore::~LevelDbStore() = default;
+LevelDbStore::~LevelDbStore() { close_database(); }
 
 Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clock& clock, const std::string& folder,
                                                          LevelDbOptions options) {
@@ -108,6 +108,8 @@ Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clo
   if (store->generation_ == 0) RETURN_IF_ERROR(store->start_new());
   RETURN_IF_ERROR(store->check_epochs_follow_each_other());
   RETURN_IF_ERROR(store->read_ahead());
+  store->synced_epoch_ = store->epoch_;
+  store->keep_snapshot();
   return store;
 }
 
@@ -200,7 +202,7 @@ Status LevelDbStore::ensure_open() {
 Result<std::optional<std::string>> LevelDbStore::get(std::string_view key) {
   RETURN_IF_ERROR(ensure_open());
   std::string value;
-  const leveldb::Status status = db_->Get({}, slice(key), &value);
+  const leveldb::Status status = db_->Get(reading(), slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
   RETURN_IF_ERROR(translate(status, folder_));
   return std::optional<std::string>(std::move(value));
@@ -208,7 +210,7 @@ Result<std::optional<std::string>> LevelDbStore::get(std::string_view key) {
 
 Result<std::unique_ptr<Cursor>> LevelDbStore::scan() {
   RETURN_IF_ERROR(ensure_open());
-  std::unique_ptr<leveldb::Iterator> iterator(db_->NewIterator({}));
+  std::unique_ptr<leveldb::Iterator> iterator(db_->NewIterator(reading()));
   return std::unique_ptr<Cursor>(std::make_unique<LevelDbCursor>(std::move(iterator), folder_));
 }
 
@@ -234,7 +236,7 @@ Status LevelDbStore::check_requirements(const Batch& batch) {
   return {};
 }
 
-Status LevelDbStore::commit(const Batch& batch) {
+Status LevelDbStore::apply(const Batch& batch) {
   if (!healthy_) return unavailable(folder_ + ": not taking changes since a write failed");
   RETURN_IF_ERROR(check_requirements(batch));
   leveldb::WriteBatch writes;
@@ -245,9 +247,7 @@ Status LevelDbStore::commit(const Batch& batch) {
   }
   writes.Put(slice(keys::epoch(batch.epoch())), slice(as_bytes(static_cast<std::uint64_t>(batch.time_us()))));
   writes.Put(slice(keys::time(batch.time_us())), slice(as_bytes(batch.epoch())));
-  leveldb::WriteOptions synced;
-  synced.sync = true;
-  const Status written = translate(db_->Write(synced, &writes), folder_);
+  const Status written = translate(db_->Write({}, &writes), folder_);
   if (!written.ok()) {
     healthy_ = false;
     log::error("registry", "write failed: nothing is acknowledged until the store is opened again",
@@ -257,6 +257,56 @@ Status LevelDbStore::commit(const Batch& batch) {
   epoch_ = batch.epoch();
   time_us_ = batch.time_us();
   return {};
+}
+
+Status LevelDbStore::sync() {
+  const Status flushed = flush();
+  const Status earlier = std::exchange(unreported_, Status());
+  return earlier.ok() ? flushed : earlier;
+}
+
+// A write of nothing syncs the log, and with it the records before it; so it does after a write that failed, as those
+// records come before the damage.
+Status LevelDbStore::flush() {
+  if (!db_ || is_in_doubt_ || epoch_ == synced_epoch_) return {};
+  leveldb::WriteBatch nothing;
+  leveldb::WriteOptions synced;
+  synced.sync = true;
+  Status status = translate(db_->Write(synced, &nothing), folder_);
+  if (status.ok() && env_->lost_logs() != lost_logs_) status = unavailable(folder_ + ": a log could not be synced");
+  if (status.ok()) {
+    synced_epoch_ = epoch_;
+    keep_snapshot();
+    return {};
+  }
+  healthy_ = false;
+  is_in_doubt_ = true;
+  log::error("registry", "sync failed: nothing is acknowledged until the store is opened again",
+             {{"from_epoch", synced_epoch_ + 1}, {"to_epoch", epoch_}, {"error", status}});
+  epoch_ = synced_epoch_;
+  return status;
+}
+
+leveldb::ReadOptions LevelDbStore::reading() const {
+  leveldb::ReadOptions options;
+  if (is_in_doubt_) options.snapshot = synced_;
+  return options;
+}
+
+void LevelDbStore::keep_snapshot() {
+  drop_snapshot();
+  synced_ = db_->GetSnapshot();
+}
+
+void LevelDbStore::drop_snapshot() {
+  if (synced_ != nullptr) db_->ReleaseSnapshot(synced_);
+  synced_ = nullptr;
+}
+
+void LevelDbStore::close_database() {
+  if (!db_) return;
+  drop_snapshot();
+  db_.reset();
 }
 
 // Asks the file system itself rather than for its free space: quotas and reserved blocks count too.
@@ -280,13 +330,17 @@ Status LevelDbStore::check_room() const {
 }
 
 Status LevelDbStore::recover() {
-  const std::uint64_t acknowledged = epoch_;
+  // What is applied and not synced yet is on its way to be acknowledged.
+  if (const Status flushed = flush(); !flushed.ok()) unreported_ = flushed;
+  const std::uint64_t acknowledged = synced_epoch_;
   if (db_) {
     RETURN_IF_ERROR(check_room());
-    db_.reset();
+    close_database();
   }
+  lost_logs_ = env_->lost_logs();
   RETURN_IF_ERROR(open_database());
   // What this reads stands in the log or a table of the disk: the memory of the failed database is gone.
+  is_in_doubt_ = false;
   const Status read = read_state();
   if (!read.ok() || epoch_ < acknowledged) {
     const std::uint64_t found = std::exchange(epoch_, acknowledged);
@@ -295,6 +349,8 @@ Status LevelDbStore::recover() {
                    std::to_string(found));
   }
   RETURN_IF_ERROR(check_epochs_follow_each_other());
+  synced_epoch_ = epoch_;
+  keep_snapshot();
   healthy_ = true;
   log::info("registry", "store opened again after a failed write", {{"acknowledged", acknowledged}, {"epoch", epoch_}});
   return {};

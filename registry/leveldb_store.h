@@ -3,7 +3,8 @@
 // LevelDB 1.23 goes on writing to its log after a write to it failed, and what it then acknowledges is lost when it
 // next starts, because a reader of the log stops at the damage. So after any failed write or sync this store
 // acknowledges nothing until it has closed the database, opened it again (which starts a fresh log) and found the last
-// acknowledged epoch there. Until there is room for that on the disk it stays open as it is, and answers reads.
+// acknowledged epoch there. Until there is room for that on the disk it stays open as it is, and answers reads: as of
+// the last sync, when a sync failed.
 //
 // Thread safety: as Store. Ownership: `files`, `clock` and the env outlive it.
 #pragma once
@@ -21,9 +22,13 @@ class Cache;
 class DB;
 class Env;
 class FilterPolicy;
+class Snapshot;
+struct ReadOptions;
 }  // namespace leveldb
 
 namespace espalier::registry {
+
+class StoreEnv;
 
 struct LevelDbOptions {
   leveldb::Env* env = nullptr;  ///< nothing: the operating system's
@@ -46,7 +51,8 @@ class LevelDbStore final : public Store {
   Result<std::optional<std::string>> get(std::string_view key) override;
   Result<std::unique_ptr<Cursor>> scan() override;
   Result<Batch> begin() override;
-  Status commit(const Batch& batch) override;
+  Status apply(const Batch& batch) override;
+  Status sync() override;
 
   /// False from a failed write until the store has taken itself up again.
   bool is_healthy() const { return healthy_; }
@@ -61,6 +67,13 @@ class LevelDbStore final : public Store {
   Status check_epochs_follow_each_other();
   /// Without it the first reads after the machine's start wait for the disk, one block after the other.
   Status read_ahead() const;
+  /// Has what was applied on the disk, or stops acknowledging.
+  Status flush();
+  /// What reads go by.
+  leveldb::ReadOptions reading() const;
+  void keep_snapshot();
+  void drop_snapshot();
+  void close_database();
   /// Closes, opens and verifies. The database stays open as it was where the disk has no room for that.
   Status recover();
   Status check_room() const;
@@ -71,7 +84,7 @@ class LevelDbStore final : public Store {
   const Clock& clock_;
   const std::string folder_;
   const LevelDbOptions options_;
-  std::unique_ptr<leveldb::Env> env_;
+  std::unique_ptr<StoreEnv> env_;
   std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<const leveldb::FilterPolicy> filter_;
   std::shared_ptr<leveldb::DB> db_;  ///< nothing: closed, and opening it again failed
@@ -79,7 +92,12 @@ class LevelDbStore final : public Store {
   std::uint64_t generation_ = 0;
   std::uint64_t epoch_ = 0;
   std::int64_t time_us_ = 0;
+  std::uint64_t synced_epoch_ = 0;
+  unsigned lost_logs_ = 0;                     ///< of env_, that are dealt with
+  const leveldb::Snapshot* synced_ = nullptr;  ///< as of synced_epoch_
   bool healthy_ = true;
+  bool is_in_doubt_ = false;  ///< a sync failed: what was applied since the one before may be lost
+  Status unreported_;         ///< of a sync that was made on the way, for the next sync() to tell
 };
 
 }  // namespace espalier::registry

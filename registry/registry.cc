@@ -1,6 +1,7 @@
 #include "registry/registry.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
 #include "common/version.h"
@@ -68,13 +69,38 @@ Result<Reply> Registry::change(const Principal& principal, const Request& reques
     ++activity_;
     return wire::decode_reply<Reply>(*known);
   }
-  ASSIGN_OR_RETURN(const Reply reply, prepare(batch));
+  static_cast<void>(records_.artefacts.was_too_early());
+  auto prepared = prepare(batch);
+  if (records_.artefacts.was_too_early()) {
+    // It names artefacts whose upload is of the same group.
+    RETURN_IF_ERROR(records_.artefacts.settle());
+    ASSIGN_OR_RETURN(batch, store_->begin());
+    prepared = prepare(batch);
+  }
+  ASSIGN_OR_RETURN(const Reply reply, std::move(prepared));
   if (batch.size() == 0) return reply;
   Idempotency::remember(batch, principal.name(), request.idem, sent, wire::encode_reply(Status(), reply));
   RETURN_IF_ERROR(records_.idempotency.expire(batch));
-  RETURN_IF_ERROR(store_->commit(batch));
+  RETURN_IF_ERROR(store_->apply(batch));
+  RETURN_IF_ERROR(settle());
   ++activity_;
   return reply;
+}
+
+Status Registry::settle() {
+  is_group_pending_ = true;
+  if (is_in_group_) return {};
+  const Group group = end_group();
+  return group.changes.ok() ? group.uploads : group.changes;
+}
+
+Registry::Group Registry::end_group() {
+  is_in_group_ = false;
+  if (!std::exchange(is_group_pending_, false)) return {};
+  Group group;
+  group.uploads = records_.artefacts.settle();
+  group.changes = store_->sync();
+  return group;
 }
 
 Result<wire::HelloReply> Registry::hello(const Principal&, const wire::HelloRequest&) {
@@ -222,7 +248,9 @@ Result<wire::UploadReply> Registry::upload(const Principal& principal, const wir
                                            const Bodies& bodies) {
   RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
   RETURN_IF_ERROR(principal.check_publish(request.tenant));
-  return records_.artefacts.upload(request.tenant, request.artefacts, bodies);
+  ASSIGN_OR_RETURN(const wire::UploadReply reply, records_.artefacts.upload(request.tenant, request.artefacts, bodies));
+  if (!records_.artefacts.is_settled()) RETURN_IF_ERROR(settle());
+  return reply;
 }
 
 Result<wire::FetchReply> Registry::fetch(const Principal& principal, const wire::FetchRequest& request,

@@ -77,6 +77,17 @@ class Registry {
   Result<wire::DifferencesReply> release_diff(const Principal& principal, const wire::ReleaseDiffRequest& request);
   Result<wire::TagHistoryReply> tag_history(const Principal& principal, const wire::TagHistoryRequest& request);
 
+  /// Between the two, changes are applied but not on disk: what any operation returns must not leave the process before
+  /// end_group(), which brings all to the disk in one go, says what came of it.
+  void begin_group() { is_in_group_ = true; }
+  struct Group {
+    Status uploads;  ///< not ok: no upload of the group counts
+    Status changes;  ///< not ok: nothing counts that was returned since the first change of the group, reads included
+  };
+  Group end_group();
+  /// Whether end_group() has something to bring to the disk.
+  bool is_group_pending() const { return is_group_pending_; }
+
   /// Grows with everything that can end a feed's or a wait's waiting.
   std::uint64_t activity() const { return activity_; }
 
@@ -93,6 +104,8 @@ class Registry {
   /// Applies `prepare(batch)` once, however often the request comes.
   template <class Reply, class Request, class Prepare>
   Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);
+  /// Outside of a group: end_group().
+  Status settle();
   Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
 
   const RegistryOptions options_;
@@ -100,6 +113,8 @@ class Registry {
   Records records_;
   Acks acks_;
   std::uint64_t activity_ = 0;
+  bool is_in_group_ = false;
+  bool is_group_pending_ = false;
 };
 
 }  // namespace espalier::registry

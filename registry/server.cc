@@ -9,7 +9,9 @@
 namespace espalier::registry {
 namespace {
 
-constexpr int kMessagesBetweenChecks = 64;
+/// What a group may take: more of either gains little, and readers wait for it.
+constexpr int kMessagesInGroup = 128;
+constexpr std::int64_t kGroupUs = 10'000;
 constexpr std::int64_t kDrainUs = 1'000'000;
 constexpr std::int64_t kRetryAfterUs = 500'000;
 /// Over the limit that is answered, under what one message may cost.
@@ -38,17 +40,30 @@ void Server::run(const StopSignals& stop) {
   bool more = false;
   while (!stop.requested()) {
     poller.wait(more ? 0 : until_next_deadline_us());
-    more = answer_arrived(kMessagesBetweenChecks);
+    more = answer_group();
     answer_waiting(false);
   }
   // A sender that goes on asking must not keep the process.
   const std::int64_t end = clock_.monotonic_us() + kDrainUs;
-  while (answer_arrived(kMessagesBetweenChecks) && clock_.monotonic_us() < end) continue;
+  while (answer_group() && clock_.monotonic_us() < end) continue;
   answer_waiting(true);
 }
 
-bool Server::answer_arrived(int most) {
-  for (int i = 0; i < most; ++i) {
+bool Server::answer_group() {
+  registry_.begin_group();
+  const bool more = answer_arrived();
+  const Registry::Group group = registry_.end_group();
+  for (Held& held : std::exchange(held_, {})) {
+    const Status& outcome = !group.changes.ok() || !held.reply.is_upload ? group.changes : group.uploads;
+    if (!outcome.ok()) held.reply = {error_header(outcome), {}, {}, 0, false};
+    send(std::move(held.envelope), held.reply);
+  }
+  return more;
+}
+
+bool Server::answer_arrived() {
+  const std::int64_t end = clock_.monotonic_us() + kGroupUs;
+  for (int i = 0; i < kMessagesInGroup && clock_.monotonic_us() < end; ++i) {
     const auto received = socket_->receive(incoming_);
     if (!received.ok()) {
       log::warn("registry", "a message could not be received", {{"error", received.status()}});
@@ -68,7 +83,7 @@ void Server::answer(wire::Message& message) {
   Reply reply;
   if (!opened.status.ok()) {
     reply.header = error_header(opened.status);
-    return send(std::move(envelope), reply);
+    return give(std::move(envelope), std::move(reply));
   }
   std::size_t bytes = 0;
   std::vector<std::string_view> bodies;
@@ -89,7 +104,7 @@ void Server::answer(wire::Message& message) {
     reply.waits_for.reset();
     reply.header = error_header(Status(Code::overloaded, "too many requests are waiting"));
   }
-  if (!reply.waits_for) return send(std::move(envelope), reply);
+  if (!reply.waits_for) return give(std::move(envelope), std::move(reply));
   const std::int64_t deadline = clock_.monotonic_us() + std::clamp<std::int64_t>(reply.wait_us, 0, kMaxWaitUs);
   waiting_.push_back({std::move(envelope), deadline, *std::move(reply.waits_for)});
 }
@@ -109,7 +124,7 @@ Server::Reply Server::call(std::string_view header, Operation operation) {
 
 Server::Reply Server::handle(std::string_view header, const std::vector<std::string_view>& bodies) {
   const auto op = wire::peek_op(header);
-  if (!op.ok()) return {error_header(op.status()), {}, {}, 0};
+  if (!op.ok()) return {error_header(op.status()), {}, {}, 0, false};
   if (*op == wire::FeedRequest::op) return feed(header);
   if (*op == wire::WaitRequest::op) return wait(header);
   if (*op == wire::FetchRequest::op) return fetch(header);
@@ -145,7 +160,8 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::tag_history);
   plain(&Registry::promote);
   plain(&Registry::overlay);
-  if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0};
+  if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, false};
+  reply->is_upload = *op == wire::UploadRequest::op;
   return *std::move(reply);
 }
 
@@ -221,6 +237,11 @@ std::int64_t Server::until_next_deadline_us() const {
   if (waiting_.empty()) return -1;
   const auto next = std::ranges::min_element(waiting_, {}, &Waiting::deadline_us);
   return std::max<std::int64_t>(next->deadline_us - clock_.monotonic_us(), 0);
+}
+
+void Server::give(Envelope envelope, Reply reply) {
+  if (!registry_.is_group_pending()) return send(std::move(envelope), reply);
+  held_.push_back({std::move(envelope), std::move(reply)});
 }
 
 void Server::send(Envelope envelope, const Reply& reply) {

@@ -3,6 +3,9 @@
 //
 //   [identity][empty, from a REQ socket][request id][header][body]…   and the reply likewise
 //
+// What has arrived is dealt with in groups. From a group's first change on, replies are kept until one sync has brought
+// all its changes to the disk (group commit): many publishers share what a sync costs.
+//
 // Whatever can't be read is answered with an error under its request id, and the connection stays.
 // Thread safety: one thread makes, binds and runs a Server. Ownership: registry, clock and context outlive it.
 #pragma once
@@ -51,13 +54,19 @@ class Server {
     /// Set: nothing is to be said yet.
     std::optional<std::variant<wire::FeedRequest, wire::WaitRequest>> waits_for;
     std::int64_t wait_us = 0;
+    bool is_upload = false;
+  };
+  struct Held {
+    Envelope envelope;
+    Reply reply;
   };
 
   Server(Registry& registry, const Clock& clock, std::unique_ptr<wire::Socket> socket)
       : registry_(registry), clock_(clock), principal_(Principal::local()), socket_(std::move(socket)) {}
 
-  /// Answers up to `most` messages that have arrived; false: there is none left.
-  bool answer_arrived(int most);
+  /// Answers a group of what has arrived; false: there is nothing left.
+  bool answer_group();
+  bool answer_arrived();
   void answer(wire::Message& message);
   /// REQUIRES: limits and frames are checked.
   Reply handle(std::string_view header, const std::vector<std::string_view>& bodies);
@@ -70,6 +79,8 @@ class Server {
   /// Answers those whose wait is over or has become pointless; all of them with `all`.
   void answer_waiting(bool all);
   std::int64_t until_next_deadline_us() const;
+  /// Sends, or keeps it until the group's end.
+  void give(Envelope envelope, Reply reply);
   void send(Envelope envelope, const Reply& reply);
 
   Registry& registry_;
@@ -78,6 +89,7 @@ class Server {
   std::unique_ptr<wire::Socket> socket_;
   wire::Message incoming_;
   std::vector<Waiting> waiting_;
+  std::vector<Held> held_;
   std::uint64_t activity_seen_ = 0;
 };
 

@@ -2,7 +2,8 @@
 // docs/registry-keys.md has the records.
 //
 // The interface asks for what an embedded store and a distributed one can both give: get, ordered scan from a snapshot,
-// and a batch that is applied whole if its preconditions hold. Everything that commit() acknowledges is on disk.
+// and a batch that is applied whole if its preconditions hold. Everything that commit() or sync() acknowledges is on
+// disk; several batches may share one sync (group commit).
 //
 // Thread safety: one thread owns a Store; it commits one batch at a time.
 // Ownership: a Cursor must not outlive its Store. A cursor stays usable while batches are committed, and doesn't see
@@ -84,7 +85,7 @@ class Store {
 
   /// Differs from that of every other store, and of this one before a restore.
   virtual std::uint64_t generation() const = 0;
-  /// Of the last commit; 0 before the first.
+  /// Of the last batch; 0 before the first.
   virtual std::uint64_t epoch() const = 0;
 
   virtual Result<std::optional<std::string>> get(std::string_view key) = 0;
@@ -93,9 +94,17 @@ class Store {
   /// An empty batch for the next commit. After a failed write this is where the store takes itself up again: not ok
   /// while it can't.
   virtual Result<Batch> begin() = 0;
-  /// Applies the batch whole and returns when it is on disk. failed_precondition: a requirement does not hold, or
-  /// another batch was committed since begin(); nothing was changed.
-  virtual Status commit(const Batch& batch) = 0;
+  /// Applies the batch whole: reads see it from now on, and it is durable after sync(). Until then nothing that reads
+  /// gave may leave the process. failed_precondition: a requirement does not hold, or another batch was applied since
+  /// begin(); nothing was changed.
+  virtual Status apply(const Batch& batch) = 0;
+  /// Returns when all that was applied is on disk. Not ok: the outcome of the batches since the last sync() is known
+  /// only after the next begin(); reads give the state before them.
+  virtual Status sync() = 0;
+  Status commit(const Batch& batch) {
+    RETURN_IF_ERROR(apply(batch));
+    return sync();
+  }
 };
 
 }  // namespace espalier::registry

@@ -78,6 +78,7 @@ class FaultyFiles::FaultyFile final : public File {
   }
 
   Status write_at(std::uint64_t offset, std::string_view bytes) override {
+    const std::lock_guard lock(files_.mutex_);
     RETURN_IF_ERROR(call(kWrite));
     ASSIGN_OR_RETURN(const std::uint64_t size, real_->size());
     Region region{offset, "", std::string(bytes), size};
@@ -91,23 +92,26 @@ class FaultyFiles::FaultyFile final : public File {
   }
 
   Result<std::string> read_at(std::uint64_t offset, std::size_t size) const override {
+    const std::lock_guard lock(files_.mutex_);
     RETURN_IF_ERROR(call(kRead));
     return real_->read_at(offset, size);
   }
 
   Status sync() override {
+    const std::lock_guard lock(files_.mutex_);
     RETURN_IF_ERROR(call(kSync));
-    RETURN_IF_ERROR(real_->sync());
     files_.made_durable(handle_->scope());
     return {};
   }
 
   Result<std::uint64_t> size() const override {
+    const std::lock_guard lock(files_.mutex_);
     RETURN_IF_ERROR(alive());
     return real_->size();
   }
 
   Status preallocate(std::uint64_t bytes) override {
+    const std::lock_guard lock(files_.mutex_);
     RETURN_IF_ERROR(call(kPreallocate));
     ASSIGN_OR_RETURN(const std::uint64_t size, real_->size());
     files_.undos_.push_back(
@@ -141,39 +145,60 @@ FaultyFiles::~FaultyFiles() {
 }
 
 void FaultyFiles::fail_at(std::uint64_t n, Status status, unsigned kinds) {
+  const std::lock_guard lock(mutex_);
   order_ = Order{n, kinds, std::move(status), false, false};
   reached_ = false;
 }
 
 void FaultyFiles::fail_all(Status status, unsigned kinds) {
+  const std::lock_guard lock(mutex_);
   order_ = Order{0, kinds, std::move(status), false, true};
   reached_ = false;
 }
 
 void FaultyFiles::crash_at(std::uint64_t n, unsigned kinds) {
+  const std::lock_guard lock(mutex_);
   order_ = Order{n, kinds, unavailable("crashed"), true, false};
   reached_ = false;
 }
 
 void FaultyFiles::heal() {
+  const std::lock_guard lock(mutex_);
   order_.reset();
   crashed_ = false;
 }
 
-void FaultyFiles::crash(Torn torn) {
-  std::function<void(Torn)> tear_last_write;
+std::vector<std::function<void(FaultyFiles::Torn)>> FaultyFiles::undo_all() {
+  std::vector<std::function<void(Torn)>> writes;
   while (!undos_.empty()) {
-    const Undo undo = std::move(undos_.back());
+    Undo undo = std::move(undos_.back());
     undos_.pop_back();
     undo.apply();
-    if (undo.tear && !tear_last_write) tear_last_write = undo.tear;
+    if (undo.tear) writes.push_back(std::move(undo.tear));
   }
-  if (tear_last_write && torn != Torn::nothing) tear_last_write(torn);
+  return writes;
+}
+
+void FaultyFiles::crash(Torn torn) {
+  const std::lock_guard lock(mutex_);
+  const auto writes = undo_all();
+  if (!writes.empty() && torn != Torn::nothing) writes.front()(torn);
+  ++life_;
+  heal();
+}
+
+void FaultyFiles::crash_reordered(std::mt19937& chance) {
+  const std::lock_guard lock(mutex_);
+  const auto writes = undo_all();
+  for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
+    if (chance() % 2 == 0) (*write)(chance() % 4 == 0 ? Torn::first_half : Torn::all);
+  }
   ++life_;
   heal();
 }
 
 std::uint64_t FaultyFiles::calls(unsigned kinds) const {
+  const std::lock_guard lock(mutex_);
   std::uint64_t sum = 0;
   for (std::size_t bit = 0; bit < counts_.size(); ++bit) {
     if ((kinds >> bit & 1u) != 0) sum += counts_[bit];
@@ -209,6 +234,7 @@ std::string FaultyFiles::keep_aside(const std::string& path) {
 }
 
 Result<std::unique_ptr<File>> FaultyFiles::open(const std::string& path, bool create) {
+  const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(call(kOpen, path));
   const bool is_new = create && !real_.exists(path);
   ASSIGN_OR_RETURN(auto file, real_.open(path, create));
@@ -219,16 +245,19 @@ Result<std::unique_ptr<File>> FaultyFiles::open(const std::string& path, bool cr
 }
 
 Result<std::unique_ptr<Mapping>> FaultyFiles::map(const std::string& path) {
+  const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(call(kRead, path));
   return real_.map(path);
 }
 
 Result<std::string> FaultyFiles::read(const std::string& path) {
+  const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(call(kRead, path));
   return real_.read(path);
 }
 
 Status FaultyFiles::replace(const std::string& path, std::string_view content) {
+  const std::lock_guard lock(mutex_);
   const std::string twin = path + ".replacing";
   if (real_.exists(twin)) must(::unlink(twin.c_str()) == 0, "twin of an earlier attempt");
   {
@@ -241,6 +270,7 @@ Status FaultyFiles::replace(const std::string& path, std::string_view content) {
 }
 
 Status FaultyFiles::rename(const std::string& from, const std::string& to) {
+  const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(call(kRename, from));
   const std::string replaced = real_.exists(to) ? keep_aside(to) : "";
   RETURN_IF_ERROR(real_.rename(from, to));
@@ -254,6 +284,7 @@ Status FaultyFiles::rename(const std::string& from, const std::string& to) {
 }
 
 Status FaultyFiles::remove(const std::string& path) {
+  const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(call(kRemove, path));
   if (std::filesystem::is_directory(path)) return real_.remove(path);
   const std::string aside = real_.exists(path) ? keep_aside(path) : "";
@@ -265,18 +296,20 @@ Status FaultyFiles::remove(const std::string& path) {
 }
 
 Status FaultyFiles::create_directories(const std::string& path) {
+  const std::lock_guard lock(mutex_);
   if (crashed_) return unavailable(path + ": crashed");
   return real_.create_directories(path);
 }
 
 Status FaultyFiles::sync_directory(const std::string& path) {
+  const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(call(kSyncDirectory, path));
-  RETURN_IF_ERROR(real_.sync_directory(path));
   made_durable(folder_scope(path));
   return {};
 }
 
 Result<std::vector<std::string>> FaultyFiles::list(const std::string& path) {
+  const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(call(kRead, path));
   ASSIGN_OR_RETURN(std::vector<std::string> names, real_.list(path));
   std::erase_if(names, [](const std::string& name) { return name.starts_with(".kept-aside-"); });

@@ -8,19 +8,22 @@
 //     if (!files.was_reached()) break;          // the operation makes at most n calls
 //   }
 //
-// Works on real files. What a crash may lose is undone on disk by crash(): writes of a file since its last sync(); and
+// Works on real files, but syncs nothing for real: a crash of the machine is not what it is there for. What a crash may lose is undone on disk by crash(): writes of a file since its last sync(); and
 // names made, renamed or removed in a folder since its last sync_directory() (create_directories() counts as durable).
 // replace() is made of its five parts, each of which counts as a call.
 //
-// Thread safety: one thread at a time. Ownership: Files and Mappings that it gave out stay usable (and failing) while
-// it lives.
+// Thread safety: any thread; was_reached() tells what the calling thread can know. Ownership: Files and Mappings that
+// it gave out stay usable (and failing) while it lives.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -60,6 +63,9 @@ class FaultyFiles final : public Files {
   /// Undoes what was not synced, closes nothing that is mapped, forgets all orders. Files opened before fail from now
   /// on.
   void crash(Torn torn = Torn::nothing);
+  /// The same, but that each write that was not synced has reached the disk or not, as `chance` says: a disk writes in
+  /// any order.
+  void crash_reordered(std::mt19937& chance);
 
   /// Whether the call that the last fail_at() or crash_at() named has come; also after crash().
   bool was_reached() const { return reached_; }
@@ -95,12 +101,15 @@ class FaultyFiles final : public Files {
 
   /// Counts the call; not ok when an order says that it fails.
   Status call(Kind kind, const std::string& path);
+  /// Takes all back; the writes among it, the latest first.
+  std::vector<std::function<void(Torn)>> undo_all();
   void made_durable(const std::string& scope);
   std::string keep_aside(const std::string& path);
 
+  mutable std::recursive_mutex mutex_;
   Files& real_;
   std::optional<Order> order_;
-  bool reached_ = false;
+  std::atomic<bool> reached_{false};
   bool crashed_ = false;
   std::uint64_t life_ = 0;  ///< number of crashes; a File of an earlier life fails
   std::vector<std::uint64_t> counts_;

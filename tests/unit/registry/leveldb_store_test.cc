@@ -12,6 +12,7 @@
 #include "tests/support/temp_dir.h"
 #include "tests/unit/registry/child_process.h"
 #include "tests/unit/registry/faulty_env.h"
+#include "tests/unit/registry/files_env.h"
 
 namespace espalier::registry {
 namespace {
@@ -170,6 +171,74 @@ TEST_F(LevelDbStoreTest, NothingIsAcknowledgedWhileItCantBeOpenedAgainAndReading
   EXPECT_EQ(get("a"), "1");
   ASSERT_OK(put("c", "3"));
   EXPECT_EQ(store_->epoch(), 2u);
+}
+
+TEST_F(LevelDbStoreTest, BatchesThatShareASyncAreSeenAtOnceAndAreAllThereAfterIt) {
+  open();
+  for (const char* key : {"a", "b", "c"}) {
+    ASSERT_OK_AND_ASSIGN(Batch batch, store_->begin());
+    batch.put(key, "1");
+    ASSERT_OK(store_->apply(batch));
+    EXPECT_EQ(get(key), "1");
+  }
+  ASSERT_OK(store_->sync());
+  EXPECT_EQ(store_->epoch(), 3u);
+}
+
+TEST_F(LevelDbStoreTest, AfterAFailedSyncReadsGiveTheStateOfTheLastOne) {
+  open();
+  ASSERT_OK(put("a", "1"));
+  ASSERT_OK_AND_ASSIGN(Batch batch, store_->begin());
+  batch.put("a", "2");
+  ASSERT_OK(store_->apply(batch));
+  EXPECT_EQ(get("a"), "2");
+  env_.fail_next_sync();
+  EXPECT_CODE(store_->sync(), Code::unavailable);
+  EXPECT_EQ(get("a"), "1");
+  EXPECT_EQ(store_->epoch(), 1u);
+  ASSERT_OK(put("b", "1"));
+  EXPECT_EQ(get("a"), "2");  // the bytes had reached the file
+}
+
+TEST_F(LevelDbStoreTest, ASyncThatFailsOnTheWayIsToldAtTheGroupsEnd) {
+  open();
+  ASSERT_OK_AND_ASSIGN(Batch first, store_->begin());
+  first.put("a", "1");
+  ASSERT_OK(store_->apply(first));
+  env_.tear_next_append();
+  ASSERT_OK_AND_ASSIGN(Batch second, store_->begin());
+  second.put("b", std::string(100, 'b'));
+  EXPECT_CODE(store_->apply(second), Code::resource_exhausted);
+  env_.fail_next_sync();
+  ASSERT_OK(store_->begin());  // takes the store up again, and has to sync the first batch for that
+  EXPECT_CODE(store_->sync(), Code::unavailable);
+  EXPECT_OK(store_->sync());
+}
+
+// LevelDB closes a full log without syncing it.
+TEST_F(LevelDbStoreTest, ALogThatIsFullIsOnTheDiskBeforeTheNextOneCounts) {
+  FilesEnv env(files_);
+  LevelDbOptions options;
+  options.env = &env;
+  options.write_buffer_bytes = 64 << 10;
+  const auto start = [&] {
+    auto opened = LevelDbStore::open(files_, clock_, folder_ / "full", options);
+    ASSERT_OK(opened);
+    store_ = *std::move(opened);
+  };
+  ASSERT_NO_FATAL_FAILURE(start());
+  env.hold_background();
+  for (const char* key : {"a", "b", "c"}) {
+    ASSERT_OK_AND_ASSIGN(Batch batch, store_->begin());
+    batch.put(key, std::string(40 << 10, *key));
+    ASSERT_OK(store_->apply(batch));
+  }
+  ASSERT_OK(store_->sync());
+  files_.crash();
+  env.release_background();
+  store_.reset();
+  ASSERT_NO_FATAL_FAILURE(start());
+  for (const char* key : {"a", "b", "c"}) EXPECT_EQ(get(key).size(), 40u << 10) << key;
 }
 
 TEST_F(LevelDbStoreTest, AStoreOfANewerSchemaIsRefused) {
