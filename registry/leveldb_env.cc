@@ -57,7 +57,10 @@ class StoreEnv::Log final : public leveldb::WritableFile {
  public:
   Log(std::unique_ptr<leveldb::WritableFile> file, std::string folder, StoreEnv& env)
       : file_(std::move(file)), folder_(std::move(folder)), env_(env) {}
-  ~Log() override { static_cast<void>(secure()); }
+  ~Log() override {
+    static_cast<void>(secure());
+    if (env_.log_ == this) env_.log_ = nullptr;
+  }
 
   leveldb::Status Append(const leveldb::Slice& bytes) override {
     has_unsynced_ = true;
@@ -107,8 +110,11 @@ void StoreEnv::Schedule(void (*function)(void* argument), void* argument) {
 leveldb::Status StoreEnv::NewWritableFile(const std::string& name, leveldb::WritableFile** file) {
   leveldb::Status status = target()->NewWritableFile(name, file);
   if (!status.ok() || !name.ends_with(".log")) return status;
-  *file = new Log(std::unique_ptr<leveldb::WritableFile>(*file), std::filesystem::path(name).parent_path(), *this);
+  log_ = new Log(std::unique_ptr<leveldb::WritableFile>(*file), std::filesystem::path(name).parent_path(), *this);
+  *file = log_;
   return status;
 }
+
+leveldb::Status StoreEnv::sync_log() { return log_ == nullptr ? leveldb::Status::OK() : log_->Sync(); }
 
 }  // namespace espalier::registry

@@ -5,7 +5,7 @@
 // records that were written without a sync would then never get one, while later records are on disk. Here a log is
 // synced before it is closed, and its name is made durable with its first sync.
 //
-// Thread safety: any thread.
+// Thread safety: any thread, but logs are made, written and closed by one.
 #pragma once
 
 #include <leveldb/env.h>
@@ -32,6 +32,8 @@ class StoreEnv final : public leveldb::EnvWrapper {
   void Schedule(void (*function)(void* argument), void* argument) override;
   leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** file) override;
 
+  /// Syncs the log that is written to, without writing to it: that would need room. From the thread that writes.
+  leveldb::Status sync_log();
   /// Logs that were closed though their last bytes couldn't be synced: what was written to them is in doubt.
   unsigned lost_logs() const { return lost_logs_.load(); }
 
@@ -39,6 +41,7 @@ class StoreEnv final : public leveldb::EnvWrapper {
   class Log;
 
   Files& files_;
+  Log* log_ = nullptr;  ///< the newest that is open
   std::atomic<unsigned> lost_logs_{0};
 };
 

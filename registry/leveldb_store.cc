@@ -265,14 +265,11 @@ Status LevelDbStore::sync() {
   return earlier.ok() ? flushed : earlier;
 }
 
-// A write of nothing syncs the log, and with it the records before it; so it does after a write that failed, as those
-// records come before the damage.
+// Past LevelDB, which syncs with a write only: that would need room on a disk that may just have become full. Records
+// before a write that failed come before the damage.
 Status LevelDbStore::flush() {
   if (!db_ || is_in_doubt_ || epoch_ == synced_epoch_) return {};
-  leveldb::WriteBatch nothing;
-  leveldb::WriteOptions synced;
-  synced.sync = true;
-  Status status = translate(db_->Write(synced, &nothing), folder_);
+  Status status = translate(env_->sync_log(), folder_);
   if (status.ok() && env_->lost_logs() != lost_logs_) status = unavailable(folder_ + ": a log could not be synced");
   if (status.ok()) {
     synced_epoch_ = epoch_;
