@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/tag_commands.h"
 #include "cli/validators.h"
+#include "cli/upkeep.h"
 #include "common/version.h"
 
 namespace espalier::cli {
@@ -29,6 +30,7 @@ struct CommandLine {
   ExplainOptions explain;
   InspectOptions inspect;
   SampleDataOptions sample_data;
+  UpkeepOptions upkeep;
   std::function<Status()> chosen;
 };
 
@@ -181,6 +183,7 @@ int run(int argc, char** argv) {
   add_record_commands(app, line);
   add_search_command(app, line);
   add_tag_commands(app, *app.get_subcommand("release"), *app.get_subcommand("tags"), line.shared, line.chosen);
+  add_registry_commands(app, line.upkeep, line.shared, line.chosen);
 
   try {
     app.parse(argc, argv);

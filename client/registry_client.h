@@ -30,6 +30,7 @@
 #include "wire/search_messages.h"
 #include "wire/socket.h"
 #include "wire/tag_messages.h"
+#include "wire/upkeep_messages.h"
 
 namespace espalier::client {
 
@@ -127,6 +128,10 @@ struct ReplyTo<wire::OverlayRequest> {
 template <>
 struct ReplyTo<wire::PromoteRequest> {
   using type = wire::ReleaseReply;
+};
+template <>
+struct ReplyTo<wire::CheckRequest> {
+  using type = wire::CheckReply;
 };
 
 class RegistryClient {

@@ -20,8 +20,9 @@ constexpr std::uint64_t kMostInOneReply = wire::kMaxInternalMessageBytes / 2;
 
 std::string place(std::size_t i) { return "artefacts[" + std::to_string(i) + "]"; }
 
-/// What the record says of an artefact whose format and probes hold.
-Result<ArtefactRecord> examine(std::string_view bytes) {
+}  // namespace
+
+Result<ArtefactRecord> examine_artefact(std::string_view bytes, bool replay) {
   // A frame lies wherever the message put it; an artefact is read in place, at a multiple of 8.
   std::string moved;
   if (reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 != 0) {
@@ -29,8 +30,10 @@ Result<ArtefactRecord> examine(std::string_view bytes) {
     bytes = moved;
   }
   ASSIGN_OR_RETURN(const model::Artefact artefact, model::Artefact::open(bytes));
-  model::Artefact::Scratch scratch;
-  RETURN_IF_ERROR(artefact.replay_probes(scratch));
+  if (replay) {
+    model::Artefact::Scratch scratch;
+    RETURN_IF_ERROR(artefact.replay_probes(scratch));
+  }
   ArtefactRecord record;
   record.bytes = bytes.size();
   record.task = artefact.task();
@@ -38,8 +41,6 @@ Result<ArtefactRecord> examine(std::string_view bytes) {
   record.inputs = encode_inputs(artefact.program().inputs());
   return record;
 }
-
-}  // namespace
 
 std::string encode_inputs(const std::vector<model::Field>& fields) {
   std::string bytes;
@@ -111,6 +112,19 @@ Result<std::optional<ArtefactRecord>> Artefacts::find(const std::string& tenant,
   return std::optional<ArtefactRecord>(*std::move(record));
 }
 
+Result<std::string_view> Artefacts::held(const std::string& tenant, const Hash256& hash) {
+  ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
+  const auto bytes = from->find(hash);
+  if (!bytes) return not_found("the pack of tenant " + tenant + " doesn't have its bytes");
+  RETURN_IF_ERROR(from->verify(hash));
+  return *bytes;
+}
+
+Result<std::vector<Hash256>> Artefacts::hashes(const std::string& tenant) {
+  ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
+  return from->hashes();
+}
+
 Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std::vector<Hash256>& hashes,
                                             const std::vector<std::string_view>& bodies) {
   if (hashes.size() != bodies.size()) {
@@ -130,7 +144,7 @@ Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std
       // Damaged bytes are forgotten by verify(), and these take their place.
       if (held->verify(hashes[i]).ok()) continue;
     }
-    auto record = examine(bodies[i]);
+    auto record = examine_artefact(bodies[i], true);
     if (!record.ok()) return record.status().at(place(i) + " " + hashes[i].hex());
     fresh.emplace_back(i, *std::move(record));
   }

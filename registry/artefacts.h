@@ -31,6 +31,8 @@ struct ArtefactRecord {
 };
 std::string encode_artefact(const ArtefactRecord& record);
 Result<ArtefactRecord> decode_artefact(std::string_view bytes);
+/// What the record says of an artefact whose format holds; with `replay`, its probes too.
+Result<ArtefactRecord> examine_artefact(std::string_view bytes, bool replay = false);
 std::string encode_inputs(const std::vector<model::Field>& fields);
 Result<std::vector<model::Field>> fields_of(std::string_view inputs);
 
@@ -56,6 +58,11 @@ class Artefacts {
   Result<std::optional<ArtefactRecord>> find(const std::string& tenant, const Hash256& hash);
   /// Whether a find() since the last call would have found something after settle().
   bool was_too_early() { return std::exchange(was_too_early_, false); }
+  /// The bytes in the tenant's pack, whatever the records say, once their hash was found to hold. not_found: the pack
+  /// doesn't have them; corrupt: they no longer have their hash.
+  Result<std::string_view> held(const std::string& tenant, const Hash256& hash);
+  /// Of all that the tenant's pack has.
+  Result<std::vector<Hash256>> hashes(const std::string& tenant);
 
  private:
   Result<model::Pack*> pack(const std::string& tenant);

@@ -41,32 +41,6 @@ Status translate(const leveldb::Status& status, const std::string& folder) {
   return Status(code, folder + ": " + text);
 }
 
-class LevelDbCursor final : public Cursor {
- public:
-  LevelDbCursor(std::unique_ptr<leveldb::Iterator> iterator, const std::string& folder)
-      : iterator_(std::move(iterator)), folder_(folder) {}
-
-  bool valid() const override { return iterator_->Valid(); }
-  std::string_view key() const override { return view(iterator_->key()); }
-  std::string_view value() const override { return view(iterator_->value()); }
-  void next() override { iterator_->Next(); }
-  void previous() override { iterator_->Prev(); }
-  void seek(std::string_view key) override { iterator_->Seek(slice(key)); }
-  void seek_before(std::string_view key) override {
-    iterator_->Seek(slice(key));
-    if (iterator_->Valid()) {
-      iterator_->Prev();
-    } else if (iterator_->status().ok()) {
-      iterator_->SeekToLast();
-    }
-  }
-  Status status() const override { return translate(iterator_->status(), folder_); }
-
- private:
-  std::unique_ptr<leveldb::Iterator> iterator_;
-  const std::string& folder_;
-};
-
 std::string as_bytes(std::uint64_t number) {
   std::string bytes;
   append(bytes, number);
@@ -74,6 +48,51 @@ std::string as_bytes(std::uint64_t number) {
 }
 
 }  // namespace
+
+/// A cursor is one of its store's, so that closing the database takes it away first: LevelDB's iterators must not
+/// outlive it.
+class LevelDbStore::OpenCursor final : public Cursor {
+ public:
+  OpenCursor(std::unique_ptr<leveldb::Iterator> iterator, LevelDbStore& store)
+      : iterator_(std::move(iterator)), store_(store) {
+    store_.cursors_.insert(this);
+  }
+  ~OpenCursor() override { store_.cursors_.erase(this); }
+  OpenCursor(const OpenCursor&) = delete;
+  OpenCursor& operator=(const OpenCursor&) = delete;
+
+  void abandon() { iterator_.reset(); }
+
+  bool valid() const override { return iterator_ && iterator_->Valid(); }
+  std::string_view key() const override { return view(iterator_->key()); }
+  std::string_view value() const override { return view(iterator_->value()); }
+  void next() override {
+    if (iterator_) iterator_->Next();
+  }
+  void previous() override {
+    if (iterator_) iterator_->Prev();
+  }
+  void seek(std::string_view key) override {
+    if (iterator_) iterator_->Seek(slice(key));
+  }
+  void seek_before(std::string_view key) override {
+    if (!iterator_) return;
+    iterator_->Seek(slice(key));
+    if (iterator_->Valid()) {
+      iterator_->Prev();
+    } else if (iterator_->status().ok()) {
+      iterator_->SeekToLast();
+    }
+  }
+  Status status() const override {
+    if (!iterator_) return unavailable(store_.folder_ + ": opened again since the reading began");
+    return translate(iterator_->status(), store_.folder_);
+  }
+
+ private:
+  std::unique_ptr<leveldb::Iterator> iterator_;
+  LevelDbStore& store_;
+};
 
 void Batch::add(Kind kind, std::string_view key, std::string_view value) {
   places_.push_back(
@@ -101,10 +120,11 @@ LevelDbStore::~LevelDbStore() { close_database(); }
 
 Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clock& clock, const std::string& folder,
                                                          LevelDbOptions options) {
-  RETURN_IF_ERROR(files.create_directories(folder));
+  if (!options.as_it_is) RETURN_IF_ERROR(files.create_directories(folder));
   std::unique_ptr<LevelDbStore> store(new LevelDbStore(files, clock, folder, options));
   RETURN_IF_ERROR(store->open_database());
   RETURN_IF_ERROR(store->read_state());
+  if (options.as_it_is) return store;
   if (store->generation_ == 0) RETURN_IF_ERROR(store->start_new());
   RETURN_IF_ERROR(store->check_epochs_follow_each_other());
   RETURN_IF_ERROR(store->read_ahead());
@@ -115,7 +135,7 @@ Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clo
 
 Status LevelDbStore::open_database() {
   leveldb::Options options;
-  options.create_if_missing = true;
+  options.create_if_missing = !options_.as_it_is;
   options.env = env_.get();
   options.comparator = yielding_comparator();
   options.write_buffer_size = options_.write_buffer_bytes;
@@ -157,7 +177,7 @@ Status LevelDbStore::start_new() {
   return {};
 }
 
-Status LevelDbStore::read_state() {
+Status LevelDbStore::read_generation() {
   ASSIGN_OR_RETURN(const auto generation, get(keys::generation()));
   if (generation) {
     if (generation->size() != 12) return corrupt(folder_ + ": table G: 12 bytes expected");
@@ -168,14 +188,23 @@ Status LevelDbStore::read_state() {
     }
     generation_ = load<std::uint64_t>(generation->data() + 4);
   }
+  return {};
+}
+
+Status LevelDbStore::read_state() {
+  const Status generation = read_generation();
+  if (!options_.as_it_is || generation.code() == Code::unimplemented) RETURN_IF_ERROR(generation);
   ASSIGN_OR_RETURN(const auto cursor, scan());
   const std::string table = keys::table(keys::Table::epoch);
   cursor->seek_before(keys::behind(table));
-  RETURN_IF_ERROR(cursor->status());
+  if (!options_.as_it_is) RETURN_IF_ERROR(cursor->status());
   epoch_ = 0;
   time_us_ = 0;
   if (!cursor->valid() || !cursor->key().starts_with(table)) return {};
-  if (cursor->value().size() != 8) return corrupt(folder_ + ": table E: 8 bytes expected");
+  if (cursor->value().size() != 8) {
+    if (options_.as_it_is) return {};
+    return corrupt(folder_ + ": table E: 8 bytes expected");
+  }
   ASSIGN_OR_RETURN(epoch_, keys::ascending_epoch(cursor->key()));
   time_us_ = load<std::int64_t>(cursor->value().data());
   return {};
@@ -208,10 +237,12 @@ Result<std::optional<std::string>> LevelDbStore::get(std::string_view key) {
   return std::optional<std::string>(std::move(value));
 }
 
-Result<std::unique_ptr<Cursor>> LevelDbStore::scan() {
+Result<std::unique_ptr<Cursor>> LevelDbStore::scan(bool verified) {
   RETURN_IF_ERROR(ensure_open());
-  std::unique_ptr<leveldb::Iterator> iterator(db_->NewIterator(reading()));
-  return std::unique_ptr<Cursor>(std::make_unique<LevelDbCursor>(std::move(iterator), folder_));
+  leveldb::ReadOptions options = reading();
+  if (verified) options.verify_checksums = true;
+  std::unique_ptr<leveldb::Iterator> iterator(db_->NewIterator(options));
+  return std::unique_ptr<Cursor>(std::make_unique<OpenCursor>(std::move(iterator), *this));
 }
 
 Result<Batch> LevelDbStore::begin() {
@@ -287,6 +318,7 @@ Status LevelDbStore::flush() {
 leveldb::ReadOptions LevelDbStore::reading() const {
   leveldb::ReadOptions options;
   if (is_in_doubt_) options.snapshot = synced_;
+  options.verify_checksums = options_.as_it_is;
   return options;
 }
 
@@ -302,6 +334,7 @@ void LevelDbStore::drop_snapshot() {
 
 void LevelDbStore::close_database() {
   if (!db_) return;
+  for (OpenCursor* const cursor : cursors_) cursor->abandon();
   drop_snapshot();
   db_.reset();
 }

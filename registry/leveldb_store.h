@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_set>
 
 #include "common/clock.h"
 #include "common/files.h"
@@ -36,6 +37,8 @@ struct LevelDbOptions {
   std::uint64_t cache_bytes = 64ull << 20;
   /// How much of its tables a store that is opened asks the operating system to bring into memory.
   std::uint64_t read_ahead_bytes = 1ull << 30;
+  /// For a check or a repair: makes nothing, and opens what has no generation or a gap in its epochs.
+  bool as_it_is = false;
 };
 
 class LevelDbStore final : public Store {
@@ -49,7 +52,8 @@ class LevelDbStore final : public Store {
   std::uint64_t generation() const override { return generation_; }
   std::uint64_t epoch() const override { return epoch_; }
   Result<std::optional<std::string>> get(std::string_view key) override;
-  Result<std::unique_ptr<Cursor>> scan() override;
+  Result<std::unique_ptr<Cursor>> scan() override { return scan(false); }
+  Result<std::unique_ptr<Cursor>> scan_verified() override { return scan(true); }
   Result<Batch> begin() override;
   Status apply(const Batch& batch) override;
   Status sync() override;
@@ -62,6 +66,7 @@ class LevelDbStore final : public Store {
 
   Status open_database();
   Status start_new();
+  Status read_generation();
   /// Generation, last epoch and its time, from the records.
   Status read_state();
   Status check_epochs_follow_each_other();
@@ -79,6 +84,7 @@ class LevelDbStore final : public Store {
   Status check_room() const;
   Status check_requirements(const Batch& batch);
   Status ensure_open();
+  Result<std::unique_ptr<Cursor>> scan(bool verified);
 
   Files& files_;
   const Clock& clock_;
@@ -87,7 +93,9 @@ class LevelDbStore final : public Store {
   std::unique_ptr<StoreEnv> env_;
   std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<const leveldb::FilterPolicy> filter_;
-  std::shared_ptr<leveldb::DB> db_;  ///< nothing: closed, and opening it again failed
+  class OpenCursor;
+  std::unordered_set<OpenCursor*> cursors_;  ///< that LevelDB must not outlive
+  std::shared_ptr<leveldb::DB> db_;          ///< nothing: closed, and opening it again failed
 
   std::uint64_t generation_ = 0;
   std::uint64_t epoch_ = 0;

@@ -12,6 +12,7 @@
 #include "registry/rollback.h"
 #include "registry/search/search.h"
 #include "registry/tag_history.h"
+#include "registry/upkeep/upkeep.h"
 
 namespace espalier::registry {
 namespace {
@@ -35,16 +36,21 @@ std::uint64_t fingerprint(const Request& request, const Registry::Bodies& bodies
 
 }  // namespace
 
-Registry::Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder,
+Registry::Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStore> store, const std::string& folder,
                    const RegistryOptions& options)
-    : options_(options), store_(std::move(store)), records_(files, *store_, folder + "/artefacts") {}
+    : options_(options),
+      store_(std::move(store)),
+      records_(files, *store_, folder + "/artefacts"),
+      upkeep_(std::make_unique<upkeep::Upkeep>(records_, clock, options.upkeep_slice_us)) {}
+
+Registry::~Registry() = default;
 
 Result<std::unique_ptr<Registry>> Registry::open(Files& files, const Clock& clock, const std::string& folder,
                                                  RegistryOptions options) {
   RETURN_IF_ERROR(files.create_directories(folder));
   ASSIGN_OR_RETURN(auto store, LevelDbStore::open(files, clock, folder + "/store", options.store));
   log::info("registry", "open", {{"folder", folder}, {"generation", store->generation()}, {"epoch", store->epoch()}});
-  return std::unique_ptr<Registry>(new Registry(files, std::move(store), folder, options));
+  return std::unique_ptr<Registry>(new Registry(files, clock, std::move(store), folder, options));
 }
 
 Result<Registry::Page> Registry::page(std::string_view cursor, std::uint64_t epoch, std::int64_t time_us) {
@@ -84,6 +90,7 @@ Result<Reply> Registry::change(const Principal& principal, const Request& reques
   RETURN_IF_ERROR(store_->apply(batch));
   RETURN_IF_ERROR(settle());
   ++activity_;
+  upkeep_->drop_idle();
   return reply;
 }
 
@@ -242,6 +249,10 @@ Result<wire::ReleasesReply> Registry::releases(const Principal& principal, const
 
 Result<wire::SearchReply> Registry::search(const Principal& principal, const wire::SearchRequest& request) {
   return search::search(records_, principal, request, options_.search_work);
+}
+
+Result<wire::CheckReply> Registry::check(const Principal& principal, const wire::CheckRequest& request) {
+  return upkeep_->check(principal, request);
 }
 
 Result<wire::UploadReply> Registry::upload(const Principal& principal, const wire::UploadRequest& request,

@@ -25,13 +25,20 @@
 #include "wire/messages.h"
 #include "wire/search_messages.h"
 #include "wire/tag_messages.h"
+#include "wire/upkeep_messages.h"
 
 namespace espalier::registry {
+
+namespace upkeep {
+class Upkeep;
+}
 
 struct RegistryOptions {
   LevelDbOptions store;
   /// What one request of a search may do before it gives what it has: 20,000 steps through indexes are about 20 ms.
   std::size_t search_work = 20'000;
+  /// What one step of a check or an archive may take; the last record may take it beyond.
+  std::int64_t upkeep_slice_us = 15'000;
 };
 
 class Registry {
@@ -41,6 +48,7 @@ class Registry {
   /// Opens or makes the registry in `folder`: records in folder/store, artefacts in folder/artefacts.
   static Result<std::unique_ptr<Registry>> open(Files& files, const Clock& clock, const std::string& folder,
                                                 RegistryOptions options = {});
+  ~Registry();
 
   Result<wire::HelloReply> hello(const Principal& principal, const wire::HelloRequest& request);
 
@@ -77,6 +85,8 @@ class Registry {
   Result<wire::DifferencesReply> release_diff(const Principal& principal, const wire::ReleaseDiffRequest& request);
   Result<wire::TagHistoryReply> tag_history(const Principal& principal, const wire::TagHistoryRequest& request);
 
+  Result<wire::CheckReply> check(const Principal& principal, const wire::CheckRequest& request);
+
   /// Between the two, changes are applied but not on disk: what any operation returns must not leave the process before
   /// end_group(), which brings all to the disk in one go, says what came of it.
   void begin_group() { is_in_group_ = true; }
@@ -92,7 +102,7 @@ class Registry {
   std::uint64_t activity() const { return activity_; }
 
  private:
-  Registry(Files& files, std::unique_ptr<LevelDbStore> store, const std::string& folder,
+  Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStore> store, const std::string& folder,
            const RegistryOptions& options);
 
   /// Where a paged read stands: the first page's epoch, or that of its cursor.
@@ -111,6 +121,7 @@ class Registry {
   const RegistryOptions options_;
   std::unique_ptr<LevelDbStore> store_;
   Records records_;
+  std::unique_ptr<upkeep::Upkeep> upkeep_;
   Acks acks_;
   std::uint64_t activity_ = 0;
   bool is_in_group_ = false;

@@ -160,6 +160,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::tag_history);
   plain(&Registry::promote);
   plain(&Registry::overlay);
+  plain(&Registry::check);
   if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, false};
   reply->is_upload = *op == wire::UploadRequest::op;
   return *std::move(reply);

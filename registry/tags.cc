@@ -79,6 +79,19 @@ Result<wire::TagEntry> decode_entry(std::string_view bytes) {
   return entry;
 }
 
+Result<std::vector<MovedEntry>> moved_entries(std::string_view chunk) {
+  std::vector<MovedEntry> moved;
+  Front front(chunk);
+  while (!front.left().empty()) {
+    std::uint32_t size = 0;
+    MovedEntry& entry = moved.emplace_back();
+    if (!front.take(&size, sizeof size) || !front.take(entry.components, size) || !take_entry(front, entry.entry)) {
+      return bad_entry();
+    }
+  }
+  return moved;
+}
+
 TagMovements::TagMovements(Batch& batch, const std::string& tenant, const std::string& model, const std::string& tag)
     : batch_(batch), tenant_(tenant), model_(model) {
   begin(tag);

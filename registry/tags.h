@@ -23,6 +23,13 @@ std::string encode_entry(const wire::TagEntry& entry);
 /// corrupt: not what encode_entry() made.
 Result<wire::TagEntry> decode_entry(std::string_view bytes);
 
+/// What a record of table C lists. corrupt: it is cut short.
+struct MovedEntry {
+  std::string_view components;  ///< borrowed from the record
+  wire::TagEntry entry;         ///< without partition and epoch
+};
+Result<std::vector<MovedEntry>> moved_entries(std::string_view chunk);
+
 /// Collects the entries of one change into a batch: under their tags, and in the list of what was moved. The tags come
 /// one after the other.
 class TagMovements {

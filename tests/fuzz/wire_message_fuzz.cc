@@ -12,6 +12,7 @@
 #include "wire/row_codec.h"
 #include "wire/search_messages.h"
 #include "wire/tag_messages.h"
+#include "wire/upkeep_messages.h"
 
 namespace {
 
@@ -98,7 +99,7 @@ void target(std::string_view input) {
             WaitReply, FetchRequest, FetchReply, UploadRequest, UploadReply, PublishRequest, MoveRequest, ReleaseReply,
             ReleasesRequest, ReleasesReply, VersionsRequest, VersionsReply, SearchRequest, SearchReply, RollbackRequest,
             RollbackPreviewRequest, ReleaseDiffRequest, DifferencesReply, TagHistoryRequest, TagHistoryReply,
-            OverlayRequest, PromoteRequest>(input);
+            OverlayRequest, PromoteRequest, CheckRequest, CheckReply>(input);
 }
 
 std::vector<std::string> seeds() {

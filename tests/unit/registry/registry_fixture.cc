@@ -98,6 +98,7 @@ void RegistryFixture::open() {
   registry_.reset();
   RegistryOptions options;
   options.store.env = &env_;
+  options.upkeep_slice_us = 0;
   registry_ = must(Registry::open(files_, clock_, folder_.path(), options));
 }
 

@@ -10,6 +10,7 @@
 
 #include "tests/unit/wire/search_samples.h"
 #include "tests/unit/wire/tag_samples.h"
+#include "tests/unit/wire/upkeep_samples.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
 #include "wire/predict_codec.h"
@@ -210,6 +211,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   };
   for (auto& message : search_messages(uuid(2))) messages.push_back(std::move(message));
   for (auto& message : tag_messages(uuid)) messages.push_back(std::move(message));
+  for (auto& message : upkeep_messages(uuid(2))) messages.push_back(std::move(message));
   return messages;
 }
 

@@ -1,0 +1,26 @@
+// The commands of `espalier registry`, which look after a registry: docs/upkeep.md.
+//
+// As commands.h. Errors: corrupt, after everything is printed, where a check found something.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/commands.h"
+
+namespace CLI {
+class App;
+}
+
+namespace espalier::cli {
+
+struct UpkeepOptions {
+  std::string dir;  ///< folder of a stopped registry; empty: the cluster's
+};
+Status run_registry_check(const UpkeepOptions& options, const Shared& shared);
+
+/// `chosen` is set when one of them stands on the command line.
+void add_registry_commands(CLI::App& app, UpkeepOptions& options, const Shared& shared,
+                           std::function<Status()>& chosen);
+
+}  // namespace espalier::cli

@@ -1,0 +1,112 @@
+#include "registry/upkeep/check.h"
+
+#include "common/scheduling.h"
+#include "model/ids.h"
+#include "registry/keys.h"
+#include "registry/upkeep/check_state.h"
+
+namespace espalier::registry::upkeep {
+namespace {
+
+/// Records between two looks at the clock.
+constexpr int kRecordsBetween = 16;
+
+const std::vector<Pass>& all_passes() {
+  static const std::vector<Pass> passes = [] {
+    std::vector<Pass> list;
+    add_epoch_passes(list);
+    add_record_passes(list);
+    add_tag_passes(list);
+    add_index_passes(list);
+    return list;
+  }();
+  return passes;
+}
+
+}  // namespace
+
+std::optional<std::string> CheckState::get(std::string_view key) {
+  lookup->seek(key);
+  if (lookup->valid() && lookup->key() == key) return std::string(lookup->value());
+  note_status(*lookup);
+  return std::nullopt;
+}
+
+// LevelDB passes over a block that it can't read, and says so ever after.
+void CheckState::note_status(const Cursor& cursor) {
+  const Status status = cursor.status();
+  if (status.ok()) return;
+  if (status.code() == Code::unavailable) {
+    broken = status;
+  } else {
+    findings.add_other("store", "LevelDB", status.message());
+  }
+}
+
+void CheckState::require(std::string_view key, const std::string& what) {
+  if (!findings.has(key) && !has(key)) findings.add(key, "is missing: " + what);
+}
+
+const EpochSeen* CheckState::require_epoch(std::uint64_t epoch, std::string_view by) {
+  const auto at = epochs.find(epoch);
+  if (at != epochs.end() && at->second.is_there) return &at->second;
+  findings.add(keys::epoch(epoch), "is missing: " + named_by(by));
+  return nullptr;
+}
+
+std::string named_by(std::string_view key) {
+  return std::string(key.substr(0, 1)).append(" ").append(readable(key)).append(" names it");
+}
+
+Check::Check(std::unique_ptr<CheckState> state) : state_(std::move(state)) {}
+Check::~Check() = default;
+
+Result<std::unique_ptr<Check>> Check::start(Records& records, bool with_mends) {
+  auto state = std::make_unique<CheckState>(records, with_mends);
+  // Nothing is committed between the two: they are one snapshot.
+  ASSIGN_OR_RETURN(state->scan, records.store.scan_verified());
+  ASSIGN_OR_RETURN(state->lookup, records.store.scan_verified());
+  return std::unique_ptr<Check>(new Check(std::move(state)));
+}
+
+std::size_t Check::passes() { return all_passes().size(); }
+const CheckCounts& Check::counts() const { return state_->counts; }
+Findings& Check::findings() { return state_->findings; }
+
+void Check::advance() {
+  const Pass& pass = all_passes()[pass_];
+  Cursor& at = *state_->scan;
+  if (!begun_) {
+    begun_ = true;
+    at.seek(pass.prefix);
+  } else {
+    at.next();
+  }
+  if (at.valid() && at.key().starts_with(pass.prefix)) {
+    ++state_->counts.records;
+    return pass.record(*state_, at.key(), at.value());
+  }
+  state_->note_status(at);
+  if (pass.finish != nullptr) pass.finish(*state_);
+  begun_ = false;
+  ++pass_;
+}
+
+Status Check::step(const Clock& clock, std::int64_t slice_us) {
+  const std::int64_t end = clock.monotonic_us() + slice_us;
+  do {
+    for (int i = 0; i < kRecordsBetween && !is_done(); ++i) {
+      advance();
+      give_way();
+      RETURN_IF_ERROR(state_->broken);
+    }
+  } while (!is_done() && clock.monotonic_us() < end);
+  return {};
+}
+
+Status Check::run_to_the_end(const Clock& clock) {
+  while (!is_done()) RETURN_IF_ERROR(step(clock, 1'000'000));
+  return {};
+}
+
+}  // namespace espalier::registry::upkeep

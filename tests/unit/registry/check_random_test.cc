@@ -1,0 +1,34 @@
+// Whatever is done to a registry through its operations, a check of it finds nothing.
+#include <random>
+
+#include "registry/upkeep/check.h"
+#include "tests/unit/registry/random_workload.h"
+
+namespace espalier::registry {
+namespace {
+
+class RandomCheckTest : public RandomWorkload {};
+
+TEST_F(RandomCheckTest, FindsNothingAfterAnyWorkload) {
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 25; ++i) do_something();
+    if (round % 2 == 0) open();
+    wire::CheckRequest request;
+    request.session = uuid('s', static_cast<std::uint32_t>(round + 1));
+    for (bool done = false; !done; ++request.step) {
+      ASSERT_OK_AND_ASSIGN(const wire::CheckReply reply, registry_->check(local_, request));
+      for (const auto& finding : reply.findings) {
+        ADD_FAILURE() << finding.table << " " << finding.key << ": " << finding.what;
+      }
+      EXPECT_EQ(reply.passed_over, 0u);
+      done = reply.done;
+      if (request.step < 20) do_something();
+    }
+  }
+  EXPECT_GT(done_.at("publish"), 20);
+  EXPECT_GT(done_.at("move"), 5);
+  EXPECT_GT(done_.at("roll_back"), 5);
+}
+
+}  // namespace
+}  // namespace espalier::registry

@@ -1,0 +1,20 @@
+// The messages of the registry's upkeep, for sample_messages.h.
+//
+// Thread safety: pure functions.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "wire/messages.h"
+#include "wire/upkeep_messages.h"
+
+namespace espalier::wire::samples {
+
+inline std::vector<std::pair<std::string, std::string>> upkeep_messages(const Uuid& uuid) {
+  const CheckReply checked{1, 12, 5000, 40, 2, 1, {{"v", "acme 019a9d3c", "is missing"}}, true};
+  return {{"check.request", encode(CheckRequest{uuid, 3})}, {"check.reply", encode_reply(Status(), checked)}};
+}
+
+}  // namespace espalier::wire::samples

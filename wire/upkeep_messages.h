@@ -1,0 +1,33 @@
+// Looking after a registry. docs/upkeep.md says what for.
+// As messages.h: twin of docs/wire-protocol.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/uuid.h"
+
+namespace espalier::wire {
+
+/// One slice of a session that reads a snapshot: step 0 begins it, the next reply comes for the next step; the same
+/// step again gives the same reply.
+struct CheckRequest {
+  Uuid session;  ///< chosen by the client
+  std::uint32_t step = 0;
+  static constexpr std::string_view op = "check";
+};
+struct FindingRecord {
+  std::string table, key, what;
+};
+struct CheckReply {
+  std::uint64_t generation = 0, epoch = 0;
+  std::uint64_t records = 0, artefacts = 0;  ///< looked at so far
+  std::uint64_t passed_over = 0;
+  std::uint64_t found = 0;              ///< so far, more than are named if there are very many
+  std::vector<FindingRecord> findings;  ///< since the step before
+  bool done = false;
+};
+
+}  // namespace espalier::wire
