@@ -1,9 +1,12 @@
 #include "cli/cluster_folder.h"
 
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "common/files.h"
+#include "common/folder_lock.h"
 
 namespace espalier::cli {
 
@@ -18,6 +21,14 @@ std::string ClusterFile::json() const {
   const nlohmann::json file = {{"registry", registry}, {"router", router}, {"up", up}, {"processes", list}};
   return file.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
+
+namespace {
+
+Status no_cluster(const std::string& dir) {
+  return failed_precondition("no cluster runs in " + dir + "; `espalier up --dir " + dir + "` starts one");
+}
+
+}  // namespace
 
 Result<ClusterFile> ClusterFile::parse(std::string_view text) {
   ClusterFile file;
@@ -48,13 +59,29 @@ Result<ClusterFile> read_cluster(const std::string& dir) {
   const std::string path = dir + "/cluster.json";
   auto text = Files::system().read(path);
   if (!text.ok()) {
-    if (text.status().code() == Code::not_found)
-      return failed_precondition("no cluster runs in " + dir + "; `espalier up --dir " + dir + "` starts one");
+    if (text.status().code() == Code::not_found) return no_cluster(dir);
     return text.status();
   }
   auto file = ClusterFile::parse(*text);
   if (!file.ok()) return file.status().at(path);
   return file;
+}
+
+Result<ClusterFile> running_cluster(const std::string& dir) {
+  constexpr auto kPatience = std::chrono::seconds(30);
+  constexpr auto kBetweenLooks = std::chrono::milliseconds(20);
+  for (const auto end = std::chrono::steady_clock::now() + kPatience; std::chrono::steady_clock::now() < end;) {
+    // In this order: a cluster that ends in between leaves no file.
+    const bool runs = !dir.empty() && FolderLock::is_taken(dir);
+    auto file = read_cluster(dir);
+    if (file.status().code() != Code::failed_precondition) {
+      if (file.ok() && !runs) return no_cluster(dir);
+      return file;
+    }
+    if (!runs) return file;
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+  return unavailable("the cluster in " + dir + " is still starting");
 }
 
 Result<std::string> absolute_path(const std::string& path) {

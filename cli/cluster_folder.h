@@ -38,6 +38,10 @@ struct ClusterFile {
 /// do).
 Result<ClusterFile> read_cluster(const std::string& dir);
 
+/// The same for a cluster that runs: waits for one that is starting. failed_precondition, too, when what stands in the
+/// file was killed; unavailable: still starting after half a minute.
+Result<ClusterFile> running_cluster(const std::string& dir);
+
 /// A path as an absolute one, without asking whether it exists.
 Result<std::string> absolute_path(const std::string& path);
 

@@ -109,7 +109,7 @@ Result<wire::Provenance> who_was_wanted(const std::vector<Step>& steps) {
 
 /// Asks with an empty row: every input has a meaning when it is missing, and only the provenance matters.
 Result<wire::Provenance> who_answers(const Shared& shared, const model::NodeName& node, const std::string& tag) {
-  ASSIGN_OR_RETURN(const ClusterFile cluster, read_cluster(shared.cluster));
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   wire::PredictRequest request;
   request.tenant = node.tenant;
   request.model = node.model;

@@ -51,7 +51,7 @@ Result<std::unique_ptr<FileScorer>> FileScorer::open(const Options& options, con
   ASSIGN_OR_RETURN(scorer->reader_, data::Reader::open(options.path));
   RETURN_IF_ERROR(scorer->where_.check_columns(scorer->reader_->columns()));
   RETURN_IF_ERROR(scorer->load_models(shared));
-  ASSIGN_OR_RETURN(const ClusterFile cluster, read_cluster(shared.cluster));
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   ASSIGN_OR_RETURN(scorer->router_, client::Client::connect(cluster.router));
   return scorer;
 }

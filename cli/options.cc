@@ -163,7 +163,8 @@ void add_search_command(CLI::App& app, CommandLine& line) {
   search->add_option("--tenant", line.search.tenant, "Of this tenant only")->check(kName);
   search->add_option("--model", line.search.model, "Of this model only: NAME with --tenant, or TENANT/MODEL");
   search->add_option("--order", line.search.order, "E.g. \"metrics.rmse desc, created\"");
-  search->add_option("--limit", line.search.limit, "Stop after so many (default: all)");
+  search->add_option("--limit", line.search.limit, "Stop after so many (default: all)")
+      ->check(CLI::Range(1u, UINT32_MAX));
   add_as_of(*search, line.search.as_of);
   search->callback([&line] { line.chosen = [&line] { return run_search(line.search, line.shared); }; });
 }

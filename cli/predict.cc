@@ -99,7 +99,7 @@ Status run_predict(const PredictOptions& options, const Shared& shared) {
   ASSIGN_OR_RETURN(const model::NodeName node, model::NodeName::parse(options.node));
   Rows rows;
   for (const std::string& text : options.rows) RETURN_IF_ERROR(add_row(rows, text));
-  ASSIGN_OR_RETURN(const ClusterFile cluster, read_cluster(shared.cluster));
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
 
   wire::PredictRequest request;
   request.tenant = node.tenant;

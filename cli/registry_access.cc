@@ -9,7 +9,7 @@
 namespace espalier::cli {
 
 Result<std::unique_ptr<client::RegistryClient>> connect_registry(const Shared& shared) {
-  ASSIGN_OR_RETURN(const ClusterFile cluster, read_cluster(shared.cluster));
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   return client::RegistryClient::connect(cluster.registry);
 }
 

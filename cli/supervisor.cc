@@ -90,7 +90,8 @@ Status Supervisor::wait_for_predecessor() {
       return failed_precondition(process.name + " (process " + std::to_string(process.pid) +
                                  ") of the last run is still there");
   }
-  return Status();
+  // Whoever looks for a cluster waits until the new one says where it is.
+  return Files::system().remove(dir_ + "/cluster.json");
 }
 
 void Supervisor::choose_socket_folder() {

@@ -119,7 +119,7 @@ std::vector<std::string> arguments_of(const TrainOptions& options, const Cluster
 }  // namespace
 
 Status run_train(const TrainOptions& options, const Shared& shared) {
-  ASSIGN_OR_RETURN(const ClusterFile cluster, read_cluster(shared.cluster));
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   if (cluster.registry.empty()) return failed_precondition("the cluster in " + shared.cluster + " has no registry");
   StopSignals stop;
   ASSIGN_OR_RETURN(Child trainer,

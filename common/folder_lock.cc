@@ -15,8 +15,15 @@ Result<FolderLock> FolderLock::take(const std::string& folder, const std::string
   FolderLock lock;
   lock.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock.fd_ < 0) return unavailable(path + ": " + std::generic_category().message(errno));
-  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) return failed_precondition(what + " runs in " + folder + " already");
-  return lock;
+  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno == EWOULDBLOCK) return failed_precondition(what + " runs in " + folder + " already");
+  return unavailable(path + ": " + std::generic_category().message(errno));
+}
+
+bool FolderLock::is_taken(const std::string& folder) {
+  FolderLock lock;
+  lock.fd_ = ::open((folder + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
+  return lock.fd_ >= 0 && ::flock(lock.fd_, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 FolderLock::FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

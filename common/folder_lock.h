@@ -14,6 +14,8 @@ class FolderLock {
   /// Locks `folder`/lock, which is made if it is missing. failed_precondition: another process has it; `what` is what
   /// it then says: "a shard runs in FOLDER already".
   static Result<FolderLock> take(const std::string& folder, const std::string& what);
+  /// Whether a process has it now.
+  static bool is_taken(const std::string& folder);
   FolderLock() = default;
   FolderLock(FolderLock&& other) noexcept;
   FolderLock& operator=(FolderLock&& other) noexcept;

@@ -32,6 +32,7 @@ Result<wire::Change> Feed::get(std::uint64_t epoch) const {
 
 Result<std::uint64_t> Feed::as_of(std::uint64_t epoch, std::int64_t time_us) const {
   if (epoch != 0 && time_us != 0) return invalid_argument("time_us: not together with epoch");
+  if (time_us < 0) return invalid_argument("time_us: before 1970");
   if (time_us != 0) return of_time(time_us);
   if (epoch == 0) return newest();
   RETURN_IF_ERROR(check_kept(epoch));
@@ -71,7 +72,7 @@ Result<std::uint64_t> Feed::oldest_kept() const {
 Result<std::uint64_t> Feed::of_time(std::int64_t time_us) const {
   const std::string times = keys::table(keys::Table::time), feed = keys::table(keys::Table::feed);
   ASSIGN_OR_RETURN(const auto cursor, store_.scan());
-  cursor->seek_before(keys::time(time_us + 1));
+  cursor->seek_before(keys::behind(keys::time(time_us)));
   RETURN_IF_ERROR(cursor->status());
   if (!cursor->valid() || !cursor->key().starts_with(times)) return std::uint64_t{0};
   if (cursor->value().size() != sizeof(std::uint64_t)) return corrupt("table e: 8 bytes expected");

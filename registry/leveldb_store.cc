@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "common/bytes.h"
@@ -127,7 +129,7 @@ Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clo
   if (options.as_it_is) return store;
   if (store->generation_ == 0) RETURN_IF_ERROR(store->start_new());
   RETURN_IF_ERROR(store->check_epochs_follow_each_other());
-  RETURN_IF_ERROR(store->read_ahead());
+  store->read_ahead();
   store->synced_epoch_ = store->epoch_;
   store->keep_snapshot();
   return store;
@@ -147,20 +149,21 @@ Status LevelDbStore::open_database() {
   return {};
 }
 
-// The newest tables first.
-Status LevelDbStore::read_ahead() const {
-  ASSIGN_OR_RETURN(const auto names, files_.list(folder_));
+// The newest tables first. A wish: a table that a compaction has removed meanwhile, or that can't be opened, is not for
+// this to complain about.
+void LevelDbStore::read_ahead() const {
+  const auto names = files_.list(folder_);
+  if (!names.ok()) return;
   std::uint64_t left = options_.read_ahead_bytes;
-  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+  for (auto name = names->rbegin(); name != names->rend(); ++name) {
     if (!name->ends_with(".ldb")) continue;
-    const std::string path = folder_ + "/" + *name;
-    ASSIGN_OR_RETURN(const auto file, files_.open(path, false));
-    ASSIGN_OR_RETURN(const std::uint64_t size, file->size());
+    std::error_code missing;
+    const std::uint64_t size = std::filesystem::file_size(folder_ + "/" + *name, missing);
+    if (missing) continue;
     if (size > left) break;
     left -= size;
-    files_.will_read(path);
+    files_.will_read(folder_ + "/" + *name);
   }
-  return {};
 }
 
 Status LevelDbStore::start_new() {

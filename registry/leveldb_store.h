@@ -71,7 +71,7 @@ class LevelDbStore final : public Store {
   Status read_state();
   Status check_epochs_follow_each_other();
   /// Without it the first reads after the machine's start wait for the disk, one block after the other.
-  Status read_ahead() const;
+  void read_ahead() const;
   /// Has what was applied on the disk, or stops acknowledging.
   Status flush();
   /// What reads go by.

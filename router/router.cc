@@ -93,16 +93,17 @@ void Router::wait(int stop_fd, int routes_fd) {
   }
   const std::size_t routes = poller.add_fd(routes_fd);
   const std::int64_t next = sooner(alarms_.next_us(now_us_), backends_.probe(now_us_));
+  const auto read_routes = [&] {
+    eventfd_t count;
+    if (poller.ready(routes)) eventfd_read(routes_fd, &count);
+  };
   if (is_stopping_) {
-    poller.wait(sooner(next, kQuietUs));
+    if (poller.wait(sooner(next, kQuietUs))) read_routes();
     return;
   }
   const std::size_t stop = poller.add_fd(stop_fd);
   if (!poller.wait(next)) return;
-  if (poller.ready(routes)) {
-    eventfd_t count;
-    eventfd_read(routes_fd, &count);
-  }
+  read_routes();
   if (poller.ready(stop)) {
     is_stopping_ = true;
     stopping_since_us_ = now_us_;

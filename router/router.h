@@ -35,7 +35,7 @@ struct RouterCounters {
   Counter refused;      ///< answered with an error by the router itself
   Counter asked_again;  ///< pieces sent to another shard
   Counter late;         ///< replies to requests that were over
-  Counter dropped;      ///< messages without request id, replies to clients that are gone
+  Counter dropped;      ///< messages that could not be answered, replies to clients that are gone
 };
 
 class Router {

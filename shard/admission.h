@@ -10,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "model/pack.h"
@@ -33,7 +32,7 @@ class Admission {
   bool has(const Hash256& hash) const { return pack_.find(hash).has_value(); }
 
  private:
-  static constexpr std::size_t kKeptRecent = 4096;
+  static constexpr std::size_t kKeptRecent = 16384;
 
   Result<std::shared_ptr<const Servable>> open(const std::vector<model::Field>& fields, const Hash256& hash);
   void keep(std::shared_ptr<const Servable> servable);
@@ -42,9 +41,7 @@ class Admission {
   model::Pack& pack_;
   model::Artefact::Scratch scratch_;
   std::unordered_map<std::string, std::weak_ptr<const Servable>> admitted_;  ///< by model key and hash
-  /// Verified and replayed since the start: a release that is taken back is ready at once.
-  std::unordered_set<Hash256> sound_;
-  /// The latest to be opened, kept though no table uses them: a release that is taken back needn't be opened anew.
+  /// The latest to be opened, kept though no table uses them: a release that is taken back is ready at once.
   std::vector<std::shared_ptr<const Servable>> recent_;
   std::size_t next_recent_ = 0;
   std::size_t sweep_at_ = 1024;

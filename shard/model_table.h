@@ -7,8 +7,8 @@
 // follows plain pointers while it holds it: no lock, no reference count; whatever it reached stays valid until the
 // lease ends, however many releases are swapped in meanwhile. Every part of the request is answered from that one
 // table, so a part never mixes two releases. A replaced table is destroyed by the control thread once no lease names
-// it, and with it the artefacts that no newer table uses. Ownership: a table owns its artefacts; they borrow their
-// bytes from the shard's pack, which outlives every table.
+// it. Ownership: tables share their artefacts with each other and with Admission, which keeps the latest; they borrow
+// their bytes from the shard's pack, which outlives every table.
 #pragma once
 
 #include <cstdint>

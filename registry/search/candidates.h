@@ -30,13 +30,12 @@ class Candidates {
  private:
   struct Head {
     std::unique_ptr<Source> source;
-    std::optional<Candidate> candidate;  ///< the next one of this model; nothing: its end, or not looked yet
+    std::optional<Candidate> candidate;  ///< the next one of this model; nothing: its end
   };
   Candidates(const Context& context, const Query& query, const Plan& plan)
       : context_(context), query_(query), plan_(plan) {}
 
   const Path& path() const { return phase_ == 0 ? plan_.path : *plan_.rest; }
-  Result<bool> next_of(std::size_t scope, const Start& start, Candidate& to);
   Result<bool> next_in_turn(Candidate& to);
   Result<bool> next_merged(Candidate& to);
   Status open_merged();

@@ -44,6 +44,7 @@ std::string SearchCursor::text() const {
   append(body, way);
   append(body, phase);
   for (const std::string* text : {&tenant, &model, &order_key, &tail, &bound, &bound_order_key}) write(body, *text);
+  append(body, limit);
   append(body, static_cast<std::uint32_t>(kept.size()));
   for (const auto& [order, thing] : kept) {
     for (const std::string* text : {&order, &thing.tenant, &thing.model, &thing.place, &thing.order_key}) {
@@ -65,7 +66,8 @@ Result<SearchCursor> SearchCursor::parse(std::string_view text) {
   if (!reader.read(cursor.query) || !reader.read(cursor.generation) || !reader.read(cursor.epoch) ||
       !reader.read(cursor.way) || !reader.read(cursor.phase) || !reader.read(cursor.tenant) ||
       !reader.read(cursor.model) || !reader.read(cursor.order_key) || !reader.read(cursor.tail) ||
-      !reader.read(cursor.bound) || !reader.read(cursor.bound_order_key) || !reader.read(count)) {
+      !reader.read(cursor.bound) || !reader.read(cursor.bound_order_key) || !reader.read(cursor.limit) ||
+      !reader.read(count)) {
     return wrong;
   }
   for (; count > 0; --count) {

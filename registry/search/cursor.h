@@ -28,6 +28,7 @@ struct SearchCursor {
   /// Where the best are kept: the last thing of the page before, and what this page has kept so far, by their order.
   std::string bound, bound_order_key;
   std::map<std::string, Kept> kept;
+  std::uint32_t limit = UINT32_MAX;  ///< the least that a request for this page has asked for
 
   std::string text() const;
   static Result<SearchCursor> parse(std::string_view text);

@@ -25,6 +25,9 @@ struct ModelName {
   auto operator<=>(const ModelName&) const = default;
 };
 
+/// Steps that a look into the store is worth.
+inline constexpr std::size_t kReadCost = 20;
+
 /// Where and as of when.
 struct Context {
   explicit Context(Records& of) : records(of) {}
@@ -34,6 +37,8 @@ struct Context {
   std::vector<ModelName> scope;  ///< models as of the epoch, in the order of their names
   /// Levels of the models whose nodes were asked for their level.
   mutable std::map<ModelName, std::vector<std::string>> levels;
+  /// Steps that reading fields, records and models has made so far: whoever goes to the store for them counts them.
+  mutable std::size_t steps = 0;
 
   /// The name of a node's level: "global" for the root, empty where the model has none.
   Result<std::string> level(const ModelName& model, std::size_t depth) const;

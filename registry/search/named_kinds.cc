@@ -36,6 +36,7 @@ Result<Value> node_partition(const Item& item, std::string_view) {
 
 Result<Value> node_tagged(const Item& item, std::string_view tag) {
   const NodeItem& of = node(item);
+  of.context.steps += kReadCost;
   const std::string prefix = keys::node(keys::tag_prefix(of.model.tenant, of.model.model, tag), of.components);
   ASSIGN_OR_RETURN(const auto dated, newest_as_of(of.context.records.store, prefix, of.context.epoch));
   if (!dated) return Value();
@@ -77,6 +78,7 @@ class NodesKind final : public Kind {
     ASSIGN_OR_RETURN(Range range, Range::open(context.records.store, begin, end, false));
     wire::NodeRecord record;
     for (; range.valid(); range.next()) {
+      ++context.steps;
       if (record.versions++ > 0) continue;
       auto newest = wire::decode<wire::VersionRecord>(range.value());
       if (!newest.ok()) return bad_record(range.key(), newest.status());

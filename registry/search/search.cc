@@ -11,8 +11,8 @@
 namespace espalier::registry::search {
 namespace {
 
-/// Steps that reading a record is worth: one that an index named, and one that the table gives in passing.
-constexpr std::size_t kReadCost = 20, kDecodeCost = 4;
+/// Steps that a record is worth which a table gave in passing.
+constexpr std::size_t kDecodeCost = 4;
 constexpr std::size_t kMaxPageBytes = 8u << 20;
 
 /// All that the pages of one search share.
@@ -112,6 +112,7 @@ class Search {
       }
       ASSIGN_OR_RETURN(auto names, model::split_components(std::string_view(prefix).substr(1)));
       if (names.size() != 2) return corrupt("a key of table M does not name tenant and model");
+      context_.steps += kReadCost;
       if (principal_.may_read(names[0])) context_.scope.push_back({std::move(names[0]), std::move(names[1])});
       cursor->seek(keys::behind(prefix));
     }
@@ -122,14 +123,14 @@ class Search {
 
   /// Each request gets on by one candidate at least.
   bool may_go_on(const Candidates& candidates) const {
-    return seen_ == 0 || (candidates.steps() + reading_ < most_work_ && page_bytes_ < kMaxPageBytes);
+    return seen_ == 0 || (candidates.steps() + context_.steps < most_work_ && page_bytes_ < kMaxPageBytes);
   }
 
   /// The thing, if it is there and passes.
   Result<std::unique_ptr<Item>> passing(const Candidate& candidate, std::uint8_t phase) {
     ++seen_;
     if (candidate.is_later || !candidate.place.starts_with(plan_.path.inside)) return std::unique_ptr<Item>();
-    reading_ += candidate.record ? kDecodeCost : kReadCost;
+    context_.steps += candidate.record ? kDecodeCost : kReadCost;
     ASSIGN_OR_RETURN(auto item, query_.kind->load(context_, candidate));
     if (!item) return item;
     if (phase > 0) {
@@ -198,7 +199,9 @@ class Search {
   }
 
   Status keep_best(Candidates& candidates) {
-    const std::size_t limit = std::clamp<std::uint32_t>(request_.limit, 1, kMaxKept);
+    // What a smaller limit let go while this page was being made is gone.
+    cursor_.limit = std::min(cursor_.limit, std::clamp<std::uint32_t>(request_.limit, 1, kMaxKept));
+    const std::size_t limit = cursor_.limit;
     Candidate candidate;
     for (;;) {
       if (!may_go_on(candidates)) {
@@ -251,7 +254,7 @@ class Search {
   Query query_;
   SearchCursor cursor_;
   Plan plan_;
-  std::size_t seen_ = 0, reading_ = 0;  ///< candidates, and what reading them cost
+  std::size_t seen_ = 0;  ///< candidates
   std::size_t page_bytes_ = 0;
   wire::SearchReply reply_;
 };

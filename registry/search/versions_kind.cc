@@ -52,6 +52,7 @@ Result<Value> partition_of(const Item& item, std::string_view) {
 /// Whether the tag itself points at the version.
 Result<Value> tagged(const Item& item, std::string_view tag) {
   const VersionItem& of = version(item);
+  of.context.steps += kReadCost;
   const std::string node = keys::node(keys::tag_prefix(of.model.tenant, of.model.model, tag), of.components);
   ASSIGN_OR_RETURN(const auto dated, newest_as_of(of.context.records.store, node, of.context.epoch));
   if (!dated) return Value();

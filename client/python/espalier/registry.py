@@ -95,12 +95,15 @@ class Registry(TagOperations):
         """
         header = bytes(msgpack.packb({"v": 1, "op": op, **members}, use_bin_type=True))
         until = time.monotonic() + self._timeout_s
+        # The ticket stays: an answer to an earlier sending will do. A registry that is busy isn't asked ever more.
+        ticket = struct.pack("<Q", next(self._tickets))
+        resend_s = _RESEND_S
         while time.monotonic() < until:
-            ticket = struct.pack("<Q", next(self._tickets))
             self._socket.send_multipart([ticket, header, *bodies])
-            reply = self._receive(ticket, min(until, time.monotonic() + _RESEND_S))
+            reply = self._receive(ticket, min(until, time.monotonic() + resend_s))
             if reply is not None:
                 return reply
+            resend_s *= 2
             self._use_next_endpoint()
         raise EspalierError(Code.UNAVAILABLE, f"the registry at {self._endpoints[self._endpoint]} did not answer")
 

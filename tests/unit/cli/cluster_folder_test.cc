@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "common/files.h"
+#include "common/folder_lock.h"
 #include "tests/support/temp_dir.h"
 
 namespace espalier::cli {
@@ -38,6 +41,23 @@ TEST(ReadCluster, SaysHowToGoOn) {
   const auto absent = read_cluster(folder.path());
   EXPECT_EQ(absent.status().code(), Code::failed_precondition);
   EXPECT_NE(absent.status().message().find("espalier up --dir " + folder.path()), std::string::npos);
+}
+
+TEST(RunningCluster, WaitsForOneThatIsStartingAndKnowsOneThatWasKilled) {
+  espalier::testing::TempDir folder;
+  ClusterFile file;
+  file.registry = {"ipc:///x/registry.sock"};
+  ASSERT_TRUE(Files::system().replace(folder.path() + "/cluster.json", file.json()).ok());
+  EXPECT_EQ(running_cluster(folder.path()).status().code(), Code::failed_precondition);
+
+  ASSERT_TRUE(Files::system().remove(folder.path() + "/cluster.json").ok());
+  auto lock = FolderLock::take(folder.path(), "a cluster");
+  ASSERT_TRUE(lock.ok());
+  std::thread starts([&] { EXPECT_TRUE(Files::system().replace(folder.path() + "/cluster.json", file.json()).ok()); });
+  const auto running = running_cluster(folder.path());
+  starts.join();
+  ASSERT_TRUE(running.ok());
+  EXPECT_EQ(running->registry, file.registry);
 }
 
 TEST(AbsolutePath, IsNormal) {

@@ -76,6 +76,15 @@ class SearchTest : public RegistryFixture {
     ASSERT_OK(publish(proposal_of(release, nodes, tag, tenant, model)));
   }
 
+  void reopen_with_work(std::size_t work) {
+    RegistryOptions options;
+    options.search_work = work;
+    registry_.reset();
+    auto idle = Registry::open(files_, clock_, folder_.path(), options);
+    ASSERT_OK(idle);
+    registry_ = *std::move(idle);
+  }
+
   /// All pages, as decoded records of T.
   template <class T>
   std::vector<T> all(wire::SearchRequest request, std::function<void()> between = {}) {
@@ -294,6 +303,11 @@ TEST_F(SearchTest, IsAsOfAnEpochOrATime) {
   request.time_us = 0;
   request.epoch = 1'000'000;
   EXPECT_CODE(refused(request), Code::failed_precondition);
+  request = asked("versions");
+  request.time_us = -2;
+  EXPECT_CODE(registry_->search(local_, request), Code::invalid_argument);
+  request.time_us = INT64_MAX;
+  EXPECT_EQ(all<wire::VersionRecord>(request).size(), 12u);
 }
 
 TEST_F(SearchTest, AnswersWithinItsWorkAndAlwaysGetsOn) {
@@ -302,12 +316,7 @@ TEST_F(SearchTest, AnswersWithinItsWorkAndAlwaysGetsOn) {
     const wire::SearchRequest request = asked("versions", "rows > 30", order);
     open();
     const std::string whole = found(request);
-    RegistryOptions options;
-    options.search_work = 1;
-    registry_.reset();
-    auto idle = Registry::open(files_, clock_, folder_.path(), options);
-    ASSERT_OK(idle);
-    registry_ = *std::move(idle);
+    reopen_with_work(1);
     int pages = 0;
     std::string text;
     for (const auto& version : all<wire::VersionRecord>(request, [&] { ++pages; })) {
@@ -316,6 +325,39 @@ TEST_F(SearchTest, AnswersWithinItsWorkAndAlwaysGetsOn) {
     EXPECT_EQ(text, whole) << order;
     EXPECT_GT(pages, 5) << order;
   }
+}
+
+TEST_F(SearchTest, ALimitMayChangeFromPageToPage) {
+  fill();
+  reopen_with_work(1);
+  for (const std::string order : {"rows desc", "metrics.mae, rows", "level, rows"}) {
+    const std::string whole = found("", order);
+    for (std::uint32_t first = 1; first < 4; ++first) {
+      auto request = asked("versions", "", order);
+      std::string text;
+      for (int page = 0; page == 0 || !request.cursor.empty(); ++page) {
+        request.limit = page % 2 == 0 ? first : 1000;
+        ASSERT_OK_AND_ASSIGN(const auto reply, registry_->search(local_, request));
+        for (const auto& row : reply.rows) {
+          ASSERT_OK_AND_ASSIGN(const auto version, wire::decode<wire::VersionRecord>(row.record));
+          text += (text.empty() ? "" : " ") + std::to_string(number_of(version.version));
+        }
+        request.cursor = reply.cursor;
+      }
+      EXPECT_EQ(text, whole) << order << ", " << first;
+    }
+  }
+}
+
+TEST_F(SearchTest, WhatAFilterReadsCountsAsWork) {
+  fill();
+  std::string many = "tag not in ('t0'";
+  for (int i = 1; i < 100; ++i) many += ", 't" + std::to_string(i) + "'";
+  auto request = asked("versions", many + ")");
+  reopen_with_work(150 * 20);  // a hundred looks into the store for each version, of which there are twelve
+  ASSERT_OK_AND_ASSIGN(const auto page, registry_->search(local_, request));
+  EXPECT_LE(page.rows.size(), 2u);
+  EXPECT_EQ(all<wire::VersionRecord>(request).size(), 12u);
 }
 
 TEST_F(SearchTest, ACursorBelongsToItsSearch) {
