@@ -15,9 +15,15 @@ class App;
 namespace espalier::cli {
 
 struct UpkeepOptions {
-  std::string dir;  ///< folder of a stopped registry; empty: the cluster's
+  std::string dir;   ///< folder of a stopped registry; empty: the cluster's
+  std::string file;  ///< an archive
+  bool dry_run = false;
+  bool leveldb = false;
 };
 Status run_registry_check(const UpkeepOptions& options, const Shared& shared);
+Status run_registry_repair(const UpkeepOptions& options, const Shared& shared);
+Status run_registry_backup(const UpkeepOptions& options, const Shared& shared);
+Status run_registry_restore(const UpkeepOptions& options, const Shared& shared);
 
 /// `chosen` is set when one of them stands on the command line.
 void add_registry_commands(CLI::App& app, UpkeepOptions& options, const Shared& shared,

@@ -6,7 +6,7 @@ namespace espalier::cli {
 
 void add_registry_commands(CLI::App& app, UpkeepOptions& options, const Shared& shared,
                            std::function<Status()>& chosen) {
-  auto* registry = app.add_subcommand("registry", "Look after a registry: check it");
+  auto* registry = app.add_subcommand("registry", "Look after a registry: check, repair, backup, restore");
   registry->require_subcommand(1);
   const auto stopped = [&options](CLI::App* command) {
     return command->add_option("--dir", options.dir, "Folder of a stopped registry (of a cluster: DIR/registry)");
@@ -16,6 +16,27 @@ void add_registry_commands(CLI::App& app, UpkeepOptions& options, const Shared& 
       registry->add_subcommand("check", "Look whether everything in it holds; the cluster's while it answers");
   stopped(check);
   check->callback([&] { chosen = [&] { return run_registry_check(options, shared); }; });
+
+  auto* repair = registry->add_subcommand("repair", "Make anew what follows from other records of a stopped registry");
+  stopped(repair)->required();
+  repair->add_flag("--dry-run", options.dry_run, "Say what would be done, and change nothing");
+  repair->add_flag("--leveldb", options.leveldb, "First gather what LevelDB can still read; what it can't is lost");
+  repair->callback([&] { chosen = [&] { return run_registry_repair(options, shared); }; });
+
+  auto* backup =
+      registry->add_subcommand("backup", "Write everything in it into one file; the cluster's while it answers");
+  stopped(backup);
+  backup->add_option("--to", options.file, "File to write, or a folder to put it into")->required();
+  backup->callback([&] { chosen = [&] { return run_registry_backup(options, shared); }; });
+
+  auto* restore = registry->add_subcommand("restore", "Make a registry of a backup");
+  restore->add_option("--dir", options.dir, "Folder to make it in: an empty one, or a new one");
+  restore->add_option("--from", options.file, "File that backup wrote")->required();
+  restore->add_flag("--dry-run", options.dry_run, "Only look whether the file is whole");
+  restore->callback([&] {
+    if (options.dir.empty() && !options.dry_run) throw CLI::RequiredError("--dir");
+    chosen = [&] { return run_registry_restore(options, shared); };
+  });
 }
 
 }  // namespace espalier::cli

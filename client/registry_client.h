@@ -133,6 +133,10 @@ template <>
 struct ReplyTo<wire::CheckRequest> {
   using type = wire::CheckReply;
 };
+template <>
+struct ReplyTo<wire::ArchiveRequest> {
+  using type = wire::ArchiveReply;
+};
 
 class RegistryClient {
  public:

@@ -252,6 +252,25 @@ Status Pack::verify(const Hash256& hash) {
 
 void Pack::forget(const Hash256& hash) { state_->drop(hash); }
 
+Result<std::uint64_t> Pack::salvage(bool dry_run) {
+  std::uint64_t found = 0;
+  // Adding makes segments; those are sound.
+  const std::size_t segments = state_->segments.size();
+  for (std::size_t i = 0; i < segments; ++i) {
+    const std::string_view bytes = state_->segments[i].mapping->bytes();
+    const auto walked = walk_segment(bytes, state_->segments[i].number);
+    if (walked.ok() && !walked->is_damaged) continue;
+    for (const Frame& frame : frames_anywhere(bytes, walked.ok() ? walked->end : kPackHeaderBytes)) {
+      const std::string_view artefact = bytes.substr(frame.offset, frame.size);
+      if (state_->index.contains(frame.hash) || blake2b_256(artefact) != frame.hash) continue;
+      ++found;
+      if (!dry_run) RETURN_IF_ERROR(add(frame.hash, artefact));
+    }
+  }
+  if (!dry_run) RETURN_IF_ERROR(sync());
+  return found;
+}
+
 std::vector<Hash256> Pack::hashes() const {
   std::vector<Hash256> result;
   result.reserve(state_->index.size());

@@ -49,6 +49,10 @@ class Pack {
   /// Forgets the frame until the next open() (its bytes stay until compaction).
   void forget(const Hash256& hash);
 
+  /// Looks behind the damaged places of segments for whole artefacts that the pack lacks, and adds them; returns how
+  /// many, durable. With `dry_run` only counts them.
+  Result<std::uint64_t> salvage(bool dry_run);
+
   std::vector<Hash256> hashes() const;
   std::uint64_t artefact_bytes() const;  ///< bytes of all artefacts held
   std::uint64_t disk_bytes() const;      ///< bytes of all segments

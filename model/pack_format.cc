@@ -95,6 +95,25 @@ Result<SegmentContents> walk_segment(std::string_view bytes, std::uint32_t numbe
   return contents;
 }
 
+std::vector<Frame> frames_anywhere(std::string_view bytes, std::uint64_t from) {
+  std::vector<Frame> frames;
+  std::uint64_t at = (from + kPackAlignment - 1) / kPackAlignment * kPackAlignment;
+  while (at + kPackHeaderBytes <= bytes.size()) {
+    const std::string_view header = bytes.substr(at, kPackHeaderBytes);
+    const auto size = load<std::uint64_t>(header.data() + 8);
+    const std::uint64_t room = bytes.size() - at - kPackHeaderBytes;
+    if (!header.starts_with(kFrameMagic) || !checksum_holds(header) || size > room) {
+      at += kPackAlignment;
+      continue;
+    }
+    Frame frame{{}, at + kPackHeaderBytes, size};
+    std::memcpy(frame.hash.bytes.data(), header.data() + 16, frame.hash.bytes.size());
+    frames.push_back(frame);
+    at += frame_bytes(size);
+  }
+  return frames;
+}
+
 std::string segment_name(std::uint32_t number) {
   char name[32];
   std::snprintf(name, sizeof name, "segment-%08u.pack", number);

@@ -41,6 +41,8 @@ std::string segment_header(std::uint32_t number, std::uint64_t segment_bytes);
 std::string frame_header(const Hash256& hash, std::uint64_t artefact_size);
 std::string mark_header(std::uint64_t offset);
 
+/// Whatever looks like a whole frame from `from` on, wherever a frame could begin: for what a damaged place hides.
+std::vector<Frame> frames_anywhere(std::string_view bytes, std::uint64_t from);
 /// Walks the frames of a mapped segment. corrupt or unimplemented when the segment's own header does not hold.
 Result<SegmentContents> walk_segment(std::string_view bytes, std::uint32_t number);
 

@@ -91,10 +91,15 @@ Result<ArtefactRecord> decode_artefact(std::string_view bytes) {
   return record;
 }
 
+Result<std::unique_ptr<model::Pack>> Artefacts::open_pack(Files& files, const std::string& folder,
+                                                          const std::string& tenant) {
+  return model::Pack::open(files, folder + "/" + tenant, {.segment_bytes = kSegmentBytes});
+}
+
 Result<model::Pack*> Artefacts::pack(const std::string& tenant) {
   auto& pack = packs_[tenant];
   if (!pack) {
-    ASSIGN_OR_RETURN(pack, model::Pack::open(files_, folder_ + "/" + tenant, {.segment_bytes = kSegmentBytes}));
+    ASSIGN_OR_RETURN(pack, open_pack(files_, folder_, tenant));
   }
   return pack.get();
 }
@@ -118,6 +123,11 @@ Result<std::string_view> Artefacts::held(const std::string& tenant, const Hash25
   if (!bytes) return not_found("the pack of tenant " + tenant + " doesn't have its bytes");
   RETURN_IF_ERROR(from->verify(hash));
   return *bytes;
+}
+
+Result<std::uint64_t> Artefacts::salvage(const std::string& tenant, bool dry_run) {
+  ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
+  return from->salvage(dry_run);
 }
 
 Result<std::vector<Hash256>> Artefacts::hashes(const std::string& tenant) {

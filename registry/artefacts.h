@@ -61,8 +61,15 @@ class Artefacts {
   /// The bytes in the tenant's pack, whatever the records say, once their hash was found to hold. not_found: the pack
   /// doesn't have them; corrupt: they no longer have their hash.
   Result<std::string_view> held(const std::string& tenant, const Hash256& hash);
+  /// Looks for artefacts behind damaged places of the tenant's pack and stores those whose hash holds anew; with
+  /// `dry_run` only counts them.
+  Result<std::uint64_t> salvage(const std::string& tenant, bool dry_run);
   /// Of all that the tenant's pack has.
   Result<std::vector<Hash256>> hashes(const std::string& tenant);
+
+  /// The tenant's pack below `folder`, as this class keeps it.
+  static Result<std::unique_ptr<model::Pack>> open_pack(Files& files, const std::string& folder,
+                                                        const std::string& tenant);
 
  private:
   Result<model::Pack*> pack(const std::string& tenant);

@@ -180,6 +180,27 @@ Status LevelDbStore::start_new() {
   return {};
 }
 
+Status LevelDbStore::rewrite(const Changes& changes) {
+  leveldb::WriteBatch writes;
+  for (const auto& [key, value] : changes) {
+    if (value) {
+      writes.Put(slice(key), slice(*value));
+    } else {
+      writes.Delete(slice(key));
+    }
+  }
+  leveldb::WriteOptions synced;
+  synced.sync = true;
+  return translate(db_->Write(synced, &writes), folder_);
+}
+
+Status LevelDbStore::gather(Files& files, const std::string& folder) {
+  if (!files.exists(folder)) return not_found(folder + ": no store there");
+  leveldb::Options options;
+  options.comparator = yielding_comparator();
+  return translate(leveldb::RepairDB(folder, options), folder);
+}
+
 Status LevelDbStore::read_generation() {
   ASSIGN_OR_RETURN(const auto generation, get(keys::generation()));
   if (generation) {

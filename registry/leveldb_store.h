@@ -11,8 +11,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/files.h"
@@ -57,6 +60,16 @@ class LevelDbStore final : public Store {
   Result<Batch> begin() override;
   Status apply(const Batch& batch) override;
   Status sync() override;
+
+  /// For a repair or a restore: writes records as they are, outside of any epoch (nothing: removes). On disk when it
+  /// returns.
+  using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
+  Status rewrite(const Changes& changes);
+  /// A new generation, on disk when it returns.
+  Status start_generation() { return start_new(); }
+  /// Lets LevelDB make a database of what it can still read of the one in `folder`; what it can't is lost. REQUIRES:
+  /// nobody has it open.
+  static Status gather(Files& files, const std::string& folder);
 
   /// False from a failed write until the store has taken itself up again.
   bool is_healthy() const { return healthy_; }

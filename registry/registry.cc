@@ -255,6 +255,11 @@ Result<wire::CheckReply> Registry::check(const Principal& principal, const wire:
   return upkeep_->check(principal, request);
 }
 
+Result<wire::ArchiveReply> Registry::archive(const Principal& principal, const wire::ArchiveRequest& request,
+                                             Bodies& bodies) {
+  return upkeep_->archive(principal, request, bodies);
+}
+
 Result<wire::UploadReply> Registry::upload(const Principal& principal, const wire::UploadRequest& request,
                                            const Bodies& bodies) {
   RETURN_IF_ERROR(model::check_name("tenant", request.tenant));

@@ -86,6 +86,8 @@ class Registry {
   Result<wire::TagHistoryReply> tag_history(const Principal& principal, const wire::TagHistoryRequest& request);
 
   Result<wire::CheckReply> check(const Principal& principal, const wire::CheckRequest& request);
+  /// `bodies` stay until the session's next step, or until it is over.
+  Result<wire::ArchiveReply> archive(const Principal& principal, const wire::ArchiveRequest& request, Bodies& bodies);
 
   /// Between the two, changes are applied but not on disk: what any operation returns must not leave the process before
   /// end_group(), which brings all to the disk in one go, says what came of it.

@@ -128,6 +128,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   if (*op == wire::FeedRequest::op) return feed(header);
   if (*op == wire::WaitRequest::op) return wait(header);
   if (*op == wire::FetchRequest::op) return fetch(header);
+  if (*op == wire::ArchiveRequest::op) return archive(header);
   std::optional<Reply> reply;
   // Tries the op of one method without bodies, or with.
   const auto plain = [&]<class Request, class Result>(Result (Registry::*method)(const Principal&, const Request&)) {
@@ -195,6 +196,14 @@ Server::Reply Server::wait(std::string_view header) {
     reply.wait_us = asked.wait_us;
     reply.waits_for = std::move(asked);
   }
+  return reply;
+}
+
+Server::Reply Server::archive(std::string_view header) {
+  std::vector<std::string_view> bodies;
+  Reply reply = call<wire::ArchiveRequest>(
+      header, [&](const wire::ArchiveRequest& request) { return registry_.archive(principal_, request, bodies); });
+  reply.bodies = std::move(bodies);
   return reply;
 }
 

@@ -75,6 +75,7 @@ class Server {
   Reply feed(std::string_view header);
   Reply wait(std::string_view header);
   Reply fetch(std::string_view header);
+  Reply archive(std::string_view header);
 
   /// Answers those whose wait is over or has become pointless; all of them with `all`.
   void answer_waiting(bool all);

@@ -29,7 +29,28 @@ void describe(V&& v, const CheckReply*) {
   v("done", &CheckReply::done);
 }
 
+template <class V>
+void describe(V&& v, const ArchiveRequest*) {
+  v("session", &ArchiveRequest::session);
+  v("step", &ArchiveRequest::step);
+}
+
+template <class V>
+void describe(V&& v, const ArchiveReply*) {
+  v("generation", &ArchiveReply::generation);
+  v("epoch", &ArchiveReply::epoch);
+  v("time_us", &ArchiveReply::time_us);
+  v("schema", &ArchiveReply::schema);
+  v("blocks", &ArchiveReply::blocks);
+  v("records", &ArchiveReply::records);
+  v("artefacts", &ArchiveReply::artefacts);
+  v("artefact_bytes", &ArchiveReply::artefact_bytes);
+  v("done", &ArchiveReply::done);
+}
+
 ESPALIER_WIRE_MESSAGE(CheckRequest);
 ESPALIER_WIRE_REPLY(CheckReply);
+ESPALIER_WIRE_MESSAGE(ArchiveRequest);
+ESPALIER_WIRE_REPLY(ArchiveReply);
 
 }  // namespace espalier::wire

@@ -112,10 +112,11 @@ std::string readable(std::string_view key) {
 
 bool Findings::note(std::string_view table, std::string_view key, std::string readable, std::string what) {
   if (!seen_.insert(xxh3_64(key)).second) return false;
-  if (kept_ < kKept) {
+  last_is_kept_ = kept_ < kKept;
+  if (last_is_kept_) {
     ++kept_;
     if (!is_utf8(readable)) readable = to_hex(readable);
-    findings_.push_back({std::string(table), std::move(readable), std::move(what)});
+    findings_.push_back({std::string(table), std::move(readable), std::move(what), false});
   }
   return true;
 }
@@ -131,11 +132,17 @@ bool Findings::add(std::string_view key, std::string what, std::optional<std::st
 }
 
 void Findings::mend(std::string_view key, std::optional<std::string> value) {
+  if (last_is_kept_) findings_.back().is_mendable = true;
   if (with_mends_) mends_.push_back({std::string(key), std::move(value)});
 }
 
 bool Findings::add_other(std::string_view table, std::string_view key, std::string what) {
   return note(table, std::string(table).append(" ").append(key), std::string(key), std::move(what));
+}
+
+void Findings::index_is_wrong(const std::string& tenant, const std::string& model) {
+  if (last_is_kept_) findings_.back().is_mendable = true;
+  indexes_.emplace(tenant, model);
 }
 
 bool Findings::has(std::string_view key) const { return seen_.contains(xxh3_64(key)); }

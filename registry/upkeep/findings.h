@@ -20,6 +20,7 @@ struct Finding {
   std::string table;  ///< its letter; "pack" for an artefact's bytes, "store" for what LevelDB can't read
   std::string key;    ///< for people
   std::string what;
+  bool is_mendable = false;  ///< from other records
 };
 
 /// How a finding is mended from other records.
@@ -48,7 +49,7 @@ class Findings {
   bool add_other(std::string_view table, std::string_view key, std::string what);
   bool has(std::string_view key) const;
   /// Table X of that model has to be made anew.
-  void index_is_wrong(const std::string& tenant, const std::string& model) { indexes_.emplace(tenant, model); }
+  void index_is_wrong(const std::string& tenant, const std::string& model);
 
   std::uint64_t count() const { return seen_.size(); }
   /// Those since the last call.
@@ -63,6 +64,7 @@ class Findings {
   std::unordered_set<std::uint64_t> seen_;
   std::vector<Finding> findings_;
   std::size_t kept_ = 0;
+  bool last_is_kept_ = false;
   std::vector<Mend> mends_;
   std::set<std::pair<std::string, std::string>> indexes_;
 };

@@ -24,7 +24,7 @@ Result<Upkeep::Session*> Upkeep::session(const Principal& principal, std::string
                                  " is over: the registry was started again, or it was not asked for a minute");
     }
     // Those that are done make room.
-    const auto is_done = [](const Session& session) { return !session.check; };
+    const auto is_done = [](const Session& session) { return session.is_done(); };
     if (sessions_.size() >= kMaxSessions) std::erase_if(sessions_, is_done);
     if (sessions_.size() >= kMaxSessions) {
       return Status(Code::overloaded, "session: " + std::to_string(kMaxSessions) + " are under way already");
@@ -45,14 +45,19 @@ Result<Upkeep::Session*> Upkeep::session(const Principal& principal, std::string
   return &*at;
 }
 
+void Upkeep::end(const Session* session) {
+  std::erase_if(sessions_, [&](const Session& other) { return &other == session; });
+}
+
 Result<wire::CheckReply> Upkeep::check(const Principal& principal, const wire::CheckRequest& request) {
   RETURN_IF_ERROR(principal.check_serve());
   bool repeated = false;
   ASSIGN_OR_RETURN(Session* const at, session(principal, request.op, request.session, request.step, repeated));
   if (repeated) return at->check_reply;
-  auto reply = next_slice(*at);
+  if (at->is_done()) return failed_precondition("session: it is done");
+  auto reply = check_on(*at);
   if (!reply.ok()) {
-    std::erase_if(sessions_, [&](const Session& session) { return &session == at; });
+    end(at);
     return reply;
   }
   at->check_reply = *reply;
@@ -60,11 +65,10 @@ Result<wire::CheckReply> Upkeep::check(const Principal& principal, const wire::C
   return reply;
 }
 
-Result<wire::CheckReply> Upkeep::next_slice(Session& session) {
+Result<wire::CheckReply> Upkeep::check_on(Session& session) {
   if (session.next_step == 0) {
     ASSIGN_OR_RETURN(session.check, Check::start(records_));
   }
-  if (!session.check) return failed_precondition("session: it is done");
   Check& check = *session.check;
   RETURN_IF_ERROR(check.step(clock_, slice_us_));
   wire::CheckReply reply;
@@ -79,6 +83,45 @@ Result<wire::CheckReply> Upkeep::next_slice(Session& session) {
   }
   reply.done = check.is_done();
   if (reply.done) session.check.reset();
+  return reply;
+}
+
+Result<wire::ArchiveReply> Upkeep::archive(const Principal& principal, const wire::ArchiveRequest& request,
+                                           std::vector<std::string_view>& bodies) {
+  RETURN_IF_ERROR(principal.check_serve());
+  bool repeated = false;
+  ASSIGN_OR_RETURN(Session* const at, session(principal, request.op, request.session, request.step, repeated));
+  if (!repeated) {
+    if (at->is_done()) return failed_precondition("session: it is done");
+    auto reply = archive_on(*at);
+    if (!reply.ok()) {
+      end(at);
+      return reply;
+    }
+    at->archive_reply = *std::move(reply);
+    ++at->next_step;
+  }
+  for (const Block& block : at->blocks) bodies.push_back(block.payload);
+  return at->archive_reply;
+}
+
+Result<wire::ArchiveReply> Upkeep::archive_on(Session& session) {
+  if (session.next_step == 0) {
+    ASSIGN_OR_RETURN(session.source, ArchiveSource::start(records_, clock_));
+  }
+  ArchiveSource& source = *session.source;
+  ASSIGN_OR_RETURN(session.blocks, source.step(slice_us_));
+  wire::ArchiveReply reply;
+  reply.generation = source.head().generation;
+  reply.epoch = source.head().epoch;
+  reply.time_us = source.head().time_us;
+  reply.schema = source.head().schema;
+  for (const Block& block : session.blocks) reply.blocks.push_back(static_cast<std::uint32_t>(block.kind));
+  reply.records = source.counts().records;
+  reply.artefacts = source.counts().artefacts;
+  reply.artefact_bytes = source.counts().artefact_bytes;
+  reply.done = source.is_done();
+  if (reply.done) session.source.reset();
   return reply;
 }
 

@@ -12,10 +12,13 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/principal.h"
 #include "registry/records.h"
+#include "registry/upkeep/archive_source.h"
 #include "registry/upkeep/check.h"
 #include "wire/upkeep_messages.h"
 
@@ -30,6 +33,8 @@ class Upkeep {
       : records_(records), clock_(clock), slice_us_(slice_us) {}
 
   Result<wire::CheckReply> check(const Principal& principal, const wire::CheckRequest& request);
+  Result<wire::ArchiveReply> archive(const Principal& principal, const wire::ArchiveRequest& request,
+                                     std::vector<std::string_view>& bodies);
   /// Ends what was not asked for a minute.
   void drop_idle();
 
@@ -41,11 +46,17 @@ class Upkeep {
     std::int64_t used_us = 0;
     std::unique_ptr<Check> check;  ///< nothing: it is done, the last reply is kept
     wire::CheckReply check_reply;
+    std::unique_ptr<ArchiveSource> source;  ///< likewise
+    wire::ArchiveReply archive_reply;
+    std::vector<Block> blocks;  ///< of that reply
+    bool is_done() const { return next_step > 0 && !check && !source; }
   };
   /// The session whose turn the step is, or that gave its reply last (`repeated`).
   Result<Session*> session(const Principal& principal, std::string_view op, const Uuid& id, std::uint32_t step,
                            bool& repeated);
-  Result<wire::CheckReply> next_slice(Session& session);
+  void end(const Session* session);
+  Result<wire::CheckReply> check_on(Session& session);
+  Result<wire::ArchiveReply> archive_on(Session& session);
 
   Records& records_;
   const Clock& clock_;

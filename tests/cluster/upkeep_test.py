@@ -1,19 +1,24 @@
-"""Looking after a registry: check it while it answers and when it is stopped."""
+"""Looking after a registry: check it while it answers and when it is stopped, mend it, back it up and restore it."""
 
 import json
 import pathlib
 import subprocess
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from espalier_cluster import BIN, ROOT, Cluster, Failed  # noqa: E402
+from espalier_cluster import BIN, ROOT, Cluster, Failed, Wire  # noqa: E402
 
 
 def espalier(*words):
     """Runs a command without a cluster: exit code, stdout, stderr."""
     done = subprocess.run([str(BIN / "espalier"), *map(str, words)], capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def version_of(answers):
+    return answers["provenance"]["version"]
 
 
 class Upkeep(unittest.TestCase):
@@ -59,6 +64,84 @@ class Upkeep(unittest.TestCase):
         with self.assertRaises(Failed) as raised:
             self.cluster.run("registry", "check")
         self.assertIn("no longer has its hash", raised.exception.output)
+
+    def generation(self):
+        with Wire(self.cluster.registry()) as wire:
+            return wire.ask({"v": 1, "op": "hello"})[0]["generation"]
+
+    def predict(self):
+        return self.cluster.json("predict", "acme/duration@france/paris", "--row", json.dumps({"distance_km": 5}))
+
+    def wait_for_snapshots(self):
+        """Until all shards answer from the newest epoch of this registry."""
+        with Wire(self.cluster.registry()) as wire:
+            epoch = wire.ask({"v": 1, "op": "hello"})[0]["epoch"]
+            reply, _ = wire.ask({"v": 1, "op": "wait", "epoch": epoch, "wait_us": 30_000_000}, seconds=40)
+        self.assertTrue(reply["served"], reply)
+
+    def test_every_reader_notices_a_repair(self):
+        registry = self.cluster.dir / "registry"
+        generation = self.generation()
+        before = self.predict()
+        self.cluster.stop()
+        code, out, _ = espalier("registry", "repair", "--dir", registry, "--json")
+        self.assertEqual(code, 0)
+        self.assertFalse(json.loads(out)["changed"])
+        code, out, _ = espalier("registry", "repair", "--dir", registry, "--leveldb", "--json")
+        self.assertEqual(code, 0)
+        repaired = json.loads(out)
+        self.assertTrue(repaired["changed"])
+        self.assertEqual(repaired["left"], [])
+        self.cluster.start()
+        self.assertNotEqual(self.generation(), generation)
+        self.assertEqual(self.generation(), repaired["generation"])
+        self.wait_for_snapshots()
+        self.assertEqual(version_of(self.predict()), version_of(before))
+        self.train()  # waits until it is served
+        self.assertNotEqual(version_of(self.predict()), version_of(before))
+        self.assertTrue(self.cluster.json("registry", "check")["clean"])
+
+    def test_a_restored_backup_is_what_every_reader_answers_from(self):
+        before = self.predict()
+        file = self.cluster.folder / "backup.espalier"
+        generation = self.generation()
+        writer = threading.Thread(target=self.train)
+        writer.start()
+        written = self.cluster.json("registry", "backup", "--to", file)
+        writer.join()
+        self.assertEqual(written["generation"], generation)
+        self.assertEqual(json.loads(espalier("registry", "restore", "--from", file, "--dry-run", "--json")[1])["records"],
+                         written["records"])
+        with self.assertRaises(Failed) as raised:
+            self.cluster.run("registry", "backup", "--to", file)
+        self.assertIn("already_exists", raised.exception.errors)
+        second = self.cluster.json("registry", "backup", "--to", self.cluster.folder)
+        self.assertTrue(pathlib.Path(second["file"]).is_file())
+        self.train()
+        later = self.predict()
+        self.assertNotEqual(version_of(later), version_of(before))
+
+        self.cluster.stop()
+        registry = self.cluster.dir / "registry"
+        self.assertIn("not empty", espalier("registry", "restore", "--from", file, "--dir", registry)[2])
+        registry.rename(self.cluster.folder / "registry-before")
+        code, out, errors = espalier("registry", "restore", "--from", second["file"], "--dir", registry, "--json")
+        self.assertEqual((code, errors), (0, ""))
+        self.assertEqual(espalier("registry", "check", "--dir", registry)[0], 0)
+        self.cluster.start()
+        self.assertEqual(self.generation(), json.loads(out)["new_generation"])
+        self.wait_for_snapshots()
+        # The last release was made after the backup: it is gone, on shards too.
+        self.assertNotEqual(version_of(self.predict()), version_of(later))
+        self.assertTrue(self.cluster.json("registry", "check")["clean"])
+
+        content = pathlib.Path(second["file"]).read_bytes()
+        cut = self.cluster.folder / "cut.espalier"
+        cut.write_bytes(content[:-100])
+        code, _, errors = espalier("registry", "restore", "--from", cut, "--dir", self.cluster.folder / "from-cut")
+        self.assertEqual(code, 1)
+        self.assertIn(f"byte {len(content) - 100}: the archive is cut short", errors)
+        self.assertFalse((self.cluster.folder / "from-cut").exists())
 
     def test_a_check_needs_a_registry(self):
         for words in (["check", "--dir", self.cluster.folder], ["check", "--dir", self.cluster.folder / "nowhere"]):

@@ -99,7 +99,7 @@ void target(std::string_view input) {
             WaitReply, FetchRequest, FetchReply, UploadRequest, UploadReply, PublishRequest, MoveRequest, ReleaseReply,
             ReleasesRequest, ReleasesReply, VersionsRequest, VersionsReply, SearchRequest, SearchReply, RollbackRequest,
             RollbackPreviewRequest, ReleaseDiffRequest, DifferencesReply, TagHistoryRequest, TagHistoryReply,
-            OverlayRequest, PromoteRequest, CheckRequest, CheckReply>(input);
+            OverlayRequest, PromoteRequest, CheckRequest, CheckReply, ArchiveRequest, ArchiveReply>(input);
 }
 
 std::vector<std::string> seeds() {

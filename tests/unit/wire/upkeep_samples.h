@@ -14,7 +14,11 @@ namespace espalier::wire::samples {
 
 inline std::vector<std::pair<std::string, std::string>> upkeep_messages(const Uuid& uuid) {
   const CheckReply checked{1, 12, 5000, 40, 2, 1, {{"v", "acme 019a9d3c", "is missing"}}, true};
-  return {{"check.request", encode(CheckRequest{uuid, 3})}, {"check.reply", encode_reply(Status(), checked)}};
+  const ArchiveReply archived{1, 12, 1'763'672'558'000'000, 1, {1, 2}, 5000, 40, 28000, true};
+  return {{"check.request", encode(CheckRequest{uuid, 3})},
+          {"check.reply", encode_reply(Status(), checked)},
+          {"archive.request", encode(ArchiveRequest{uuid, 3})},
+          {"archive.reply", encode_reply(Status(), archived)}};
 }
 
 }  // namespace espalier::wire::samples

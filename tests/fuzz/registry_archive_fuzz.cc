@@ -1,0 +1,93 @@
+// Whatever bytes stand in an archive: they are refused, or read whole and within their bounds. Checksums are made right
+// again for half of the inputs, so that what is behind them is tried as well.
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "common/bytes.h"
+#include "common/hash.h"
+#include "registry/upkeep/archive.h"
+#include "tests/support/fuzz_driver.h"
+#include "tests/support/temp_dir.h"
+
+namespace {
+
+using namespace espalier;
+using namespace espalier::registry::upkeep;
+
+constexpr std::size_t kHead = 64, kBlockHead = 32;
+
+void put(std::string& bytes, std::size_t at, std::uint64_t number) {
+  std::memcpy(bytes.data() + at, &number, sizeof number);
+}
+
+std::string repaired(std::string_view input) {
+  std::string bytes(input);
+  if (bytes.size() < kHead) return bytes;
+  put(bytes, kHead - 8, xxh3_64(std::string_view(bytes).substr(0, kHead - 8)));
+  for (std::size_t at = kHead; at + kBlockHead <= bytes.size();) {
+    const auto size = load<std::uint64_t>(bytes.data() + at + 8);
+    const std::size_t begin = at + kBlockHead;
+    if (size <= bytes.size() - begin) {
+      const std::string_view payload = std::string_view(bytes).substr(begin, size);
+      if (bytes[at] == 3 && size == 56) {
+        const Hash256 hash = blake2b_256(std::string_view(bytes).substr(0, at));
+        std::memcpy(bytes.data() + begin + 24, hash.bytes.data(), hash.bytes.size());
+      }
+      put(bytes, at + 16, xxh3_64(payload));
+    }
+    put(bytes, at + 24, xxh3_64(std::string_view(bytes).substr(at, 24)));
+    if (size > bytes.size() - begin) break;
+    at = begin + size;
+  }
+  return bytes;
+}
+
+void use(std::string_view bytes) {
+  const auto archive = Archive::read(bytes);
+  if (!archive.ok()) {
+    const Code code = archive.status().code();
+    if (code != Code::corrupt && code != Code::unimplemented) std::abort();
+    return;
+  }
+  std::uint64_t read = 0, records = 0, artefacts = 0;
+  const Status first = (*archive)->each_record([&](std::string_view key, std::string_view value) {
+    ++records;
+    read += key.size() + value.size();
+    return Status();
+  });
+  const Status second =
+      (*archive)->each_artefact([&](std::string_view tenant, const Hash256& hash, std::string_view artefact) {
+        ++artefacts;
+        read += tenant.size() + artefact.size();
+        if (blake2b_256(artefact) != hash) std::abort();
+        return Status();
+      });
+  if (!first.ok() || !second.ok() || read > bytes.size()) std::abort();
+  if (records != (*archive)->counts().records || artefacts != (*archive)->counts().artefacts) std::abort();
+}
+
+void target(std::string_view input) {
+  use(input);
+  use(repaired(input));
+}
+
+std::string seed() {
+  const espalier::testing::TempDir folder;
+  auto writer = ArchiveWriter::make(Files::system(), folder / "seed", {1, 2, 3, 1});
+  if (!writer.ok()) std::exit(1);
+  std::string records, artefacts;
+  append_record(records, "A", "value");
+  append_record(records, "B", std::string(100, 'b'));
+  append_artefact(artefacts, "acme", blake2b_256("bytes"), "bytes");
+  const bool good = (*writer)->add(BlockKind::records, records).ok() &&
+                    (*writer)->add(BlockKind::artefacts, artefacts).ok() && (*writer)->finish({2, 1, 5}).ok();
+  const auto bytes = Files::system().read(folder / "seed");
+  if (!good || !bytes.ok()) std::exit(1);
+  return *bytes;
+}
+
+}  // namespace
+
+int main() { return espalier::testing::run_fuzzer({seed()}, target); }
