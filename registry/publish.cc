@@ -78,11 +78,26 @@ class Publish {
     for (std::size_t i = 0; i < bodies.size(); ++i) {
       auto records = wire::decode_array<wire::VersionRecord>(bodies[i]);
       if (!records.ok()) return records.status().at("body " + std::to_string(i));
-      std::ranges::move(*records, std::back_inserter(versions_));
+      if (versions_.empty()) {
+        versions_ = *std::move(records);
+      } else {
+        std::ranges::move(*records, std::back_inserter(versions_));
+      }
     }
     if (versions_.empty()) return invalid_argument("versions: a release needs at least one");
     components_.reserve(versions_.size());
     is_known_.reserve(versions_.size());
+    nodes_.reserve(versions_.size());
+    uuids_.reserve(versions_.size());
+    return find_whether_any_is_known();
+  }
+
+  /// UUIDs follow each other in time, so that mostly nothing lies between the least and the greatest of a release: one
+  /// look instead of one for each.
+  Status find_whether_any_is_known() {
+    const auto [least, greatest] = std::ranges::minmax_element(versions_, {}, &wire::VersionRecord::version);
+    ASSIGN_OR_RETURN(any_may_be_known_,
+                     records_.versions.is_any_taken(request_.tenant, least->version, greatest->version));
     return {};
   }
 
@@ -145,7 +160,10 @@ class Publish {
 
   /// A version that is there already may be released again as it is.
   Status check_known(const wire::VersionRecord& version) {
-    ASSIGN_OR_RETURN(const bool taken, records_.versions.is_taken(request_.tenant, version.version));
+    bool taken = false;
+    if (any_may_be_known_) {
+      ASSIGN_OR_RETURN(taken, records_.versions.is_taken(request_.tenant, version.version));
+    }
     is_known_.push_back(taken);
     if (!taken) return {};
     ASSIGN_OR_RETURN(const auto known, records_.versions.find(request_.tenant, request_.model, version.version));
@@ -201,7 +219,7 @@ class Publish {
     unset.release = request_.release;
     return records_.tags.each(keys::tag_prefix(request_.tenant, request_.model, request_.tag), now_, {}, {},
                               [&](std::string_view components, const wire::TagEntry&) {
-                                if (!nodes_.contains(std::string(components))) movements.add(components, unset);
+                                if (!nodes_.contains(components)) movements.add(components, unset);
                                 return true;
                               });
   }
@@ -222,7 +240,8 @@ class Publish {
   std::vector<wire::VersionRecord> versions_;
   std::vector<std::string> components_;  ///< of versions_' partitions
   std::vector<bool> is_known_;           ///< whether versions_[i] is there already
-  std::unordered_set<std::string> nodes_;
+  bool any_may_be_known_ = true;
+  std::unordered_set<std::string_view> nodes_;  ///< of components_
   std::unordered_set<Uuid> uuids_;
 };
 

@@ -20,6 +20,13 @@ Result<bool> Versions::is_taken(const std::string& tenant, const Uuid& version) 
   return key.has_value();
 }
 
+Result<bool> Versions::is_any_taken(const std::string& tenant, const Uuid& least, const Uuid& greatest) {
+  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
+  cursor->seek(keys::version_by_uuid(tenant, least));
+  RETURN_IF_ERROR(cursor->status());
+  return cursor->valid() && cursor->key() <= std::string_view(keys::version_by_uuid(tenant, greatest));
+}
+
 Result<wire::VersionRecord> Versions::get(const std::string& tenant, const std::string& model, const Uuid& version) {
   ASSIGN_OR_RETURN(auto record, find(tenant, model, version));
   if (!record) return not_found("version " + version.text());

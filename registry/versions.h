@@ -22,6 +22,8 @@ class Versions {
                                                   const Uuid& version);
   /// Whether the tenant has that UUID, in any of its models.
   Result<bool> is_taken(const std::string& tenant, const Uuid& version);
+  /// Whether it has any from `least` to `greatest`.
+  Result<bool> is_any_taken(const std::string& tenant, const Uuid& least, const Uuid& greatest);
   /// not_found "version UUID"
   Result<wire::VersionRecord> get(const std::string& tenant, const std::string& model, const Uuid& version);
   /// By partition, parents first, then newest first, as of `epoch`.

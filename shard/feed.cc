@@ -14,8 +14,11 @@ using wire::EntryKind;
 
 namespace {
 
-/// As many as are read and written in a fraction of a millisecond: in between, others get the core.
+/// As many as are read and written in a fraction of a millisecond: in between, others get the core. A change of very
+/// many nodes is read by whole chunks of the registry's list.
 constexpr std::uint32_t kEntriesInPage = 64;
+constexpr std::uint32_t kEntriesInLargePage = 512;
+constexpr std::uint64_t kLargeChange = 16384;
 
 }  // namespace
 
@@ -195,7 +198,7 @@ Status Feed::add_change(const Change& change, Batch& batch) {
   }
   if (change.kind != ChangeKind::release || !holdings_.holds_tenant(change.tenant)) return {};
   std::vector<wire::TagEntry> entries;
-  RETURN_IF_ERROR(read_entries(change.epoch, entries));
+  RETURN_IF_ERROR(read_entries(change, entries));
   for (wire::TagEntry& entry : entries) {
     give_way();
     if (entry.epoch == 0) entry.epoch = change.epoch;
@@ -222,10 +225,10 @@ Status Feed::add_model(const std::string& tenant, const std::string& model, Batc
   return {};
 }
 
-Status Feed::read_entries(std::uint64_t epoch, std::vector<wire::TagEntry>& entries) {
+Status Feed::read_entries(const Change& change, std::vector<wire::TagEntry>& entries) {
   wire::ChangedEntriesRequest request;
-  request.epoch = epoch;
-  request.limit = kEntriesInPage;
+  request.epoch = change.epoch;
+  request.limit = change.count < kLargeChange ? kEntriesInPage : kEntriesInLargePage;
   do {
     ASSIGN_OR_RETURN(wire::EntriesReply page, upstream_.call(request));
     give_way();

@@ -102,7 +102,7 @@ class Feed {
   Status add_held_anew(Batch& batch);
   void add_moved_nodes(const Model& model, std::size_t levels, Batch& batch);
   void add_due_retries(Batch& batch);
-  Status read_entries(std::uint64_t epoch, std::vector<wire::TagEntry>& entries);
+  Status read_entries(const wire::Change& change, std::vector<wire::TagEntry>& entries);
 
   // What becomes of it (feed_batch.cc).
   Status finish_batch();

@@ -145,7 +145,7 @@ Status Feed::take_early(const wire::Change& change, Batch& batch) {
   ASSIGN_OR_RETURN(const wire::EntriesReply page, upstream_.call(request));
   if (!are_removals(page.entries)) return {};
   std::vector<wire::TagEntry> entries;
-  RETURN_IF_ERROR(read_entries(change.epoch, entries));
+  RETURN_IF_ERROR(read_entries(change, entries));
   if (!are_removals(entries)) return {};
   TableEdit edit(live_.current());
   for (wire::TagEntry& entry : entries) {

@@ -1,13 +1,16 @@
 """Tags on a running cluster: compare-and-set, back, promoted, overlaid, as they were; from the command line and from Python."""
 
+import hashlib
+import os
 import pathlib
+import signal
 import sys
 import threading
 import unittest
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from espalier_cluster import ROOT, Cluster, Failed, Wire, predict_header  # noqa: E402
+from espalier_cluster import ROOT, Cluster, Failed, Wire, predict_header, wait_until  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "client" / "python"))
 from espalier import Code, EspalierError, Registry  # noqa: E402
@@ -45,7 +48,7 @@ class Tags(unittest.TestCase):
         """By the tag that it was trained for."""
         by_release = {self.first["release"]: "production", self.next["release"]: "next"}
         found = self.cluster.json("versions", f"{MODEL}@{node}")
-        return {by_release[v["release"]]: v["version"] for v in found if "/".join(v["partition"]) == node}
+        return {by_release[v["release"]]: v["version"] for v in found if "/".join(v["partition"]) == node and v["release"] in by_release}
 
     def answer(self, node, tag):
         """(version, served, reason, tag) of who answers."""
@@ -180,6 +183,56 @@ class Tags(unittest.TestCase):
         self.cluster.run("tag", "unset", f"{MODEL}@france/paris", "--tag", "canary", "--wait")
         self.assertEqual(self.answer("france/paris", "canary")[:3], (paris["production"], "france/paris", 0))
 
+    def artefact_in_pack(self, node, tag):
+        """Of the artefact that the tag names for the node: its bytes, and (file, offset) within them on the registry's disk."""
+        entry = next(e for e in self.cluster.json("tags", MODEL, "--tag", tag) if "/".join(e["partition"]) == node)
+        with Wire(self.cluster.registry()) as wire:
+            _, (artefact,) = wire.ask({"v": 1, "op": "fetch", "tenant": "acme", "artefacts": [bytes.fromhex(entry["artefact"])]})
+        for pack in (self.cluster.dir / "registry" / "artefacts").rglob("*.pack"):
+            at = pack.read_bytes().find(artefact)
+            if at >= 0:
+                return artefact, (pack, at + len(artefact) // 2)
+        self.fail("the artefact is in no pack")
+
+    @staticmethod
+    def flip(pack, at):
+        with open(pack, "r+b") as file:
+            file.seek(at)
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ 1]))
+
+    def test_an_overlay_that_is_not_ready_is_answered_for_by_the_tag_below(self):
+        self.cluster.run("tag", "overlay", MODEL, "next", "--on", "production", "--wait")
+        self.cluster.run("tag", "overlay", MODEL, "trial", "--on", "next", "--wait")
+        paris = self.versions("france/paris")
+        shards = [process["pid"] for process in self.cluster.processes("shard")]
+        for pid in shards:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self.cluster.run("train", ROOT / "examples" / "rides.toml", "--data", self.rides, "--tenant", "acme", "--tag", "trial",
+                             "--where", "split = train and hour != 12")
+            artefact, place = self.artefact_in_pack("france/paris", "trial")
+            self.flip(*place)
+        finally:
+            for pid in shards:
+                os.kill(pid, signal.SIGCONT)
+        trained = self.newest()
+        wanted = self.entries("trial")
+        wait_until(lambda: self.answer("france", "trial")[0] == wanted["france"], what="the release is served")
+        self.assertEqual(self.answer("france", "trial"), (wanted["france"], "france", 0, "trial"))
+        self.assertEqual(self.answer("france/paris", "trial"), (paris["next"], "france/paris", 3, "next"))
+        self.assertEqual(self.answer("france/paris", "production"), (paris["production"], "france/paris", 0, "production"))
+        with Wire(self.cluster.registry()) as wire:
+            reply, _ = wire.ask({"v": 1, "op": "wait", "epoch": trained["epoch"], "wait_us": 0})
+        self.assertEqual({"/".join(f["partition"]) for f in reply["failed"]}, {"france/paris"})
+        # Uploaded anew it is mended, and fetched by the shards by themselves.
+        with Wire(self.cluster.registry()) as wire:
+            digest = hashlib.blake2b(artefact, digest_size=32).digest()
+            reply, _ = wire.ask({"v": 1, "op": "upload", "tenant": "acme", "artefacts": [digest]}, artefact)
+        self.assertEqual(reply["status"], 0, reply)
+        wait_until(lambda: self.answer("france/paris", "trial")[0] == wanted["france/paris"], what="it is fetched anew")
+
     def test_a_promotion_moves_three_tags_at_once(self):
         before = self.entries()
         self.cluster.run("release", "move", MODEL, self.next["release"], "--tag", "staging", "--wait")
@@ -215,11 +268,11 @@ class Tags(unittest.TestCase):
             self.assertEqual(back["moved"], 1)
             diff = list(registry.release_diff("acme", "duration", made["release"], back["release"]))
             self.assertEqual([(n["partition"], n["before"]["version"]) for n in diff], [(["france"], version)])
-            registry.promote("acme", "duration", "next", "trial", archive=None, under=["france"], keep=True)
-            trial = list(registry.tag_entries("acme", "duration", "trial"))
-            self.assertTrue(trial and all(e["partition"][0] == "france" for e in trial))
-            self.assertIsNone(registry.overlay("acme", "duration", "trial", "production").get("message"))
-            registry.overlay("acme", "duration", "trial", "")
+            registry.promote("acme", "duration", "next", "draft", archive=None, under=["france"], keep=True)
+            draft = list(registry.tag_entries("acme", "duration", "draft"))
+            self.assertTrue(draft and all(e["partition"][0] == "france" for e in draft))
+            self.assertIsNone(registry.overlay("acme", "duration", "draft", "production").get("message"))
+            registry.overlay("acme", "duration", "draft", "")
 
 
 if __name__ == "__main__":
