@@ -135,6 +135,31 @@ Result<std::vector<Hash256>> Artefacts::hashes(const std::string& tenant) {
   return from->hashes();
 }
 
+// What lies between two of them is passed over by a few steps, which are cheap, or by a search.
+Result<std::unordered_map<Hash256, ArtefactRecord>> Artefacts::find_all(const std::string& tenant,
+                                                                        const std::vector<Hash256>& hashes) {
+  constexpr int kSteps = 8;
+  std::unordered_map<Hash256, ArtefactRecord> found;
+  found.reserve(hashes.size());
+  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
+  for (const Hash256& hash : hashes) {
+    give_way();
+    if (is_staged(tenant, hash)) {
+      was_too_early_ = true;
+      continue;
+    }
+    const std::string key = keys::artefact(tenant, hash);
+    for (int i = 0; i < kSteps && cursor->valid() && cursor->key() < std::string_view(key); ++i) cursor->next();
+    if (!cursor->valid() || cursor->key() < std::string_view(key)) cursor->seek(key);
+    RETURN_IF_ERROR(cursor->status());
+    if (!cursor->valid() || cursor->key() != std::string_view(key)) continue;
+    auto record = decode_artefact(cursor->value());
+    if (!record.ok()) return bad_record(key, record.status());
+    found.emplace(hash, *std::move(record));
+  }
+  return found;
+}
+
 Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std::vector<Hash256>& hashes,
                                             const std::vector<std::string_view>& bodies) {
   if (hashes.size() != bodies.size()) {

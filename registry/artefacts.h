@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,10 @@ class Artefacts {
   Result<wire::FetchReply> fetch(const wire::FetchRequest& request, std::vector<std::string_view>& bodies);
   /// Nothing, too, while it is staged: whoever builds a batch may not name it before its bytes are on the disk.
   Result<std::optional<ArtefactRecord>> find(const std::string& tenant, const Hash256& hash);
+  /// Those of `hashes` that find() would find, in one way through the tenant's: many are found in less time.
+  /// REQUIRES: ascending.
+  Result<std::unordered_map<Hash256, ArtefactRecord>> find_all(const std::string& tenant,
+                                                               const std::vector<Hash256>& hashes);
   /// Whether a find() since the last call would have found something after settle().
   bool was_too_early() { return std::exchange(was_too_early_, false); }
   /// The bytes in the tenant's pack, whatever the records say, once their hash was found to hold. not_found: the pack

@@ -89,7 +89,19 @@ class Publish {
     is_known_.reserve(versions_.size());
     nodes_.reserve(versions_.size());
     uuids_.reserve(versions_.size());
+    RETURN_IF_ERROR(find_artefacts());
     return find_whether_any_is_known();
+  }
+
+  Status find_artefacts() {
+    std::vector<Hash256> hashes;
+    hashes.reserve(versions_.size());
+    for (const auto& version : versions_) hashes.push_back(version.artefact);
+    std::ranges::sort(hashes);
+    const auto doubled = std::ranges::unique(hashes);
+    hashes.erase(doubled.begin(), doubled.end());
+    ASSIGN_OR_RETURN(artefacts_, records_.artefacts.find_all(request_.tenant, hashes));
+    return {};
   }
 
   /// UUIDs follow each other in time, so that mostly nothing lies between the least and the greatest of a release: one
@@ -125,8 +137,9 @@ class Publish {
   }
 
   Status check_artefact(wire::VersionRecord& version) {
-    ASSIGN_OR_RETURN(const auto artefact, records_.artefacts.find(request_.tenant, version.artefact));
-    if (!artefact) return not_found("artefact " + version.artefact.hex());
+    const auto found = artefacts_.find(version.artefact);
+    if (found == artefacts_.end()) return not_found("artefact " + version.artefact.hex());
+    const ArtefactRecord* const artefact = &found->second;
     if (artefact->task != spec_.task) {
       return invalid_argument("artefact: its task is " + std::string(model::task_name(artefact->task)) +
                               ", the model's is " + std::string(model::task_name(spec_.task)));
@@ -238,8 +251,9 @@ class Publish {
   std::string checked_inputs_, checked_lineage_;
 
   std::vector<wire::VersionRecord> versions_;
-  std::vector<std::string> components_;  ///< of versions_' partitions
-  std::vector<bool> is_known_;           ///< whether versions_[i] is there already
+  std::vector<std::string> components_;                    ///< of versions_' partitions
+  std::vector<bool> is_known_;                             ///< whether versions_[i] is there already
+  std::unordered_map<Hash256, ArtefactRecord> artefacts_;  ///< that versions_ name and the tenant has
   bool any_may_be_known_ = true;
   std::unordered_set<std::string_view> nodes_;  ///< of components_
   std::unordered_set<Uuid> uuids_;

@@ -14,6 +14,9 @@
 namespace espalier::registry {
 namespace {
 
+/// Nodes of one page of a preview by filter: each costs several looks into the store.
+constexpr std::size_t kMostFound = 256;
+
 /// Which tag, where, and back to what: what a rollback and its preview share.
 struct Way {
   const std::string &tenant, &model, &tag;
@@ -30,6 +33,9 @@ Way way_of(const Request& request) {
 Status check_to(const wire::RollbackTo& to) {
   const int given =
       (to.release.is_nil() ? 0 : 1) + (to.epoch == 0 ? 0 : 1) + (to.time_us == 0 ? 0 : 1) + (to.where.empty() ? 0 : 1);
+  if (given == 1 && !to.where.empty() && to.where.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return invalid_argument("to.where: blank, which every version passes; 'rows >= 0' says so");
+  }
   if (given == 1) return {};
   return invalid_argument("to: exactly one of release, epoch, time_us and where is needed, " + std::to_string(given) +
                           " are given");
@@ -159,7 +165,7 @@ Result<wire::DifferencesReply> preview_rollback(Records& records, const Principa
   if (!request.to.where.empty()) {
     ASSIGN_OR_RETURN(wire::SearchRequest asked, search_of(way));
     asked.epoch = cursor.epoch;
-    asked.limit = static_cast<std::uint32_t>(page.limit());
+    asked.limit = static_cast<std::uint32_t>(std::min(page.limit(), kMostFound));
     asked.cursor = std::move(cursor.position);
     ASSIGN_OR_RETURN(const auto found, search::search(records, principal, asked, most_work));
     RETURN_IF_ERROR(each_found(records, way, found, [&](const std::string& components, const Replaced& entries) {

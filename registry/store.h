@@ -45,11 +45,11 @@ class Batch {
   std::size_t size() const { return places_.size(); }
   Operation operator[](std::size_t i) const;
   /// Bytes of all keys and values.
-  std::size_t bytes() const { return bytes_.size(); }
+  std::size_t bytes() const { return bytes_; }
 
  private:
   struct Place {
-    std::size_t at;
+    std::uint32_t chunk, at;
     std::uint32_t key_bytes, value_bytes;
     Kind kind;
   };
@@ -57,7 +57,10 @@ class Batch {
 
   std::uint64_t epoch_;
   std::int64_t time_us_;
-  std::string bytes_;  ///< keys and values, one behind the other: a release has hundreds of thousands
+  /// Keys and values, one behind the other: a release has hundreds of thousands, and one text would be copied each time
+  /// it grows.
+  std::vector<std::string> chunks_;
+  std::size_t bytes_ = 0;
   std::vector<Place> places_;
 };
 

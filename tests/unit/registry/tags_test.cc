@@ -276,6 +276,7 @@ TEST_F(TagsTest, ARollbackToNowhereIsRefusedAndChangesNothing) {
   };
   refused(Code::invalid_argument, "exactly one", [](auto& r) { r.to.epoch = 0; });
   refused(Code::invalid_argument, "exactly one", [](auto& r) { r.to.where = "rows > 1"; });
+  refused(Code::invalid_argument, "blank", [](auto& r) { r.to = {}, r.to.where = " \n"; });
   refused(Code::invalid_argument, "^", [](auto& r) { r.to = {}, r.to.where = "run = "; });
   refused(Code::invalid_argument, "metrics.rmse", [](auto& r) { r.to = {}, r.to.where = "metrics_rmse > 1"; });
   refused(Code::invalid_argument, "where", [](auto& r) { r.to = {}, r.to.where = "run = 'x') or (run = 'y'"; });
