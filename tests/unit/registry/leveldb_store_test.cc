@@ -239,6 +239,7 @@ TEST_F(LevelDbStoreTest, ALogThatIsFullIsOnTheDiskBeforeTheNextOneCounts) {
   store_.reset();
   ASSERT_NO_FATAL_FAILURE(start());
   for (const char* key : {"a", "b", "c"}) EXPECT_EQ(get(key).size(), 40u << 10) << key;
+  store_.reset();  // before its env
 }
 
 TEST_F(LevelDbStoreTest, AStoreOfANewerSchemaIsRefused) {
