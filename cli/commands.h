@@ -31,7 +31,9 @@ Status run_up(const UpOptions& options, const Shared& shared);
 
 struct TrainOptions {
   std::string spec, data, where, tenant, tenant_column, tag = "production";
-  std::uint32_t threads = 0;  ///< 0: all cores
+  std::string description;              ///< of each version
+  std::vector<std::string> properties;  ///< KEY=VALUE of each version
+  std::uint32_t threads = 0;            ///< 0: all cores
   bool wait = false;
 };
 Status run_train(const TrainOptions& options, const Shared& shared);

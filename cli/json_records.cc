@@ -37,6 +37,8 @@ json version_json(const wire::VersionRecord& version) {
           {"rows", version.rows},
           {"metrics", embedded_json(version.metrics_json)},
           {"lineage", embedded_json(version.lineage_json)},
+          {"description", version.description},
+          {"properties", version.properties},
           {"principal", version.principal},
           {"created_us", version.created_us},
           {"epoch", version.epoch}};

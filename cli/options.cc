@@ -8,8 +8,8 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/tag_commands.h"
-#include "cli/validators.h"
 #include "cli/upkeep.h"
+#include "cli/validators.h"
 #include "common/version.h"
 
 namespace espalier::cli {
@@ -57,6 +57,9 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   auto* column = train->add_option("--tenant-column", line.train.tenant_column, "Column that names each row's tenant");
   tenant->excludes(column);
   train->add_option("--tag", line.train.tag, "Tag that the release moves")->capture_default_str()->check(kName);
+  train->add_option("--description", line.train.description, "What to say of each version");
+  train->add_option("--property", line.train.properties, "KEY=VALUE to find the versions by; may be repeated")
+      ->allow_extra_args(false);
   train->add_option("--threads", line.train.threads, "Threads (0: one a core)")->check(CLI::Range(0, 1024));
   train->add_flag("--wait", line.train.wait, "Return only when all shards answer from the release");
   train->callback([&line] {
@@ -71,7 +74,6 @@ void add_prediction_commands(CLI::App& app, CommandLine& line) {
   predict->add_option("node", line.predict.node, "TENANT/MODEL@PARTITION")->required()->check(kNode);
   predict->add_option("--row", line.predict.rows, "A JSON object of features; may be repeated")
       ->required()
-      ->expected(1)
       ->allow_extra_args(false);
   predict->add_option("--ref", line.predict.ref, "tag:NAME or version:UUID (default tag:production)");
   predict->add_option("--unit", line.predict.unit, "Who is assigned in experiments");

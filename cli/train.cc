@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/signals.h"
+#include "model/properties.h"
 
 namespace espalier::cli {
 namespace {
@@ -111,6 +112,8 @@ std::vector<std::string> arguments_of(const TrainOptions& options, const Cluster
   add("--where", options.where);
   add("--tenant", options.tenant);
   add("--tenant-column", options.tenant_column);
+  add("--description", options.description);
+  for (const std::string& property : options.properties) arguments.insert(arguments.end(), {"--property", property});
   if (options.threads > 0) add("--threads", std::to_string(options.threads));
   if (options.wait) arguments.emplace_back("--wait");
   return arguments;
@@ -121,6 +124,8 @@ std::vector<std::string> arguments_of(const TrainOptions& options, const Cluster
 Status run_train(const TrainOptions& options, const Shared& shared) {
   ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   if (cluster.registry.empty()) return failed_precondition("the cluster in " + shared.cluster + " has no registry");
+  RETURN_IF_ERROR(model::parse_properties(options.properties).status());
+  RETURN_IF_ERROR(model::check_description(options.description));
   StopSignals stop;
   ASSIGN_OR_RETURN(Child trainer,
                    Child::start(sibling_program("espalier-trainer"), arguments_of(options, cluster), ""));

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "common/scheduling.h"
+#include "model/properties.h"
 #include "model/spec.h"
 #include "registry/keys.h"
 #include "registry/search/index.h"
@@ -128,6 +129,8 @@ class Publish {
       RETURN_IF_ERROR(check_text("lineage_json", version.lineage_json, kMaxVersionTextBytes, true));
       checked_lineage_ = version.lineage_json;
     }
+    RETURN_IF_ERROR(model::check_description(version.description));
+    RETURN_IF_ERROR(model::check_properties(version.properties));
     RETURN_IF_ERROR(check_artefact(version));
     if (!version.spec.is_none() && version.spec != spec_hash_) {
       return invalid_argument("spec: not the hash of the release's spec");
@@ -182,7 +185,8 @@ class Publish {
     ASSIGN_OR_RETURN(const auto known, records_.versions.find(request_.tenant, request_.model, version.version));
     const bool same = known && known->partition == version.partition && known->artefact == version.artefact &&
                       known->spec == version.spec && known->rows == version.rows &&
-                      known->metrics_json == version.metrics_json && known->lineage_json == version.lineage_json;
+                      known->metrics_json == version.metrics_json && known->lineage_json == version.lineage_json &&
+                      known->description == version.description && known->properties == version.properties;
     if (same) return {};
     return Status(Code::already_exists, "version " + version.version.text() + " is there with other content");
   }

@@ -19,6 +19,9 @@ int main(int argc, char** argv) {
   auto* const column = app.add_option("--tenant-column", options.source.tenant_column, "Column with each row's tenant");
   tenant->excludes(column);
   app.add_option("--tag", options.tag, "Tag that the release moves")->capture_default_str();
+  app.add_option("--description", options.description, "What to say of each version");
+  std::vector<std::string> properties;
+  app.add_option("--property", properties, "KEY=VALUE of each version; again for more")->allow_extra_args(false);
   app.add_option("--threads", options.threads, "Threads; 0: one a core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
@@ -30,7 +33,9 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   trainer::Progress progress;
-  const Status status = trainer::run_trainer(options, progress);
+  auto parsed = model::parse_properties(properties);
+  if (parsed.ok()) options.properties = *std::move(parsed);
+  const Status status = parsed.ok() ? trainer::run_trainer(options, progress) : parsed.status();
   if (status.ok()) return 0;
   std::fprintf(stderr, "espalier-trainer: %s\n", status.text().c_str());
   return 1;

@@ -68,6 +68,16 @@ Metrics evaluate(const Problem& problem, const model::TargetSpec& target, const 
   return metrics;
 }
 
+void Metrics::add(const Metrics& other) {
+  rows += other.rows;
+  loss += other.loss;
+  squared_error += other.squared_error;
+  absolute_error += other.absolute_error;
+  sum += other.sum;
+  sum_of_squares += other.sum_of_squares;
+  correct += other.correct;
+}
+
 std::string Metrics::json(model::Task task) const {
   nlohmann::json result = {{"rows", static_cast<std::uint64_t>(rows)}};
   if (rows > 0 && task == model::Task::regression) {

@@ -25,6 +25,7 @@ struct Metrics {
 
   /// {"rows", "rmse", "mae", "r2"} or {"rows", "accuracy", "log_loss"}; only "rows" when there are none.
   std::string json(model::Task task) const;
+  void add(const Metrics& other);
   double accuracy() const { return rows > 0 ? correct / rows : 0; }
 };
 

@@ -56,8 +56,7 @@ Status Publisher::upload(const TrainedTree& tree) {
   return {};
 }
 
-Result<Published> Publisher::publish(const model::Spec& spec, const TrainedTree& tree, const std::string& tag,
-                                     const std::string& run_json, const std::string& data_json) {
+Result<Published> Publisher::publish(const model::Spec& spec, const TrainedTree& tree, const PublishAs& as) {
   const std::int64_t start = Clock::system().monotonic_us();
   RETURN_IF_ERROR(upload(tree).at("upload"));
   Published published;
@@ -67,11 +66,11 @@ Result<Published> Publisher::publish(const model::Spec& spec, const TrainedTree&
   request.idem = uuids_.next();
   request.tenant = tree.tenant;
   request.model = spec.model;
-  request.tag = tag;
+  request.tag = as.tag;
   request.release = uuids_.next();
   request.spec_json = spec.json();
   request.fields = tree.inputs;
-  request.run_json = run_json;
+  request.run_json = as.run_json;
   const Hash256 spec_hash = spec.hash();
   std::vector<Uuid> versions;
   std::vector<wire::VersionRecord> records;
@@ -87,7 +86,9 @@ Result<Published> Publisher::publish(const model::Spec& spec, const TrainedTree&
     if (!versions.empty()) record.parent = versions[node.parent];
     record.rows = node.rows;
     record.metrics_json = node.held_out.json(spec.task);
-    record.lineage_json = data_json;
+    record.lineage_json = as.lineage_json;
+    record.description = as.description;
+    record.properties = as.properties;
     versions.push_back(record.version);
     published.artefact_bytes += node.artefact.size();
     if (records.size() == kVersionsABody) {

@@ -12,6 +12,7 @@
 #include "client/registry_client.h"
 #include "common/status.h"
 #include "common/uuid.h"
+#include "model/properties.h"
 #include "model/spec.h"
 #include "trainer/train.h"
 
@@ -25,13 +26,20 @@ struct Published {
   double upload_seconds = 0;
 };
 
+/// What the records say beyond the tree.
+struct PublishAs {
+  std::string tag;
+  std::string run_json;      ///< where the release comes from
+  std::string lineage_json;  ///< where each version comes from
+  std::string description;   ///< of each version; properties likewise
+  model::Properties properties;
+};
+
 class Publisher {
  public:
   Publisher(client::RegistryClient& registry, UuidSource& uuids) : registry_(registry), uuids_(uuids) {}
 
-  /// `run_json` tells where the release comes from; each version's lineage has `data_json`, what it was trained on.
-  Result<Published> publish(const model::Spec& spec, const TrainedTree& tree, const std::string& tag,
-                            const std::string& run_json, const std::string& data_json);
+  Result<Published> publish(const model::Spec& spec, const TrainedTree& tree, const PublishAs& as);
 
   /// Until every shard has acknowledged `epoch`, the last one published; unavailable names those that have not after
   /// `wait_us`, corrupt the nodes of what was published here that are not served.

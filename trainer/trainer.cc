@@ -8,6 +8,7 @@
 #include "common/files.h"
 #include "common/thread_pool.h"
 #include "model/ids.h"
+#include "trainer/lineage.h"
 #include "trainer/publisher.h"
 #include "trainer/train.h"
 
@@ -21,25 +22,6 @@ constexpr std::int64_t kHelloTimeoutUs = 5'000'000;
 
 double seconds_since(std::int64_t start_us) {
   return static_cast<double>(Clock::system().monotonic_us() - start_us) * 1e-6;
-}
-
-/// Names of files need not be UTF-8; records are.
-std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
-/// What all versions of a tree were trained on.
-json data_lineage(const TrainerOptions& options, const Source& source) {
-  // The file's name, not its folder: records are read on other machines.
-  const std::string name = source.path.substr(source.path.find_last_of('/') + 1);
-  json data = {{"file", name}, {"fingerprint", source.fingerprint.hex()}};
-  if (!options.source.where.empty()) data["where"] = options.source.where;
-  return data;
-}
-
-json stages(const TrainedTree& tree, double read_seconds) {
-  return {{"read", read_seconds},
-          {"features", tree.seconds.features},
-          {"choose", tree.seconds.choose},
-          {"fit", tree.seconds.fit}};
 }
 
 /// Trees of all tenants. Many tenants are shared out between the threads, one tenant's nodes likewise.
@@ -70,17 +52,10 @@ Result<std::vector<TrainedTree>> train_all(const model::Spec& spec, const model:
   return trees;
 }
 
-json tree_summary(const model::Spec& spec, const TrainedTree& tree) {
-  return {{"rows", tree.rows},
-          {"nodes", tree.nodes.size()},
-          {"features", tree.features},
-          {"l2", tree.l2},
-          {"kept_weights", tree.kept_share},
-          {"root_held_out", json::parse(tree.nodes[0].held_out.json(spec.task))}};
-}
-
 Status check_options(const TrainerOptions& options) {
   RETURN_IF_ERROR(model::check_name("tag", options.tag));
+  RETURN_IF_ERROR(model::check_description(options.description));
+  RETURN_IF_ERROR(model::check_properties(options.properties));
   if (!options.source.tenant.empty()) RETURN_IF_ERROR(model::check_name("tenant", options.source.tenant));
   return {};
 }
@@ -118,23 +93,19 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
   std::uint64_t epoch = 0;
   std::string release;
   for (const TrainedTree& tree : trees) {
-    json run = tree_summary(spec, tree);
-    run["data"] = data_lineage(options, source);
-    run["rows_without_target"] = source.rows_without_target;
-    run["spec"] = spec.hash().hex();
-    run["seconds"] = stages(tree, read_seconds);
-    json lineage = {{"data", run["data"]}, {"seconds", run["seconds"]}};
-    ASSIGN_OR_RETURN(const Published published,
-                     publisher.publish(spec, tree, options.tag, text_of(run), text_of(lineage)));
+    Lineage lineage = lineage_of(options.source, source, spec, tree, read_seconds);
+    const PublishAs as{options.tag, std::move(lineage.release), std::move(lineage.version), options.description,
+                       options.properties};
+    ASSIGN_OR_RETURN(const Published published, publisher.publish(spec, tree, as));
     nodes += tree.nodes.size();
     epoch = std::max(epoch, published.epoch);
     release = published.release.text();
-    json summary = tree_summary(spec, tree);
+    json summary = json::parse(tree_summary_json(spec, tree));
     summary["tenant"] = tree.tenant;
     summary["release"] = release;
     summary["epoch"] = published.epoch;
     summary["artefact_bytes"] = published.artefact_bytes;
-    summary["seconds"] = run["seconds"];
+    summary["seconds"] = json::parse(as.run_json)["seconds"];
     tenants.push_back(std::move(summary));
   }
   progress.say({{"stage", "published"}, {"nodes", nodes}, {"seconds", seconds_since(publish_start)}});

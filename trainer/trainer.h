@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "model/properties.h"
 #include "trainer/progress.h"
 #include "trainer/source.h"
 
@@ -17,6 +18,8 @@ struct TrainerOptions {
   std::string spec;                   ///< path of the TOML file
   SourceOptions source;
   std::string tag = "production";
+  std::string description;       ///< of each version
+  model::Properties properties;  ///< of each version
   std::size_t threads = 0;  ///< 0: one a core
   bool wait = false;        ///< until the shards answer from it
 };

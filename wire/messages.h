@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -308,10 +309,12 @@ struct VersionRecord {
   Uuid parent;   ///< version of the nearest ancestor in the same release; nil for the root
   std::uint64_t rows = 0;
   std::string metrics_json;  ///< {"rmse": …} on held-out rows
-  std::string lineage_json;  ///< data source, fingerprint, stage times …
+  std::string lineage_json;  ///< data source, fingerprint, parameters, stage times: docs/records.md
   std::string principal;
   std::int64_t created_us = 0;
   std::uint64_t epoch = 0;
+  std::string description;
+  std::map<std::string, std::string> properties;  ///< whatever its publisher says of it
 };
 /// Versions and tag movements as one commit: the release. Bodies: each a msgpack array of VersionRecord maps (any
 /// number of frames). With `replace`, nodes that the tag names and this release does not are unset. With

@@ -131,6 +131,8 @@ void describe(V&& v, const VersionRecord*) {
   v("principal", &VersionRecord::principal);
   v("created_us", &VersionRecord::created_us);
   v("epoch", &VersionRecord::epoch);
+  v("description", &VersionRecord::description);
+  v("properties", &VersionRecord::properties);
 }
 
 template <class V>

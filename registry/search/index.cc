@@ -91,6 +91,8 @@ bool is_indexed_name(std::string_view name) {
          name.find('.') == std::string_view::npos;
 }
 
+std::string property_name(std::string_view key) { return std::string("properties.").append(key); }
+
 std::map<std::string, double> top_numbers(std::string_view text) {
   std::map<std::string, double> numbers;
   Numbers sax(numbers);
@@ -132,6 +134,10 @@ void CommitIndex::add(std::string_view components, const wire::VersionRecord& ve
   if (versions_.empty() || version.principal != last_principal_) {
     last_principal_ = version.principal;
     add_attribute("principal", version.principal);
+  }
+  if (versions_.empty() || version.properties != last_properties_) {
+    last_properties_ = version.properties;
+    for (const auto& [key, value] : version.properties) add_attribute(property_name(key), value);
   }
   versions_.push_back({components, version.version});
   each_metric(

@@ -32,6 +32,8 @@ inline constexpr std::uint32_t kVersionsInBlock = 256;
 /// Whether metrics of that name can have entries. One with a dot can't: it may be a value within an object. Nor does
 /// `rows`, how many were held out: every version has it, and nobody orders by it.
 bool is_indexed_name(std::string_view name);
+/// The attribute of a property.
+std::string property_name(std::string_view key);
 /// The numbers at the top of a JSON object, by name; the last where a name comes twice.
 std::map<std::string, double> top_numbers(std::string_view json);
 /// The text of member `name` at the top of a JSON object; empty where there is none.
@@ -72,6 +74,7 @@ class CommitIndex {
   // What most versions of a commit share with the one before.
   std::string last_lineage_, last_principal_;
   Hash256 last_spec_;
+  std::map<std::string, std::string> last_properties_;
 };
 
 /// The keys of a version's own entries: what goes when it goes. Its commit's are shared.

@@ -196,6 +196,7 @@ class Planner {
     Path path;
     path.access = access;
     path.name = test.field.field->name;
+    if (test.field.field->family) path.name.append(".").append(test.field.member);
     if (access == Access::own_uuid || access == Access::release) {
       for (const Value& literal : test.literals) {
         ASSIGN_OR_RETURN(const Uuid uuid, Uuid::parse(std::get<std::string>(literal)));

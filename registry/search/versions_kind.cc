@@ -96,6 +96,7 @@ Fields version_fields() {
       of_version(
           "spec", Type::hash, [](const VersionItem& v) { return Value(v.record.spec.hex()); }, Access::attribute),
       of_version("artefact", Type::hash, [](const VersionItem& v) { return Value(v.record.artefact.hex()); }),
+      of_version("description", Type::text, [](const VersionItem& v) { return text_or_missing(v.record.description); }),
       {"tag", Type::tag, Access::tag, false, tagged},
   };
   fields.push_back(
@@ -103,6 +104,12 @@ Fields version_fields() {
          const VersionItem& v = version(item);
          const Value found = member(parsed(v.metrics, v.record.metrics_json), name);
          return std::holds_alternative<double>(found) ? found : Value();
+       }});
+  fields.push_back(
+      {"properties", Type::text, Access::attribute, true, [](const Item& item, std::string_view name) -> Result<Value> {
+         const auto& properties = version(item).record.properties;
+         const auto found = properties.find(std::string(name));
+         return found == properties.end() ? Value() : Value(found->second);
        }});
   fields.push_back(
       {"params", Type::scalar, Access::none, true, [](const Item& item, std::string_view name) -> Result<Value> {

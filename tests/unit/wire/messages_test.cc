@@ -37,8 +37,8 @@ TEST(Messages, GoThereAndBack) {
   const AckFailure failure{"acme", "total", {"usa", "ca"}, uuid(2), "hash differs"};
   const TagEntry entry{{"usa"}, EntryKind::removed, uuid(3), hash(4), 700, uuid(5), 9};
   const model::Field field{"age", model::FieldType::text};
-  const VersionRecord version{uuid(1), {"usa", ""}, hash(2), 3,  hash(4), hash(5), uuid(6),
-                              uuid(7), 8,           "{}",    "", "local", 1,       2};
+  const VersionRecord version{uuid(1), {"usa", ""}, hash(2), 3,       hash(4), hash(5), uuid(6), uuid(7),
+                              8,       "{}",        "",      "local", 1,       2,       "",      {{"owner", "eta"}}};
 
   EXPECT_EQ(there_and_back(HelloRequest{"shard"}).role, "shard");
   EXPECT_EQ(there_and_back(HelloReply{1, 2, "0.1.0"}).version, "0.1.0");

@@ -147,7 +147,9 @@ inline VersionRecord version() {
           R"({"seconds":0.1})",
           "local",
           1'763'672'558'000'000,
-          11};
+          11,
+          "weekly",
+          {{"owner", "eta"}}};
 }
 
 /// Name and bytes of each block of the document.
