@@ -34,6 +34,7 @@ struct TrainOptions {
   std::string description;              ///< of each version
   std::vector<std::string> properties;  ///< KEY=VALUE of each version
   std::uint32_t threads = 0;            ///< 0: all cores
+  std::string if_release;               ///< UUID
   bool wait = false;
 };
 Status run_train(const TrainOptions& options, const Shared& shared);

@@ -60,6 +60,9 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   train->add_option("--description", line.train.description, "What to say of each version");
   train->add_option("--property", line.train.properties, "KEY=VALUE to find the versions by; may be repeated")
       ->allow_extra_args(false);
+  train->add_option("--if-release", line.train.if_release, "Only if this is the last release of the tag")
+      ->check(kUuid)
+      ->excludes(column);
   train->add_option("--threads", line.train.threads, "Threads (0: one a core)")->check(CLI::Range(0, 1024));
   train->add_flag("--wait", line.train.wait, "Return only when all shards answer from the release");
   train->callback([&line] {

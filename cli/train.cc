@@ -114,6 +114,7 @@ std::vector<std::string> arguments_of(const TrainOptions& options, const Cluster
   add("--tenant-column", options.tenant_column);
   add("--description", options.description);
   for (const std::string& property : options.properties) arguments.insert(arguments.end(), {"--property", property});
+  add("--if-release", options.if_release);
   if (options.threads > 0) add("--threads", std::to_string(options.threads));
   if (options.wait) arguments.emplace_back("--wait");
   return arguments;

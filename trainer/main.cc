@@ -22,6 +22,8 @@ int main(int argc, char** argv) {
   app.add_option("--description", options.description, "What to say of each version");
   std::vector<std::string> properties;
   app.add_option("--property", properties, "KEY=VALUE of each version; again for more")->allow_extra_args(false);
+  std::string if_release;
+  app.add_option("--if-release", if_release, "Only if this is the last release of the tag")->excludes(column);
   app.add_option("--threads", options.threads, "Threads; 0: one a core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
@@ -29,6 +31,11 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     if (tenant->empty() && column->empty()) throw CLI::RequiredError("--tenant or --tenant-column");
+    if (!if_release.empty()) {
+      const auto release = Uuid::parse(if_release);
+      if (!release.ok()) throw CLI::ValidationError("--if-release", release.status().message());
+      options.expected_release = *release;
+    }
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

@@ -71,6 +71,7 @@ Result<Published> Publisher::publish(const model::Spec& spec, const TrainedTree&
   request.spec_json = spec.json();
   request.fields = tree.inputs;
   request.run_json = as.run_json;
+  request.expected_release = as.expected_release;
   const Hash256 spec_hash = spec.hash();
   std::vector<Uuid> versions;
   std::vector<wire::VersionRecord> records;

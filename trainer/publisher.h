@@ -33,6 +33,7 @@ struct PublishAs {
   std::string lineage_json;  ///< where each version comes from
   std::string description;   ///< of each version; properties likewise
   model::Properties properties;
+  Uuid expected_release;  ///< nil, or what must be the tag's last release: failed_precondition otherwise
 };
 
 class Publisher {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "common/uuid.h"
 #include "model/properties.h"
 #include "trainer/progress.h"
 #include "trainer/source.h"
@@ -20,8 +21,9 @@ struct TrainerOptions {
   std::string tag = "production";
   std::string description;       ///< of each version
   model::Properties properties;  ///< of each version
-  std::size_t threads = 0;  ///< 0: one a core
-  bool wait = false;        ///< until the shards answer from it
+  Uuid expected_release;         ///< publish only if that is the last release of the tag; nil: any
+  std::size_t threads = 0;       ///< 0: one a core
+  bool wait = false;             ///< until the shards answer from it
 };
 
 Status run_trainer(const TrainerOptions& options, Progress& progress);

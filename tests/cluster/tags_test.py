@@ -93,6 +93,15 @@ class Tags(unittest.TestCase):
         self.assertEqual([m["version"] for m in history if m["release"] == self.newest()["release"]], [version])
         self.assertTrue(all(m["partition"] == ["france"] for m in history))
 
+    def test_a_training_run_that_was_overtaken_publishes_nothing(self):
+        words = ["train", ROOT / "examples" / "rides.toml", "--data", self.rides, "--tenant", "acme", "--if-release"]
+        before = self.newest()
+        self.assertIn("failed_precondition", self.refused(1, *words, self.next["release"]))
+        self.refused(2, *words, "x")
+        self.assertEqual(self.newest(), before)
+        self.cluster.run(*words, before["release"])
+        self.assertNotEqual(self.newest(), before)
+
     def test_remove_and_unset(self):
         for word in ("remove", "unset"):
             made = self.cluster.json("tag", word, f"{MODEL}@france/paris", "--tag", "production", "--wait")
