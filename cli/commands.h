@@ -24,8 +24,9 @@ struct UpOptions {
   std::string dir;
   std::uint32_t shards = 2;
   std::uint32_t routers = 1;
-  std::uint32_t workers = 1;  ///< threads of each shard
-  bool tcp = false;           ///< inside the cluster too; for measuring
+  std::uint32_t workers = 1;               ///< threads of each shard
+  bool tcp = false;                        ///< inside the cluster too; for measuring
+  std::uint64_t keep_changes = 1'000'000;  ///< epochs whose changes stay in the registry's feed; 0: all
 };
 Status run_up(const UpOptions& options, const Shared& shared);
 

@@ -46,6 +46,8 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   up->add_option("--workers", line.up.workers, "Threads of each shard")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
+  up->add_option("--keep-changes", line.up.keep_changes, "Epochs whose changes stay in the registry's feed (0: all)")
+      ->capture_default_str();
   up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
   up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
 

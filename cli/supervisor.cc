@@ -54,7 +54,8 @@ Status Supervisor::start() {
   RETURN_IF_ERROR(wait_for_predecessor());
   choose_socket_folder();
 
-  plan("registry", "registry", {"--dir", dir_ + "/registry"}, binds_for("registry", 1));
+  plan("registry", "registry", {"--dir", dir_ + "/registry", "--keep-changes", std::to_string(options_.keep_changes)},
+       binds_for("registry", 1));
   RETURN_IF_ERROR(start_planned(0));
   plan_shards(members_[0]->binds[0]);
   RETURN_IF_ERROR(start_planned(1));

@@ -10,6 +10,7 @@ namespace espalier::registry {
 namespace {
 
 constexpr std::uint32_t kMaxCredit = 4096;
+constexpr int kCollectedAtOnce = 4;
 
 }  // namespace
 
@@ -65,7 +66,9 @@ Result<std::uint64_t> Feed::oldest_kept() const {
   if (!cursor->valid() || !cursor->key().starts_with(table)) return std::uint64_t{0};
   auto oldest = wire::decode<wire::Change>(cursor->value());
   if (!oldest.ok()) return bad_record(table, oldest.status());
-  return oldest->previous == 0 ? 0 : oldest->epoch;
+  // The feed's horizon takes changes, not history.
+  ASSIGN_OR_RETURN(const std::uint64_t collected_changes, collected());
+  return oldest->previous <= collected_changes ? 0 : oldest->epoch;
 }
 
 /// The change whose state was the newest at that time; 0: there was none yet.
@@ -76,9 +79,13 @@ Result<std::uint64_t> Feed::of_time(std::int64_t time_us) const {
   RETURN_IF_ERROR(cursor->status());
   if (!cursor->valid() || !cursor->key().starts_with(times)) return std::uint64_t{0};
   if (cursor->value().size() != sizeof(std::uint64_t)) return corrupt("table e: 8 bytes expected");
-  cursor->seek_before(keys::feed(load<std::uint64_t>(cursor->value().data()) + 1));
+  const auto epoch = load<std::uint64_t>(cursor->value().data());
+  // Of what was collected the commit itself: the state is the same.
+  ASSIGN_OR_RETURN(const std::uint64_t collected_changes, collected());
+  if (epoch <= collected_changes) return epoch;
+  cursor->seek_before(keys::feed(epoch + 1));
   RETURN_IF_ERROR(cursor->status());
-  if (!cursor->valid() || !cursor->key().starts_with(feed)) return std::uint64_t{0};
+  if (!cursor->valid() || !cursor->key().starts_with(feed)) return collected_changes;
   return keys::ascending_epoch(cursor->key());
 }
 
@@ -112,6 +119,42 @@ Status Feed::put(Batch& batch, wire::Change change) const {
   change.time_us = batch.time_us();
   ASSIGN_OR_RETURN(change.previous, newest());
   batch.put(keys::feed(batch.epoch()), wire::encode(change));
+  return collect(batch);
+}
+
+Result<std::uint64_t> Feed::collected() const {
+  ASSIGN_OR_RETURN(const auto value, store_.get(keys::feed_horizon()));
+  if (!value) return std::uint64_t{0};
+  if (value->size() != sizeof(std::uint64_t)) return corrupt("table f: 8 bytes expected");
+  return load<std::uint64_t>(value->data());
+}
+
+Status Feed::collect(Batch& batch) const {
+  if (kept_epochs_ == 0 || batch.epoch() <= kept_epochs_) return {};
+  const std::uint64_t last = batch.epoch() - kept_epochs_;
+  const std::string table = keys::table(keys::Table::feed);
+  ASSIGN_OR_RETURN(const std::uint64_t before, collected());
+  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
+  std::uint64_t reached = before;
+  for (int taken = 0; taken < kCollectedAtOnce; ++taken) {
+    // Not from the table's start: what was removed there is still in LevelDB's way.
+    cursor->seek(keys::feed(reached + 1));
+    if (!cursor->valid() || !cursor->key().starts_with(table)) break;
+    ASSIGN_OR_RETURN(const std::uint64_t epoch, keys::ascending_epoch(cursor->key()));
+    if (epoch > last) break;
+    batch.remove(cursor->key());
+    const std::string first_chunk = keys::changed(epoch, 0);
+    const std::string chunks = first_chunk.substr(0, first_chunk.size() - sizeof(std::uint32_t));
+    for (cursor->seek(first_chunk); cursor->valid() && cursor->key().starts_with(chunks); cursor->next()) {
+      batch.remove(cursor->key());
+    }
+    reached = epoch;
+  }
+  RETURN_IF_ERROR(cursor->status());
+  if (reached == before) return {};
+  std::string value;
+  append(value, reached);
+  batch.put(keys::feed_horizon(), value);
   return {};
 }
 

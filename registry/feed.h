@@ -30,14 +30,22 @@ class Feed {
   /// Up to `credit` changes after `after`, without waiting. snapshot_required: the reader comes from another
   /// generation, is ahead of this store, or the changes that it misses are no longer kept.
   Result<wire::FeedReply> after(const wire::FeedRequest& request) const;
-  /// Adds the change to the batch, filling in epoch, previous and time.
+  /// Adds the change to the batch, filling in epoch, previous and time. Some of what lies behind the horizon goes with
+  /// it: more than one change, so that a shorter horizon is reached in time.
   Status put(Batch& batch, wire::Change change) const;
+  /// Changes of the last so many epochs are kept; 0: all are.
+  void keep(std::uint64_t epochs) { kept_epochs_ = epochs; }
+  /// The newest change that was collected; 0: none was.
+  Result<std::uint64_t> collected() const;
 
  private:
   Result<std::uint64_t> of_time(std::int64_t time_us) const;
   Result<std::uint64_t> oldest_kept() const;
 
+  Status collect(Batch& batch) const;
+
   Store& store_;
+  std::uint64_t kept_epochs_ = 0;
 };
 
 }  // namespace espalier::registry

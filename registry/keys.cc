@@ -47,9 +47,12 @@ std::string behind(std::string_view prefix) {
 }
 
 std::string generation() { return table(Table::generation); }
+std::string migration() { return table(Table::migration); }
 std::string epoch(std::uint64_t epoch) { return with_epoch(Table::epoch, epoch); }
 std::string time(std::int64_t time_us) { return with_epoch(Table::time, static_cast<std::uint64_t>(time_us)); }
 std::string feed(std::uint64_t epoch) { return with_epoch(Table::feed, epoch); }
+
+std::string feed_horizon() { return table(Table::feed_horizon); }
 
 std::string changed(std::uint64_t epoch, std::uint32_t chunk) {
   std::string key = with_epoch(Table::changed, epoch);

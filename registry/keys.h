@@ -15,14 +15,16 @@
 
 namespace espalier::registry::keys {
 
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 
 /// First byte of every key. On disk: never change.
 enum class Table : char {
   generation = 'G',
+  migration = 'B',
   epoch = 'E',
   time = 'e',
   feed = 'F',
+  feed_horizon = 'f',
   changed = 'C',
   view = 'W',
   model = 'M',
@@ -43,9 +45,11 @@ std::string table(Table table);
 std::string behind(std::string_view prefix);
 
 std::string generation();
+std::string migration();
 std::string epoch(std::uint64_t epoch);
 std::string time(std::int64_t time_us);
 std::string feed(std::uint64_t epoch);
+std::string feed_horizon();
 std::string changed(std::uint64_t epoch, std::uint32_t chunk);
 std::string view(std::uint64_t epoch);
 

@@ -43,6 +43,13 @@ Status translate(const leveldb::Status& status, const std::string& folder) {
   return Status(code, folder + ": " + text);
 }
 
+std::string encoded_generation(std::uint32_t schema, std::uint64_t generation) {
+  std::string value;
+  append(value, schema);
+  append(value, generation);
+  return value;
+}
+
 std::string as_bytes(std::uint64_t number) {
   std::string bytes;
   append(bytes, number);
@@ -124,7 +131,8 @@ LevelDbStore::LevelDbStore(Files& files, const Clock& clock, std::string folder,
       options_(options),
       env_(std::make_unique<StoreEnv>(options.env ? options.env : leveldb::Env::Default(), files)),
       cache_(leveldb::NewLRUCache(options.cache_bytes)),
-      filter_(leveldb::NewBloomFilterPolicy(10)) {}
+      filter_(leveldb::NewBloomFilterPolicy(10)),
+      schema_(keys::kSchemaVersion) {}
 
 LevelDbStore::~LevelDbStore() { close_database(); }
 
@@ -178,13 +186,15 @@ Status LevelDbStore::start_new() {
   UuidSource uuids(clock_);
   std::uint64_t generation = xxh3_64(uuids.next().view()) >> 1;  // fits a signed integer of any language
   generation = std::max<std::uint64_t>(generation, 1);
-  std::string value;
-  append(value, keys::kSchemaVersion);
-  append(value, generation);
-  leveldb::WriteOptions synced;
-  synced.sync = true;
-  RETURN_IF_ERROR(translate(db_->Put(synced, slice(keys::generation()), slice(value)), folder_));
+  RETURN_IF_ERROR(rewrite({{keys::generation(), encoded_generation(schema_, generation)}}));
   generation_ = generation;
+  return {};
+}
+
+Status LevelDbStore::set_schema(std::uint32_t schema, Changes changes) {
+  changes.emplace_back(keys::generation(), encoded_generation(schema, generation_));
+  RETURN_IF_ERROR(rewrite(changes));
+  schema_ = schema;
   return {};
 }
 
@@ -199,7 +209,9 @@ Status LevelDbStore::rewrite(const Changes& changes) {
   }
   leveldb::WriteOptions synced;
   synced.sync = true;
-  return translate(db_->Write(synced, &writes), folder_);
+  RETURN_IF_ERROR(translate(db_->Write(synced, &writes), folder_));
+  if (synced_ != nullptr) keep_snapshot();
+  return {};
 }
 
 Status LevelDbStore::gather(Files& files, const std::string& folder) {
@@ -214,10 +226,11 @@ Status LevelDbStore::read_generation() {
   if (generation) {
     if (generation->size() != 12) return corrupt(folder_ + ": table G: 12 bytes expected");
     const auto version = load<std::uint32_t>(generation->data());
-    if (version != keys::kSchemaVersion) {
+    if (version == 0 || version > keys::kSchemaVersion) {
       return Status(Code::unimplemented, folder_ + ": made with schema version " + std::to_string(version) +
                                              ", this build reads version " + std::to_string(keys::kSchemaVersion));
     }
+    schema_ = version;
     generation_ = load<std::uint64_t>(generation->data() + 4);
   }
   return {};

@@ -67,6 +67,10 @@ class LevelDbStore final : public Store {
   Status rewrite(const Changes& changes);
   /// A new generation, on disk when it returns.
   Status start_generation() { return start_new(); }
+  /// The version of the keys' schema that the records have, at most this build's.
+  std::uint32_t schema() const { return schema_; }
+  /// They have this one now; together with other changes. On disk when it returns.
+  Status set_schema(std::uint32_t schema, Changes changes = {});
   /// Lets LevelDB make a database of what it can still read of the one in `folder`; what it can't is lost. REQUIRES:
   /// nobody has it open.
   static Status gather(Files& files, const std::string& folder);
@@ -111,6 +115,7 @@ class LevelDbStore final : public Store {
   std::shared_ptr<leveldb::DB> db_;          ///< nothing: closed, and opening it again failed
 
   std::uint64_t generation_ = 0;
+  std::uint32_t schema_;
   std::uint64_t epoch_ = 0;
   std::int64_t time_us_ = 0;
   std::uint64_t synced_epoch_ = 0;

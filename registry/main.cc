@@ -14,13 +14,15 @@ namespace {
 struct Options {
   std::string folder;
   std::vector<std::string> endpoints;
+  espalier::registry::RegistryOptions registry;
 };
 
 espalier::Status serve(const Options& options, const espalier::StopSignals& stop) {
   using espalier::registry::Registry;
   using espalier::registry::Server;
   const espalier::Clock& clock = espalier::Clock::system();
-  ASSIGN_OR_RETURN(const auto registry, Registry::open(espalier::Files::system(), clock, options.folder));
+  ASSIGN_OR_RETURN(const auto registry,
+                   Registry::open(espalier::Files::system(), clock, options.folder, options.registry));
   espalier::wire::Context context;
   ASSIGN_OR_RETURN(const auto server, Server::make(*registry, clock, context));
   nlohmann::json ready = {{"ready", "registry"}, {"name", "registry"}, {"endpoints", nlohmann::json::array()}};
@@ -43,6 +45,9 @@ int main(int argc, char** argv) {
   app.add_option("--bind", options.endpoints,
                  "Endpoint to answer on: ipc://PATH or tcp://HOST:PORT (* picks a port); repeat")
       ->required();
+  app.add_option("--keep-changes", options.registry.kept_epochs,
+                 "Epochs whose changes stay in the feed (0: all); readers further behind take a snapshot")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   espalier::yield_to_requests();
   const espalier::StopSignals stop;

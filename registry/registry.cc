@@ -12,6 +12,7 @@
 #include "registry/rollback.h"
 #include "registry/search/search.h"
 #include "registry/tag_history.h"
+#include "registry/upkeep/migrate.h"
 #include "registry/upkeep/upkeep.h"
 
 namespace espalier::registry {
@@ -41,7 +42,9 @@ Registry::Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStor
     : options_(options),
       store_(std::move(store)),
       records_(files, *store_, folder + "/artefacts"),
-      upkeep_(std::make_unique<upkeep::Upkeep>(records_, clock, options.upkeep_slice_us)) {}
+      upkeep_(std::make_unique<upkeep::Upkeep>(records_, clock, options.upkeep_slice_us)) {
+  records_.feed.keep(options.kept_epochs);
+}
 
 Registry::~Registry() = default;
 
@@ -49,6 +52,7 @@ Result<std::unique_ptr<Registry>> Registry::open(Files& files, const Clock& cloc
                                                  RegistryOptions options) {
   RETURN_IF_ERROR(files.create_directories(folder));
   ASSIGN_OR_RETURN(auto store, LevelDbStore::open(files, clock, folder + "/store", options.store));
+  RETURN_IF_ERROR(upkeep::migrate(*store));
   log::info("registry", "open", {{"folder", folder}, {"generation", store->generation()}, {"epoch", store->epoch()}});
   return std::unique_ptr<Registry>(new Registry(files, clock, std::move(store), folder, options));
 }
@@ -174,6 +178,10 @@ Result<wire::FeedReply> Registry::feed(const Principal& principal, const wire::F
 Result<wire::EntriesReply> Registry::changed_entries(const Principal& principal,
                                                      const wire::ChangedEntriesRequest& request) {
   RETURN_IF_ERROR(principal.check_serve());
+  ASSIGN_OR_RETURN(const std::uint64_t collected, records_.feed.collected());
+  if (request.epoch != 0 && request.epoch <= collected) {
+    return failed_precondition("epoch: change " + std::to_string(request.epoch) + " is collected: take a snapshot");
+  }
   ASSIGN_OR_RETURN(const wire::Change change, records_.feed.get(request.epoch));
   ASSIGN_OR_RETURN(const PageCursor cursor, PageCursor::parse(request.cursor));
   return records_.tags.changed(request, change, cursor);

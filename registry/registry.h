@@ -39,6 +39,8 @@ struct RegistryOptions {
   std::size_t search_work = 20'000;
   /// What one step of a check or an archive may take; the last record may take it beyond.
   std::int64_t upkeep_slice_us = 15'000;
+  /// Changes of the last so many epochs stay in the feed; 0: all. Readers further behind take a snapshot.
+  std::uint64_t kept_epochs = 1'000'000;
 };
 
 class Registry {

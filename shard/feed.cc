@@ -162,7 +162,16 @@ Status Feed::fill_batch() {
   Batch batch;
   batch.generation = generation_;
   batch.epoch = queue_.empty() ? epoch_ : queue_.back().epoch;
-  for (const Change& change : queue_) RETURN_IF_ERROR(add_change(change, batch));
+  for (const Change& change : queue_) {
+    const Status added = add_change(change, batch);
+    if (added.code() == Code::failed_precondition) {
+      // Collected since it was named: a snapshot has it.
+      log::info("shard", "snapshot required", {{"epoch", change.epoch}, {"why", added}});
+      needs_snapshot_ = true;
+      return {};
+    }
+    RETURN_IF_ERROR(added);
+  }
   if (has_new_view_) RETURN_IF_ERROR(add_held_anew(batch));
   add_due_retries(batch);
   if (queue_.empty() && batch.nodes.empty()) return {};

@@ -172,7 +172,7 @@ Status Archive::read_head() {
   }
   head_ = {load<std::uint64_t>(from + 16), load<std::uint64_t>(from + 24), load<std::int64_t>(from + 32),
            load<std::uint32_t>(from + 40)};
-  if (head_.schema > keys::kSchemaVersion) {
+  if (head_.schema == 0 || head_.schema > keys::kSchemaVersion) {
     return Status(Code::unimplemented, "keys of schema version " + std::to_string(head_.schema) +
                                            ", this build reads version " + std::to_string(keys::kSchemaVersion));
   }

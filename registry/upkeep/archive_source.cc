@@ -1,5 +1,6 @@
 #include "registry/upkeep/archive_source.h"
 
+#include "common/bytes.h"
 #include "common/scheduling.h"
 #include "registry/keys.h"
 #include "registry/upkeep/key_parts.h"
@@ -20,7 +21,10 @@ std::string& payload_for(BlockKind kind, std::vector<Block>& blocks) {
 
 Result<std::unique_ptr<ArchiveSource>> ArchiveSource::start(Records& records, const Clock& clock) {
   std::unique_ptr<ArchiveSource> source(new ArchiveSource(records, clock));
-  source->head_ = {records.store.generation(), records.store.epoch(), clock.wall_us(), keys::kSchemaVersion};
+  ASSIGN_OR_RETURN(const auto generation, records.store.get(keys::generation()));
+  if (!generation || generation->size() != 12) return corrupt("table G: 12 bytes expected; repair first");
+  source->head_ = {records.store.generation(), records.store.epoch(), clock.wall_us(),
+                   load<std::uint32_t>(generation->data())};
   ASSIGN_OR_RETURN(source->cursor_, records.store.scan_verified());
   source->cursor_->seek("");
   return source;

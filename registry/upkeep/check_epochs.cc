@@ -20,14 +20,15 @@ void generation(CheckState& state, std::string_view key, std::string_view value)
     state.findings.add(key, std::to_string(value.size()) + " bytes, 12 expected");
   } else if (load<std::uint32_t>(value.data()) != keys::kSchemaVersion) {
     state.findings.add(key, "schema version " + std::to_string(load<std::uint32_t>(value.data())) +
-                                ", this build knows " + std::to_string(keys::kSchemaVersion));
+                                ", this build's is " + std::to_string(keys::kSchemaVersion) +
+                                ": the next start of the registry migrates it");
   }
 }
 
 /// Also: tables that nobody looks at.
 void generation_is_there(CheckState& state) {
   state.require(keys::generation(), "a registry has a generation");
-  static constexpr std::string_view kKnown = "GEeFCWMSAVvTRrXIi";
+  static constexpr std::string_view kKnown = "GBEeFfCWMSAVvTRrXIi";
   Cursor& at = *state.lookup;
   for (at.seek(""); at.valid(); at.seek(std::string(1, static_cast<char>(at.key().front() + 1)))) {
     if (at.key().empty() || kKnown.find(at.key().front()) == std::string_view::npos) {

@@ -53,6 +53,7 @@ struct CheckState {
 
   std::unordered_map<std::uint64_t, EpochSeen> epochs;
   std::uint64_t last_epoch = 0;              ///< of the pass over E, then the newest
+  std::uint64_t collected_changes = 0;       ///< behind the feed's horizon
   std::uint64_t last_change = 0;             ///< of the pass over F, then the newest
   std::uint64_t chunk_epoch = 0;             ///< of the change whose chunks are looked at
   std::optional<wire::Change> chunk_change;  ///< it; nothing: it can't be read

@@ -59,17 +59,31 @@ void change(CheckState& state, std::string_view key, std::string_view value) {
   for (const wire::TagMoved& moved : change->more) check_release_of_change(state, key, *change, moved.release);
 }
 
+/// Whatever a change made has it in the feed, unless it is behind the horizon.
+void require_change(CheckState& state, std::uint64_t epoch, std::string_view key) {
+  if (epoch <= state.collected_changes || state.epochs[epoch].has_change) return;
+  state.require(keys::feed(epoch), named_by(key));
+}
+
+void horizon(CheckState& state, std::string_view key, std::string_view value) {
+  if (key != keys::feed_horizon()) return bad_key(state, key);
+  if (value.size() != sizeof state.collected_changes) {
+    state.findings.add(key, std::to_string(value.size()) + " bytes, 8 expected");
+    return;
+  }
+  state.last_change = state.collected_changes = load<std::uint64_t>(value.data());
+}
+
 /// Each state of a model has its entry of the feed, and each release.
 void model_in_feed(CheckState& state, std::string_view key, std::string_view) {
   const auto parts = model_parts(key);
-  if (parts.ok() && !state.epochs[parts->epoch].has_change) state.require(keys::feed(parts->epoch), named_by(key));
+  if (parts.ok()) require_change(state, parts->epoch, key);
 }
 
 void release_in_feed(CheckState& state, std::string_view key, std::string_view) {
   const auto parts = release_parts(key);
   if (!parts.ok()) return;
-  const std::string feed = keys::feed(parts->epoch);
-  if (!state.epochs[parts->epoch].has_change) state.require(feed, named_by(key));
+  require_change(state, parts->epoch, key);
 }
 
 // ---------------------------------------------------------------------------------------------------------------- tags
@@ -248,7 +262,7 @@ void view(CheckState& state, std::string_view key, std::string_view value) {
   } else if (record->epoch != epoch) {
     state.findings.add(key, "says that it is of epoch " + std::to_string(record->epoch));
   }
-  if (!state.epochs[epoch].has_change) state.require(keys::feed(epoch), named_by(key));
+  require_change(state, epoch, key);
 }
 
 void idem(CheckState& state, std::string_view key, std::string_view value) {
@@ -280,6 +294,7 @@ void idem_index(CheckState& state, std::string_view key, std::string_view value)
 }  // namespace
 
 void add_tag_passes(std::vector<Pass>& passes) {
+  passes.push_back({keys::table(Table::feed_horizon), horizon, nullptr});
   passes.push_back({keys::table(Table::feed), change, nullptr});
   passes.push_back({keys::table(Table::model), model_in_feed, nullptr});
   passes.push_back({keys::table(Table::release), release_in_feed, nullptr});

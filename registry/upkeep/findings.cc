@@ -55,7 +55,9 @@ Result<std::string> idem_text(std::string_view key) {
 
 Result<std::string> text_of(std::string_view key) {
   switch (static_cast<Table>(key.front())) {
-    case Table::generation: return std::string(key.size() == 1 ? "" : to_hex(key));
+    case Table::generation:
+    case Table::migration:
+    case Table::feed_horizon: return std::string(key.size() == 1 ? "" : to_hex(key));
     case Table::epoch:
     case Table::feed: return dated_text(key, false);
     case Table::view: return dated_text(key, true);

@@ -31,7 +31,9 @@ Status put_records(Files& files, const Clock& clock, const Archive& archive, con
     bytes += key.size() + value.size();
     return bytes < kBatchBytes ? Status() : write();
   }));
-  return write();
+  RETURN_IF_ERROR(write());
+  // Of an earlier Espalier: the first start migrates it.
+  return archive.head().schema == store->schema() ? Status() : store->set_schema(archive.head().schema);
 }
 
 Status put_artefacts(Files& files, const Archive& archive, const std::string& folder) {

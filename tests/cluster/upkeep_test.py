@@ -1,7 +1,9 @@
 """Looking after a registry: check it while it answers and when it is stopped, mend it, back it up and restore it."""
 
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -150,6 +152,32 @@ class Upkeep(unittest.TestCase):
             self.assertIn("no registry there", errors)
         self.assertEqual(espalier("registry")[0], 2)
         self.assertEqual(espalier("registry", "chek")[0], 2)
+
+
+class Horizon(unittest.TestCase):
+    def test_a_shard_that_was_away_too_long_takes_a_snapshot(self):
+        with Cluster(shards=2, **{"keep-changes": 4}) as cluster:
+            rides = cluster.folder / "rides.csv"
+            cluster.run("sample-data", rides, "--rows", 2000)
+            cluster.train(ROOT / "examples" / "rides.toml", rides)
+            away = cluster.processes("shard")[1]
+            log = cluster.dir / "log" / f"{away['name']}.log"
+            before = log.read_text().count("snapshot required")
+            os.kill(away["pid"], signal.SIGSTOP)
+            try:
+                for _ in range(6):
+                    cluster.run("train", ROOT / "examples" / "rides.toml", "--data", rides, "--tenant", "acme")
+            finally:
+                os.kill(away["pid"], signal.SIGCONT)
+            with Wire(cluster.registry()) as wire:
+                newest = wire.ask({"v": 1, "op": "hello"})[0]
+                reply, _ = wire.ask({"v": 1, "op": "wait", "epoch": newest["epoch"], "wait_us": 60_000_000}, seconds=70)
+                feed = wire.ask({"v": 1, "op": "feed", "generation": newest["generation"], "after": 1})[0]
+            self.assertTrue(reply["served"], reply)
+            self.assertTrue(feed["snapshot_required"])
+            self.assertGreater(log.read_text().count("snapshot required"), before)
+            self.assertNotIn("gap in the change feed", log.read_text())
+            self.assertTrue(cluster.json("registry", "check")["clean"])
 
 
 if __name__ == "__main__":

@@ -44,8 +44,11 @@ class ArchiveTest : public RandomWorkload {
       }
       EXPECT_FALSE(files_.exists(path));
       done = reply.done;
-      if (done) ASSERT_OK(writer->finish({reply.records, reply.artefacts, reply.artefact_bytes}));
-      if (!done) between();
+      if (!done) {
+        between();
+        continue;
+      }
+      ASSERT_OK(writer->finish({reply.records, reply.artefacts, reply.artefact_bytes}));
     }
   }
   std::uint32_t sessions_ = 0;
@@ -144,7 +147,9 @@ class ArchiveBytes : public ArchiveTest {
   /// An archive of two records and an artefact.
   std::string made(const std::function<void(ArchiveWriter&)>& fill, const upkeep::ArchiveCounts& counts = {2, 1, 3}) {
     const std::string path = folder_ / "made";
-    if (files_.exists(path)) EXPECT_OK(files_.remove(path));
+    if (files_.exists(path)) {
+      EXPECT_OK(files_.remove(path));
+    }
     auto writer = ArchiveWriter::make(files_, path, {7, 12, 99, keys::kSchemaVersion});
     EXPECT_OK(writer);
     fill(**writer);
