@@ -41,7 +41,8 @@ json version_json(const wire::VersionRecord& version) {
           {"properties", version.properties},
           {"principal", version.principal},
           {"created_us", version.created_us},
-          {"epoch", version.epoch}};
+          {"epoch", version.epoch},
+          {"collected_us", version.collected_us}};
 }
 
 json entry_json(const wire::TagEntry& entry) {

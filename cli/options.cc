@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/space_commands.h"
 #include "cli/tag_commands.h"
 #include "cli/upkeep.h"
 #include "cli/validators.h"
@@ -189,6 +190,7 @@ int run(int argc, char** argv) {
   add_cluster_commands(app, line);
   add_prediction_commands(app, line);
   add_record_commands(app, line);
+  add_space_commands(app, line.shared, line.chosen);
   add_search_command(app, line);
   add_tag_commands(app, *app.get_subcommand("release"), *app.get_subcommand("tags"), line.shared, line.chosen);
   add_registry_commands(app, line.upkeep, line.shared, line.chosen);

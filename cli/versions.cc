@@ -26,7 +26,8 @@ Status run_versions(const VersionsOptions& options, const Shared& shared) {
   Table table({"node", "version", "made", "rows", "held-out metrics", "size"});
   for (const wire::VersionRecord& version : versions) {
     table.add({partition_text(version.partition), version.version.text(), time_text(version.created_us),
-               count_text(version.rows), metrics_text(version.metrics_json), bytes_text(version.artefact_bytes)});
+               count_text(version.rows), metrics_text(version.metrics_json),
+               version.collected_us == 0 ? bytes_text(version.artefact_bytes) : "collected"});
   }
   print_line(table.text());
   return Status();

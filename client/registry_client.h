@@ -29,6 +29,7 @@
 #include "wire/messages.h"
 #include "wire/search_messages.h"
 #include "wire/socket.h"
+#include "wire/space_messages.h"
 #include "wire/tag_messages.h"
 #include "wire/upkeep_messages.h"
 
@@ -37,6 +38,34 @@ namespace espalier::client {
 /// The reply that belongs to each request.
 template <class Request>
 struct ReplyTo;
+template <>
+struct ReplyTo<wire::RetentionRequest> {
+  using type = wire::RetentionReply;
+};
+template <>
+struct ReplyTo<wire::SetRetentionRequest> {
+  using type = wire::RetentionReply;
+};
+template <>
+struct ReplyTo<wire::CollectRequest> {
+  using type = wire::StartedReply;
+};
+template <>
+struct ReplyTo<wire::EraseRequest> {
+  using type = wire::StartedReply;
+};
+template <>
+struct ReplyTo<wire::ReceiptRequest> {
+  using type = wire::ReceiptReply;
+};
+template <>
+struct ReplyTo<wire::ReceiptItemsRequest> {
+  using type = wire::ReceiptItemsReply;
+};
+template <>
+struct ReplyTo<wire::VerifyErasureRequest> {
+  using type = wire::VerifyErasureReply;
+};
 template <>
 struct ReplyTo<wire::HelloRequest> {
   using type = wire::HelloReply;

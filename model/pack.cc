@@ -1,7 +1,9 @@
 #include "model/pack.h"
 
 #include <algorithm>
+#include <cassert>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
@@ -14,21 +16,35 @@ namespace espalier::model {
 
 struct Pack::State {
   struct Segment {
-    std::uint32_t number = 0;
     std::string path;
-    std::unique_ptr<Mapping> mapping;
+    std::shared_ptr<const Mapping> mapping;
+    std::uint64_t live_bytes = 0;
+    std::uint64_t all_bytes = 0;  ///< of all frames, dead or alive
+    bool is_damaged = false;
   };
   struct Place {
-    std::size_t segment;
+    std::uint32_t segment;
     std::uint64_t offset;
     std::uint64_t size;
+    bool operator==(const Place&) const = default;
+  };
+  /// A segment that is being moved out: the frames that have not been looked at, the next at the back.
+  struct Moving {
+    std::uint32_t segment = 0;
+    std::vector<Frame> left;
+  };
+  /// A copy that counts from the next sync() on, unless the artefact has another place by then.
+  struct Copy {
+    Hash256 hash;
+    Place from, to;
   };
 
   Files& files;
   std::string folder;
   PackOptions options;
 
-  std::vector<Segment> segments;
+  std::map<std::uint32_t, Segment> segments;  ///< by number
+  std::uint32_t last_number = 0;              ///< of the segments there ever were
   std::unordered_map<Hash256, Place> index;
   std::uint64_t artefact_bytes = 0;
 
@@ -36,32 +52,40 @@ struct Pack::State {
   std::unique_ptr<File> writable;
   std::uint64_t end = 0;          ///< where its next frame goes
   std::vector<Hash256> unsynced;  ///< added since the last sync()
+  std::vector<Copy> copies;       ///< the same for what was moved
+  std::optional<Moving> moving;
 
+  Segment& last() { return segments.rbegin()->second; }
   std::string_view bytes_of(const Place& place) const {
-    return segments[place.segment].mapping->bytes().substr(place.offset, place.size);
+    return segments.at(place.segment).mapping->bytes().substr(place.offset, place.size);
   }
 
   void keep(const Hash256& hash, Place place) {
     drop(hash);
     index.emplace(hash, place);
     artefact_bytes += place.size;
+    segments.at(place.segment).live_bytes += frame_bytes(place.size);
   }
 
   void drop(const Hash256& hash) {
     const auto it = index.find(hash);
     if (it == index.end()) return;
     artefact_bytes -= it->second.size;
+    segments.at(it->second.segment).live_bytes -= frame_bytes(it->second.size);
     index.erase(it);
   }
 
   Status load();
   Status load_segment(std::uint32_t number, bool is_last);
-  bool secure_tail(Segment& segment, File& file, const SegmentContents& contents);
+  bool secure_tail(std::uint32_t number, File& file, const SegmentContents& contents);
   Status make_segment(std::uint64_t bytes);
+  Status make_room(std::uint64_t size);
   Status remove_unfinished(const std::vector<std::string>& names);
   Status seal();
   Status sync();
-  Status write_frame(const Hash256& hash, std::string_view bytes);
+  Result<Place> write_frame(const Hash256& hash, std::string_view bytes);
+  Status begin_moving(std::uint32_t number);
+  Status copy(const Frame& frame);
 };
 
 Status Pack::State::load() {
@@ -88,7 +112,8 @@ Status Pack::State::remove_unfinished(const std::vector<std::string>& names) {
 }
 
 Status Pack::State::load_segment(std::uint32_t number, bool is_last) {
-  Segment segment{number, folder + "/" + segment_name(number), nullptr};
+  last_number = std::max(last_number, number);
+  Segment segment{folder + "/" + segment_name(number), nullptr, 0, 0, false};
   ASSIGN_OR_RETURN(segment.mapping, files.map(segment.path));
   const auto walked = walk_segment(segment.mapping->bytes(), number);
   if (walked.status().code() == Code::unimplemented) return walked.status().at(segment.path);
@@ -96,16 +121,18 @@ Status Pack::State::load_segment(std::uint32_t number, bool is_last) {
   const SegmentContents contents = walked.ok() ? *walked : SegmentContents{};
   const bool is_usable = walked.ok() && !contents.is_damaged;
   if (contents.is_damaged) log::warn("pack", "segment damaged", {{"path", segment.path}, {"offset", contents.end}});
-  segments.push_back(std::move(segment));
-  const std::size_t place = segments.size() - 1;
+  segment.is_damaged = !is_usable;
+  for (const Frame& frame : contents.frames) segment.all_bytes += frame_bytes(frame.size);
+  const std::string path = segment.path;
+  segments.insert_or_assign(number, std::move(segment));
   for (std::size_t i = 0; i < contents.durable_frames; ++i) {
     const Frame& frame = contents.frames[i];
-    keep(frame.hash, {place, frame.offset, frame.size});
+    keep(frame.hash, {number, frame.offset, frame.size});
   }
   const bool has_tail = contents.frames.size() > contents.durable_frames;
   if (!has_tail && !(is_last && is_usable)) return {};
-  ASSIGN_OR_RETURN(std::unique_ptr<File> file, files.open(segments.back().path, false));
-  if (has_tail && !secure_tail(segments.back(), *file, contents)) return {};
+  ASSIGN_OR_RETURN(std::unique_ptr<File> file, files.open(path, false));
+  if (has_tail && !secure_tail(number, *file, contents)) return {};
   if (!is_last || !is_usable) return {};
   end = contents.end;
   writable = std::move(file);
@@ -115,8 +142,8 @@ Status Pack::State::load_segment(std::uint32_t number, bool is_last) {
 /// The frames after the last mark may or may not have reached the disk: those with the right hash are written over
 /// themselves, so that the sync that follows covers them whatever happened to an earlier one, and then count. False
 /// when the segment must not be written to any more.
-bool Pack::State::secure_tail(Segment& segment, File& file, const SegmentContents& contents) {
-  const std::size_t place = segments.size() - 1;
+bool Pack::State::secure_tail(std::uint32_t number, File& file, const SegmentContents& contents) {
+  const Segment& segment = segments.at(number);
   std::vector<Frame> good;
   Status status;
   for (std::size_t i = contents.durable_frames; i < contents.frames.size() && status.ok(); ++i) {
@@ -133,7 +160,7 @@ bool Pack::State::secure_tail(Segment& segment, File& file, const SegmentContent
     log::warn("pack", "unsynced tail left out", {{"path", segment.path}, {"reason", status}});
     return false;
   }
-  for (const Frame& frame : good) keep(frame.hash, {place, frame.offset, frame.size});
+  for (const Frame& frame : good) keep(frame.hash, {number, frame.offset, frame.size});
   const std::size_t torn = contents.frames.size() - contents.durable_frames - good.size();
   if (torn > 0) log::warn("pack", "torn frames left out", {{"path", segment.path}, {"frames", torn}});
   // A mark says that all before it is whole: where that isn't so there must never be one.
@@ -141,8 +168,8 @@ bool Pack::State::secure_tail(Segment& segment, File& file, const SegmentContent
 }
 
 Status Pack::State::make_segment(std::uint64_t bytes) {
-  const std::uint32_t number = segments.empty() ? 1 : segments.back().number + 1;
-  Segment segment{number, folder + "/" + segment_name(number), nullptr};
+  const std::uint32_t number = last_number + 1;
+  Segment segment{folder + "/" + segment_name(number), nullptr, 0, 0, false};
   const std::string making = segment.path + std::string(kMakingSuffix);
   const auto make = [&]() -> Status {
     if (files.exists(making)) RETURN_IF_ERROR(files.remove(making));
@@ -161,7 +188,8 @@ Status Pack::State::make_segment(std::uint64_t bytes) {
   }
   ASSIGN_OR_RETURN(segment.mapping, files.map(segment.path));
   ASSIGN_OR_RETURN(writable, files.open(segment.path, false));
-  segments.push_back(std::move(segment));
+  segments.insert_or_assign(number, std::move(segment));
+  last_number = number;
   end = kPackHeaderBytes;
   return {};
 }
@@ -175,36 +203,74 @@ Status Pack::State::seal() {
   writable.reset();
   std::error_code ignored;  // for people and tools; this process opens it for reading only
   std::filesystem::permissions(
-      segments.back().path,
+      last().path,
       std::filesystem::perms::owner_read | std::filesystem::perms::group_read | std::filesystem::perms::others_read,
       ignored);
   return {};
 }
 
 Status Pack::State::sync() {
-  if (unsynced.empty()) return {};
+  if (unsynced.empty() && copies.empty()) return {};
   const Status synced = writable->sync();
   if (!synced.ok()) {
     // The kernel may have dropped what it could not write and say nothing at the next attempt: these bytes are not to
     // be trusted, nor is the segment.
     for (const Hash256& hash : unsynced) drop(hash);
     unsynced.clear();
+    copies.clear();
+    moving.reset();
     writable.reset();
     return synced;
   }
   unsynced.clear();
+  for (const Copy& copy : copies) {
+    const auto it = index.find(copy.hash);
+    if (it != index.end() && it->second == copy.from) keep(copy.hash, copy.to);
+  }
+  copies.clear();
   // A mark that fails or is lost costs the next start the hashing of the frames before it, nothing else.
   if (writable->write_at(end, mark_header(end)).ok()) end += kPackHeaderBytes;
   return {};
 }
 
-Status Pack::State::write_frame(const Hash256& hash, std::string_view bytes) {
+Status Pack::State::make_room(std::uint64_t size) {
+  // A mark must still fit behind it.
+  const std::uint64_t needed = frame_bytes(size) + kPackHeaderBytes;
+  if (writable != nullptr && needed > last().mapping->bytes().size() - end) RETURN_IF_ERROR(seal());
+  if (writable != nullptr) return {};
+  return make_segment(std::max(options.segment_bytes, kPackHeaderBytes + needed));
+}
+
+Result<Pack::State::Place> Pack::State::write_frame(const Hash256& hash, std::string_view bytes) {
+  RETURN_IF_ERROR(make_room(bytes.size()));
   // The bytes come first: until the header is there, the walk ends before them.
   RETURN_IF_ERROR(writable->write_at(end + kPackHeaderBytes, bytes));
   RETURN_IF_ERROR(writable->write_at(end, frame_header(hash, bytes.size())));
-  keep(hash, {segments.size() - 1, end + kPackHeaderBytes, bytes.size()});
-  unsynced.push_back(hash);
+  const Place place{segments.rbegin()->first, end + kPackHeaderBytes, bytes.size()};
   end += frame_bytes(bytes.size());
+  last().all_bytes += frame_bytes(bytes.size());
+  return place;
+}
+
+Status Pack::State::begin_moving(std::uint32_t number) {
+  if (moving && moving->segment == number) return {};
+  Moving begun{number, {}};
+  // One whose own header does not hold has given nothing to the table of contents.
+  const auto walked = walk_segment(segments.at(number).mapping->bytes(), number);
+  if (walked.ok()) begun.left = walked->frames;
+  std::ranges::reverse(begun.left);
+  moving = std::move(begun);
+  return {};
+}
+
+Status Pack::State::copy(const Frame& frame) {
+  const Place from{moving->segment, frame.offset, frame.size};
+  const std::string_view bytes = bytes_of(from);
+  if (blake2b_256(bytes) != frame.hash) {
+    return corrupt(segments.at(from.segment).path + ": artefact " + frame.hash.hex() + " no longer has its hash");
+  }
+  ASSIGN_OR_RETURN(const Place to, write_frame(frame.hash, bytes));
+  copies.push_back({frame.hash, from, to});
   return {};
 }
 
@@ -212,7 +278,7 @@ Pack::Pack(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Pack::~Pack() = default;
 
 Result<std::unique_ptr<Pack>> Pack::open(Files& files, const std::string& folder, PackOptions options) {
-  auto state = std::unique_ptr<State>(new State{files, folder, options, {}, {}, 0, nullptr, 0, {}});
+  auto state = std::unique_ptr<State>(new State{files, folder, options, {}, 0, {}, 0, nullptr, 0, {}, {}, {}});
   RETURN_IF_ERROR(state->load());
   return std::unique_ptr<Pack>(new Pack(std::move(state)));
 }
@@ -222,15 +288,10 @@ Status Pack::add(const Hash256& hash, std::string_view bytes) {
     return invalid_argument("an artefact of " + std::to_string(bytes.size()) + " bytes");
   }
   if (state_->index.contains(hash)) return {};
-  // A mark must still fit behind it.
-  const std::uint64_t needed = frame_bytes(bytes.size()) + kPackHeaderBytes;
-  if (state_->writable != nullptr && needed > state_->segments.back().mapping->bytes().size() - state_->end) {
-    RETURN_IF_ERROR(state_->seal());
-  }
-  if (state_->writable == nullptr) {
-    RETURN_IF_ERROR(state_->make_segment(std::max(state_->options.segment_bytes, kPackHeaderBytes + needed)));
-  }
-  return state_->write_frame(hash, bytes);
+  ASSIGN_OR_RETURN(const State::Place place, state_->write_frame(hash, bytes));
+  state_->keep(hash, place);
+  state_->unsynced.push_back(hash);
+  return {};
 }
 
 Status Pack::sync() { return state_->sync(); }
@@ -241,11 +302,16 @@ std::optional<std::string_view> Pack::find(const Hash256& hash) const {
   return state_->bytes_of(it->second);
 }
 
+std::shared_ptr<const Mapping> Pack::hold(const Hash256& hash) const {
+  const auto it = state_->index.find(hash);
+  return it == state_->index.end() ? nullptr : state_->segments.at(it->second.segment).mapping;
+}
+
 Status Pack::verify(const Hash256& hash) {
   const auto bytes = find(hash);
   if (!bytes) return not_found("artefact " + hash.hex());
   if (blake2b_256(*bytes) == hash) return {};
-  const std::string path = state_->segments[state_->index.at(hash).segment].path;
+  const std::string path = state_->segments.at(state_->index.at(hash).segment).path;
   forget(hash);
   return corrupt(path + ": artefact " + hash.hex() + " no longer has its hash");
 }
@@ -255,10 +321,11 @@ void Pack::forget(const Hash256& hash) { state_->drop(hash); }
 Result<std::uint64_t> Pack::salvage(bool dry_run) {
   std::uint64_t found = 0;
   // Adding makes segments; those are sound.
-  const std::size_t segments = state_->segments.size();
-  for (std::size_t i = 0; i < segments; ++i) {
-    const std::string_view bytes = state_->segments[i].mapping->bytes();
-    const auto walked = walk_segment(bytes, state_->segments[i].number);
+  std::vector<std::uint32_t> numbers;
+  for (const auto& [number, segment] : state_->segments) numbers.push_back(number);
+  for (const std::uint32_t number : numbers) {
+    const std::string_view bytes = state_->segments.at(number).mapping->bytes();
+    const auto walked = walk_segment(bytes, number);
     if (walked.ok() && !walked->is_damaged) continue;
     for (const Frame& frame : frames_anywhere(bytes, walked.ok() ? walked->end : kPackHeaderBytes)) {
       const std::string_view artefact = bytes.substr(frame.offset, frame.size);
@@ -279,12 +346,55 @@ std::vector<Hash256> Pack::hashes() const {
   return result;
 }
 
+std::vector<Hash256> Pack::hashes_in(std::uint32_t segment) const {
+  std::vector<Hash256> result;
+  for (const auto& [hash, place] : state_->index) {
+    if (place.segment == segment) result.push_back(hash);
+  }
+  return result;
+}
+
 std::uint64_t Pack::artefact_bytes() const { return state_->artefact_bytes; }
 
 std::uint64_t Pack::disk_bytes() const {
   std::uint64_t sum = 0;
-  for (const State::Segment& segment : state_->segments) sum += segment.mapping->bytes().size();
+  for (const auto& [number, segment] : state_->segments) sum += segment.mapping->bytes().size();
   return sum;
+}
+
+std::vector<Pack::SegmentUse> Pack::segments() const {
+  std::vector<SegmentUse> uses;
+  for (const auto& [number, segment] : state_->segments) {
+    const bool is_open = state_->writable != nullptr && number == state_->segments.rbegin()->first;
+    uses.push_back({number, segment.mapping->bytes().size(), segment.live_bytes, segment.all_bytes - segment.live_bytes,
+                    is_open, segment.is_damaged});
+  }
+  return uses;
+}
+
+Status Pack::seal() { return state_->seal(); }
+
+Result<bool> Pack::move_out(std::uint32_t segment, std::uint64_t most) {
+  RETURN_IF_ERROR(state_->begin_moving(segment));
+  std::vector<Frame>& left = state_->moving->left;
+  for (std::uint64_t moved = 0; !left.empty() && moved < most; left.pop_back()) {
+    const Frame& frame = left.back();
+    const auto it = state_->index.find(frame.hash);
+    if (it == state_->index.end() || it->second != State::Place{segment, frame.offset, frame.size}) continue;
+    RETURN_IF_ERROR(state_->copy(frame));
+    moved += frame_bytes(frame.size);
+  }
+  RETURN_IF_ERROR(state_->sync());
+  return left.empty();
+}
+
+Status Pack::remove_segment(std::uint32_t segment) {
+  State::Segment& gone = state_->segments.at(segment);
+  assert(gone.live_bytes == 0 && state_->moving && state_->moving->segment == segment && state_->moving->left.empty());
+  RETURN_IF_ERROR(state_->files.remove(gone.path));
+  state_->moving.reset();
+  state_->segments.erase(segment);
+  return state_->files.sync_directory(state_->folder);
 }
 
 }  // namespace espalier::model

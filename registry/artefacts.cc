@@ -11,14 +11,31 @@
 namespace espalier::registry {
 namespace {
 
-/// A tenant's first artefact takes this much disk. A tenant with a million small ones gets some thousand maps.
-constexpr std::uint64_t kSegmentBytes = 1ull << 20;
 /// They wait for the disk, not for a core.
 constexpr std::size_t kSyncingThreads = 32;
 constexpr std::size_t kRecordHead = 8 + 1 + 32;
+/// What compact_some() writes at most: hashing and syncing it takes some milliseconds.
+constexpr std::uint64_t kCompactedAtOnce = 1ull << 20;
+/// An upload of what is there is noted when the last one was so long ago: collections leave alone what is uploaded
+/// anew.
+constexpr std::int64_t kNotedAgainUs = 600'000'000;
 constexpr std::uint64_t kMostInOneReply = wire::kMaxInternalMessageBytes / 2;
 
 std::string place(std::size_t i) { return "artefacts[" + std::to_string(i) + "]"; }
+
+/// How many bytes the inputs take that `bytes` begins with.
+Result<std::size_t> inputs_bytes(std::string_view bytes) {
+  const Status bad = corrupt("the inputs of an artefact's record are cut short");
+  if (bytes.size() < 4) return bad;
+  std::size_t at = 4;
+  for (auto left = load<std::uint32_t>(bytes.data()); left > 0; --left) {
+    if (bytes.size() - at < 5) return bad;
+    const std::size_t size = 5 + std::size_t{load<std::uint32_t>(bytes.data() + at + 1)};
+    if (bytes.size() - at < size) return bad;
+    at += size;
+  }
+  return at;
+}
 
 }  // namespace
 
@@ -75,7 +92,9 @@ std::string encode_artefact(const ArtefactRecord& record) {
   std::string bytes;
   append(bytes, record.bytes);
   append(bytes, static_cast<std::uint8_t>(record.task));
-  return bytes.append(record.base.view()).append(record.inputs);
+  bytes.append(record.base.view()).append(record.inputs);
+  append(bytes, record.uploaded_us);
+  return bytes;
 }
 
 Result<ArtefactRecord> decode_artefact(std::string_view bytes) {
@@ -87,7 +106,13 @@ Result<ArtefactRecord> decode_artefact(std::string_view bytes) {
     return corrupt("the record of an artefact has no task");
   record.task = static_cast<model::Task>(task);
   ASSIGN_OR_RETURN(record.base, Hash256::from_bytes(bytes.substr(9, 32)));
-  record.inputs = bytes.substr(kRecordHead);
+  ASSIGN_OR_RETURN(const std::size_t inputs, inputs_bytes(bytes.substr(kRecordHead)));
+  record.inputs = bytes.substr(kRecordHead, inputs);
+  const std::string_view time = bytes.substr(kRecordHead + inputs);
+  if (!time.empty() && time.size() != sizeof record.uploaded_us) {
+    return corrupt("the record of an artefact has bytes too many");
+  }
+  if (!time.empty()) record.uploaded_us = load<std::int64_t>(time.data());
   return record;
 }
 
@@ -96,12 +121,39 @@ Result<std::unique_ptr<model::Pack>> Artefacts::open_pack(Files& files, const st
   return model::Pack::open(files, folder + "/" + tenant, {.segment_bytes = kSegmentBytes});
 }
 
-Result<model::Pack*> Artefacts::pack(const std::string& tenant) {
-  auto& pack = packs_[tenant];
-  if (!pack) {
-    ASSIGN_OR_RETURN(pack, open_pack(files_, folder_, tenant));
+Result<Artefacts::TenantPack*> Artefacts::open(const std::string& tenant) {
+  TenantPack& opened = packs_[tenant];
+  if (!opened.pack) {
+    ASSIGN_OR_RETURN(opened.pack, model::Pack::open(files_, folder_ + "/" + tenant, {.segment_bytes = segment_bytes_}));
+    opened.compaction = std::make_unique<model::PackCompaction>(*opened.pack);
   }
-  return pack.get();
+  return &opened;
+}
+
+Result<model::Pack*> Artefacts::pack(const std::string& tenant) {
+  ASSIGN_OR_RETURN(TenantPack* const opened, open(tenant));
+  return opened->pack.get();
+}
+
+Status Artefacts::forget(const std::string& tenant, const Hash256& hash) {
+  ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
+  from->forget(hash);
+  return {};
+}
+
+Result<bool> Artefacts::compact_some(const std::string& tenant) {
+  ASSIGN_OR_RETURN(TenantPack* const opened, open(tenant));
+  return opened->compaction->step(kCompactedAtOnce, model::Thoroughness::worthwhile);
+}
+
+Result<std::vector<Hash256>> Artefacts::hashes(const std::string& tenant) {
+  ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
+  return from->hashes();
+}
+
+Result<std::uint64_t> Artefacts::disk_bytes(const std::string& tenant) {
+  ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
+  return from->disk_bytes();
 }
 
 Result<std::optional<ArtefactRecord>> Artefacts::find(const std::string& tenant, const Hash256& hash) {
@@ -128,11 +180,6 @@ Result<std::string_view> Artefacts::held(const std::string& tenant, const Hash25
 Result<std::uint64_t> Artefacts::salvage(const std::string& tenant, bool dry_run) {
   ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
   return from->salvage(dry_run);
-}
-
-Result<std::vector<Hash256>> Artefacts::hashes(const std::string& tenant) {
-  ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
-  return from->hashes();
 }
 
 // What lies between two of them is passed over by a few steps, which are cheap, or by a search.
@@ -166,18 +213,21 @@ Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std
     return invalid_argument("artefacts: " + std::to_string(hashes.size()) + " hashes, but " +
                             std::to_string(bodies.size()) + " bodies");
   }
-  std::vector<std::pair<std::size_t, ArtefactRecord>> fresh;
+  std::vector<std::pair<std::size_t, ArtefactRecord>> fresh, again;
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     give_way();
     if (blake2b_256(bodies[i]) != hashes[i]) {
       return invalid_argument(place(i) + ": the body does not have the hash " + hashes[i].hex());
     }
     if (is_staged(tenant, hashes[i])) continue;
-    ASSIGN_OR_RETURN(const auto known, find(tenant, hashes[i]));
-    if (known) {
-      ASSIGN_OR_RETURN(model::Pack* const held, pack(tenant));
-      // Damaged bytes are forgotten by verify(), and these take their place.
-      if (held->verify(hashes[i]).ok()) continue;
+    ASSIGN_OR_RETURN(auto known, find(tenant, hashes[i]));
+    ASSIGN_OR_RETURN(model::Pack* const held, pack(tenant));
+    // Damaged bytes are forgotten by verify(), and these take their place; also what a collection hasn't forgotten yet.
+    if (held->verify(hashes[i]).ok() && known) {
+      const auto now = store_.begin();
+      const bool is_old = now.ok() && known->uploaded_us + kNotedAgainUs <= now->time_us();
+      if (is_old) again.emplace_back(i, *std::move(known));
+      continue;
     }
     auto record = examine_artefact(bodies[i], true);
     if (!record.ok()) return record.status().at(place(i) + " " + hashes[i].hex());
@@ -186,11 +236,14 @@ Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std
   wire::UploadReply reply;
   reply.stored = static_cast<std::uint32_t>(fresh.size());
   reply.known = static_cast<std::uint32_t>(hashes.size() - fresh.size());
-  if (fresh.empty()) return reply;
+  if (hashes.empty()) return reply;
 
   ASSIGN_OR_RETURN(model::Pack* const to, pack(tenant));
   for (const auto& [i, record] : fresh) RETURN_IF_ERROR(to->add(hashes[i], bodies[i]));
-  for (auto& [i, record] : fresh) staged_[tenant].emplace(hashes[i], std::move(record));
+  auto& staged = staged_[tenant];
+  for (auto& [i, record] : fresh) staged.emplace(hashes[i], std::move(record));
+  // With the time of this upload, so that no collection takes what is about to be published again.
+  for (auto& [i, record] : again) staged.emplace(hashes[i], std::move(record));
   return reply;
 }
 
@@ -227,7 +280,11 @@ Status Artefacts::settle() {
   for (const auto& [tenant, records] : staged) {
     if (!outcome->ok()) failed = *outcome;
     if (!(outcome++)->ok()) continue;
-    for (const auto& [hash, record] : records) batch.put(keys::artefact(tenant, hash), encode_artefact(record));
+    for (const auto& [hash, record] : records) {
+      ArtefactRecord dated = record;
+      dated.uploaded_us = batch.time_us();
+      batch.put(keys::artefact(tenant, hash), encode_artefact(dated));
+    }
   }
   if (batch.size() > 0) RETURN_IF_ERROR(store_.apply(batch));
   return failed;

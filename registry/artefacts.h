@@ -2,8 +2,8 @@
 //
 // The same bytes are kept once per tenant and never shared between tenants. A record is written after its bytes are on
 // disk, so that whatever has a record can be fetched: uploads are staged in memory, and settle() syncs their packs
-// before it writes their records, for many uploads at once. Thread safety: as the Store. Bytes that fetch() gives stay
-// mapped while this lives.
+// before it writes their records, for many uploads at once. A collection removes the record before it gives the bytes
+// up. Thread safety: as the Store. Bytes that fetch() gives stay mapped until compact_some() or erase_some() is called.
 #pragma once
 
 #include <map>
@@ -18,7 +18,7 @@
 #include "common/files.h"
 #include "common/thread_pool.h"
 #include "model/artefact.h"
-#include "model/pack.h"
+#include "model/pack_compaction.h"
 #include "registry/store.h"
 #include "wire/messages.h"
 
@@ -28,7 +28,8 @@ struct ArtefactRecord {
   std::uint64_t bytes = 0;
   model::Task task = model::Task::regression;
   Hash256 base;
-  std::string inputs;  ///< encoded: equal inputs are equal bytes; fields_of() has them
+  std::string inputs;            ///< encoded: equal inputs are equal bytes; fields_of() has them
+  std::int64_t uploaded_us = 0;  ///< last; 0: before this was recorded
 };
 std::string encode_artefact(const ArtefactRecord& record);
 Result<ArtefactRecord> decode_artefact(std::string_view bytes);
@@ -37,11 +38,14 @@ Result<ArtefactRecord> examine_artefact(std::string_view bytes, bool replay = fa
 std::string encode_inputs(const std::vector<model::Field>& fields);
 Result<std::vector<model::Field>> fields_of(std::string_view inputs);
 
+/// A tenant's first artefact takes this much disk, and a million small ones some thousand maps.
+inline constexpr std::uint64_t kSegmentBytes = 1u << 20;
+
 class Artefacts {
  public:
   /// Packs lie in `folder`, a folder a tenant, made when needed.
-  Artefacts(Files& files, Store& store, std::string folder)
-      : files_(files), store_(store), folder_(std::move(folder)) {}
+  Artefacts(Files& files, Store& store, std::string folder, std::uint64_t segment_bytes)
+      : files_(files), store_(store), folder_(std::move(folder)), segment_bytes_(segment_bytes) {}
 
   /// Checks each (hash, format, probes) and stages what the tenant doesn't have. Either all bodies are good or nothing
   /// is stored. invalid_argument: another number of bodies than hashes, or bytes that
@@ -75,8 +79,19 @@ class Artefacts {
   /// The tenant's pack below `folder`, as this class keeps it.
   static Result<std::unique_ptr<model::Pack>> open_pack(Files& files, const std::string& folder,
                                                         const std::string& tenant);
+  /// The bytes of an artefact whose record is gone may go.
+  Status forget(const std::string& tenant, const Hash256& hash);
+  /// Gives back some of the space of what was forgotten; false: nothing is left that is worth it.
+  Result<bool> compact_some(const std::string& tenant);
+  /// What the tenant's pack takes.
+  Result<std::uint64_t> disk_bytes(const std::string& tenant);
 
  private:
+  struct TenantPack {
+    std::unique_ptr<model::Pack> pack;
+    std::unique_ptr<model::PackCompaction> compaction;
+  };
+  Result<TenantPack*> open(const std::string& tenant);
   Result<model::Pack*> pack(const std::string& tenant);
   /// Syncs the packs of all tenants that have something staged, beside each other; an outcome for each.
   Result<std::vector<Status>> sync_packs();
@@ -85,7 +100,8 @@ class Artefacts {
   Files& files_;
   Store& store_;
   const std::string folder_;
-  std::map<std::string, std::unique_ptr<model::Pack>> packs_;
+  const std::uint64_t segment_bytes_;
+  std::map<std::string, TenantPack> packs_;
   std::map<std::string, std::map<Hash256, ArtefactRecord>> staged_;  ///< by tenant
   bool was_too_early_ = false;
   std::unique_ptr<ThreadPool> syncing_;  ///< made when two packs have to be synced at once

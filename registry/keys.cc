@@ -170,6 +170,40 @@ std::string index_number_at(std::string_view numbers, std::uint64_t number, std:
 
 std::string index_left_out(std::string_view prefix, std::string_view name) { return index_number(prefix, name); }
 
+std::string of_tenant(Table table, std::string_view tenant) { return with_names(table, {tenant}); }
+
+std::string of_model(Table table, std::string_view tenant, std::string_view model) {
+  return with_names(table, {tenant, model});
+}
+
+std::string retention(std::string_view tenant, std::string_view model, std::uint64_t epoch) {
+  std::string key = of_model(Table::retention, tenant, model);
+  append_newest_first(key, epoch);
+  return key;
+}
+
+std::string collected(std::string_view tenant, const Uuid& version) {
+  return of_tenant(Table::collected, tenant).append(version.view());
+}
+
+std::string receipt(std::string_view tenant, const Uuid& receipt) {
+  return of_tenant(Table::receipt, tenant).append(receipt.view()).append(1, 'h');
+}
+
+std::string receipt_items_prefix(std::string_view tenant, const Uuid& receipt) {
+  return of_tenant(Table::receipt, tenant).append(receipt.view()).append(1, 'i');
+}
+
+std::string receipt_items(std::string_view tenant, const Uuid& receipt, std::uint32_t chunk) {
+  std::string key = receipt_items_prefix(tenant, receipt);
+  append_u32_be(key, chunk);
+  return key;
+}
+
+std::string unfinished(std::string_view tenant, const Uuid& receipt) {
+  return of_tenant(Table::unfinished, tenant).append(receipt.view());
+}
+
 std::string idem(std::string_view principal, const Uuid& idem) {
   return with_names(Table::idem, {principal}).append(idem.view());
 }
@@ -190,6 +224,27 @@ Result<VersionKey> parse_version(std::string_view key, std::size_t prefix_bytes)
   ASSIGN_OR_RETURN(const std::string_view components, components_of(key, prefix_bytes, kTail));
   ASSIGN_OR_RETURN(const Uuid version, Uuid::from_bytes(key.substr(key.size() - sizeof(Uuid))));
   return VersionKey{components, ~load_u64_be(key.data() + key.size() - kTail), version};
+}
+
+Result<Names> parse_names(std::string_view key, std::size_t count) {
+  Names names;
+  std::size_t at = 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    // A component ends at the first 00 01: inside one, 00 is followed by FF.
+    const std::size_t end = key.find(std::string_view("\0\1", 2), at);
+    if (end == std::string_view::npos) return bad_key(key);
+    ASSIGN_OR_RETURN(auto values, model::split_components(key.substr(at, end + 2 - at)));
+    if (values.size() != 1) return bad_key(key);
+    names.names.push_back(std::move(values.front()));
+    at = end + 2;
+  }
+  names.bytes = at;
+  return names;
+}
+
+Result<Uuid> uuid_at_end(std::string_view key) {
+  if (key.size() < 1 + sizeof(Uuid)) return bad_key(key);
+  return Uuid::from_bytes(key.substr(key.size() - sizeof(Uuid)));
 }
 
 Result<std::uint64_t> newest_first_epoch(std::string_view key) {

@@ -36,6 +36,11 @@ enum class Table : char {
   release = 'R',
   release_by_uuid = 'r',
   index = 'X',
+  retention = 'K',
+  collected = 'D',
+  receipt = 'Q',
+  unfinished = 'q',
+  erased = 'Z',
   idem = 'I',
   idem_by_time = 'i',
 };
@@ -89,6 +94,17 @@ std::string index_number(std::string_view prefix, std::string_view name);
 std::string index_number_at(std::string_view numbers, std::uint64_t number, std::uint64_t epoch, const Uuid& version);
 std::string index_left_out(std::string_view prefix, std::string_view name);
 
+/// What every key of the table that belongs to the tenant starts with.
+std::string of_tenant(Table table, std::string_view tenant);
+/// The same for one of its models. REQUIRES: the table has the model behind the tenant.
+std::string of_model(Table table, std::string_view tenant, std::string_view model);
+std::string retention(std::string_view tenant, std::string_view model, std::uint64_t epoch);
+std::string collected(std::string_view tenant, const Uuid& version);
+std::string receipt(std::string_view tenant, const Uuid& receipt);
+std::string receipt_items_prefix(std::string_view tenant, const Uuid& receipt);
+std::string receipt_items(std::string_view tenant, const Uuid& receipt, std::uint32_t chunk);
+std::string unfinished(std::string_view tenant, const Uuid& receipt);
+
 std::string idem(std::string_view principal, const Uuid& idem);
 std::string idem_by_time(std::int64_t time_us, std::string_view principal, const Uuid& idem);
 
@@ -105,6 +121,15 @@ struct VersionKey {
   Uuid version;
 };
 Result<VersionKey> parse_version(std::string_view key, std::size_t prefix_bytes);
+
+/// Of the tables T and q, and of others that begin with the tenant: its names, as many as `count`, and where they end.
+struct Names {
+  std::vector<std::string> names;
+  std::size_t bytes = 0;
+};
+Result<Names> parse_names(std::string_view key, std::size_t count);
+/// The UUID that a key ends in.
+Result<Uuid> uuid_at_end(std::string_view key);
 
 /// Epoch at the end of a key that ends in ~epoch, or in epoch.
 Result<std::uint64_t> newest_first_epoch(std::string_view key);

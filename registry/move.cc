@@ -23,6 +23,7 @@ class Move {
     RETURN_IF_ERROR(records_.releases.check_free(request_.tenant, request_.release));
     ASSIGN_OR_RETURN(model_, records_.models.get(request_.tenant, request_.model, now_));
     RETURN_IF_ERROR(records_.releases.check_last(expected_of(request_), now_));
+    RETURN_IF_ERROR(movements_.refuse_collected(records_.collected));
     if (request_.from_release.is_nil()) {
       RETURN_IF_ERROR(move_entries(bodies));
     } else {

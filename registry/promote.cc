@@ -32,6 +32,7 @@ class Promotion {
 
   Result<wire::ReleaseReply> prepare() {
     RETURN_IF_ERROR(check());
+    RETURN_IF_ERROR(movements_.refuse_collected(records_.collected));
     ASSIGN_OR_RETURN(from_, state(request_.from));
     if (from_.empty()) {
       return failed_precondition("from: tag " + request_.from + " says nothing of a node there; nothing to promote");

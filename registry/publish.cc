@@ -187,7 +187,7 @@ class Publish {
                       known->spec == version.spec && known->rows == version.rows &&
                       known->metrics_json == version.metrics_json && known->lineage_json == version.lineage_json &&
                       known->description == version.description && known->properties == version.properties;
-    if (same) return {};
+    if (same) return records_.collected.check(request_.tenant, version.version);
     return Status(Code::already_exists, "version " + version.version.text() + " is there with other content");
   }
 
@@ -279,6 +279,7 @@ Result<wire::ReleaseReply> finish_release(Records& records, const wire::ModelRec
 Result<wire::ReleaseReply> finish_releases(Records& records, const wire::ModelRecord& model,
                                            std::vector<wire::ReleaseRecord> releases, TagMovements& movements,
                                            Batch& batch) {
+  RETURN_IF_ERROR(movements.refused());
   movements.finish();
   search::CommitIndex index(model.tenant, model.model, batch.epoch());
   wire::Change change;

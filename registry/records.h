@@ -3,6 +3,7 @@
 // Thread safety: as the Store. Ownership: borrows files and store.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "registry/artefacts.h"
@@ -11,30 +12,38 @@
 #include "registry/membership.h"
 #include "registry/models.h"
 #include "registry/releases.h"
+#include "registry/space/receipts.h"
+#include "registry/space/retention.h"
 #include "registry/tags.h"
 #include "registry/versions.h"
 
 namespace espalier::registry {
 
 struct Records {
-  Records(Files& files, Store& store, const std::string& artefacts_folder)
+  Records(Files& files, Store& store, const std::string& artefacts_folder, std::uint64_t segment_bytes = kSegmentBytes)
       : store(store),
-        artefacts(files, store, artefacts_folder),
+        artefacts(files, store, artefacts_folder, segment_bytes),
+        collected(store),
         feed(store),
         idempotency(store),
         membership(store),
         models(store),
+        receipts(store),
         releases(store),
+        retention(store),
         tags(store),
         versions(store) {}
 
   Store& store;
   Artefacts artefacts;
+  Collected collected;
   Feed feed;
   Idempotency idempotency;
   Membership membership;
   Models models;
+  Receipts receipts;
   Releases releases;
+  Retention retention;
   Tags tags;
   Versions versions;
 };

@@ -41,7 +41,8 @@ Registry::Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStor
                    const RegistryOptions& options)
     : options_(options),
       store_(std::move(store)),
-      records_(files, *store_, folder + "/artefacts"),
+      records_(files, *store_, folder + "/artefacts", options.segment_bytes),
+      jobs_(records_, clock, options.background_work),
       upkeep_(std::make_unique<upkeep::Upkeep>(records_, clock, options.upkeep_slice_us)) {
   records_.feed.keep(options.kept_epochs);
 }
@@ -54,7 +55,9 @@ Result<std::unique_ptr<Registry>> Registry::open(Files& files, const Clock& cloc
   ASSIGN_OR_RETURN(auto store, LevelDbStore::open(files, clock, folder + "/store", options.store));
   RETURN_IF_ERROR(upkeep::migrate(*store));
   log::info("registry", "open", {{"folder", folder}, {"generation", store->generation()}, {"epoch", store->epoch()}});
-  return std::unique_ptr<Registry>(new Registry(files, clock, std::move(store), folder, options));
+  std::unique_ptr<Registry> registry(new Registry(files, clock, std::move(store), folder, options));
+  RETURN_IF_ERROR(registry->jobs_.load());
+  return registry;
 }
 
 Result<Registry::Page> Registry::page(std::string_view cursor, std::uint64_t epoch, std::int64_t time_us) {
@@ -170,6 +173,36 @@ Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::V
   return reply;
 }
 
+Result<wire::RetentionReply> Registry::set_retention(const Principal& principal,
+                                                     const wire::SetRetentionRequest& request) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  RETURN_IF_ERROR(check_rule(request.rule));
+  return change<wire::RetentionReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::RetentionReply> {
+    RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, store_->epoch()).status());
+    return wire::RetentionReply{{Retention::put(batch, request.tenant, request.model, request.rule, principal.name())}};
+  });
+}
+
+Result<wire::StartedReply> Registry::collect(const Principal& principal, const wire::CollectRequest& request) {
+  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  if (!request.model.empty()) RETURN_IF_ERROR(model::check_name("model", request.model));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  RETURN_IF_ERROR(check_collectable(request.tenant, request.model));
+  wire::Receipt receipt;
+  receipt.receipt = request.receipt;
+  receipt.tenant = request.tenant;
+  receipt.model = request.model;
+  receipt.principal = principal.name();
+  receipt.dry_run = request.dry_run;
+  if (request.dry_run) return plan(std::move(receipt));
+  ASSIGN_OR_RETURN(const auto reply, change<wire::StartedReply>(principal, request, {}, [&](Batch& batch) {
+                     return prepare_job(receipt, batch);
+                   }));
+  RETURN_IF_ERROR(start_job(request.tenant, reply.receipt));
+  return reply;
+}
+
 Result<wire::FeedReply> Registry::feed(const Principal& principal, const wire::FeedRequest& request) {
   RETURN_IF_ERROR(principal.check_serve());
   return records_.feed.after(request);
@@ -244,7 +277,9 @@ Result<wire::VersionsReply> Registry::versions(const Principal& principal, const
   RETURN_IF_ERROR(check_under(request.under));
   ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
-  return records_.versions.page(request, at.cursor, at.epoch);
+  ASSIGN_OR_RETURN(wire::VersionsReply reply, records_.versions.page(request, at.cursor, at.epoch));
+  RETURN_IF_ERROR(records_.collected.fill_in(request.tenant, reply.versions));
+  return reply;
 }
 
 Result<wire::ReleasesReply> Registry::releases(const Principal& principal, const wire::ReleasesRequest& request) {

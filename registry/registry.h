@@ -5,8 +5,8 @@
 // replies are those of changes (docs/registry-keys.md); requests take them, and 0 for the newest.
 //
 // Thread safety: one thread owns a Registry. Ownership: `files` and `clock` outlive it; bytes from fetch() stay mapped
-// while it lives. Errors: invalid_argument names the member of the request; not_found for what is missing or another
-// tenant's; resource_exhausted and unavailable while the disk takes nothing: reads go on.
+// until work() is called. Errors: invalid_argument names the member of the request; not_found for what is missing or
+// another tenant's; resource_exhausted and unavailable while the disk takes nothing: reads go on.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,10 @@
 #include "registry/acks.h"
 #include "registry/leveldb_store.h"
 #include "registry/records.h"
+#include "registry/space/jobs.h"
 #include "wire/messages.h"
 #include "wire/search_messages.h"
+#include "wire/space_messages.h"
 #include "wire/tag_messages.h"
 #include "wire/upkeep_messages.h"
 
@@ -41,6 +43,9 @@ struct RegistryOptions {
   std::int64_t upkeep_slice_us = 15'000;
   /// Changes of the last so many epochs stay in the feed; 0: all. Readers further behind take a snapshot.
   std::uint64_t kept_epochs = 1'000'000;
+  /// What one slice of background work looks at: 4,000 records are about 10 ms.
+  std::size_t background_work = 4'000;
+  std::uint64_t segment_bytes = kSegmentBytes;  ///< of a tenant's packs
 };
 
 class Registry {
@@ -57,6 +62,21 @@ class Registry {
   Result<wire::EpochReply> join(const Principal& principal, const wire::JoinRequest& request);
   Result<wire::EpochReply> leave(const Principal& principal, const wire::LeaveRequest& request);
   Result<wire::ViewReply> view(const Principal& principal, const wire::ViewRequest& request);
+
+  // What is kept, and what goes (docs/space.md).
+  Result<wire::RetentionReply> retention(const Principal& principal, const wire::RetentionRequest& request);
+  Result<wire::RetentionReply> set_retention(const Principal& principal, const wire::SetRetentionRequest& request);
+  Result<wire::StartedReply> collect(const Principal& principal, const wire::CollectRequest& request);
+  /// As of now, like feed().
+  Result<wire::ReceiptReply> receipt(const Principal& principal, const wire::ReceiptRequest& request);
+  Result<wire::ReceiptItemsReply> receipt_items(const Principal& principal, const wire::ReceiptItemsRequest& request);
+
+  /// A slice of what is done beside requests; between two of them, or when there are none.
+  void work() {
+    if (jobs_.step()) ++activity_;
+  }
+  /// When work() has something to do: 0 at once, -1 nothing, else in so many microseconds.
+  std::int64_t next_work_us() const { return jobs_.next_us(); }
 
   /// As of now: waiting for more is the server's.
   Result<wire::FeedReply> feed(const Principal& principal, const wire::FeedRequest& request);
@@ -120,11 +140,18 @@ class Registry {
   Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);
   /// Outside of a group: end_group().
   Status settle();
+
+  // registry/space/operations.cc
+  Status check_collectable(const std::string& tenant, const std::string& model);
+  Result<wire::StartedReply> plan(wire::Receipt receipt);
+  Result<wire::StartedReply> prepare_job(wire::Receipt receipt, Batch& batch);
+  Status start_job(const std::string& tenant, const Uuid& receipt);
   Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
 
   const RegistryOptions options_;
   std::unique_ptr<LevelDbStore> store_;
   Records records_;
+  Jobs jobs_;
   std::unique_ptr<upkeep::Upkeep> upkeep_;
   Acks acks_;
   std::uint64_t activity_ = 0;

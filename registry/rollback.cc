@@ -112,6 +112,7 @@ Result<wire::ReleaseReply> prepare_rollback(Records& records, const Principal& p
   RETURN_IF_ERROR(records.releases.check_free(request.tenant, request.release));
   RETURN_IF_ERROR(records.releases.check_last(expected_of(request), now));
   TagMovements movements(batch, request.tenant, request.model, request.tag);
+  RETURN_IF_ERROR(movements.refuse_collected(records.collected));
   const auto go_back = [&](std::string_view components, wire::TagEntry to) {
     to.release = request.release;
     movements.add(components, to);

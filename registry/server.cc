@@ -39,9 +39,10 @@ void Server::run(const StopSignals& stop) {
   poller.add_fd(stop.fd());
   bool more = false;
   while (!stop.requested()) {
-    poller.wait(more ? 0 : until_next_deadline_us());
+    poller.wait(more ? 0 : until_next_event_us());
     more = answer_group();
     answer_waiting(false);
+    registry_.work();
   }
   // A sender that goes on asking must not keep the process.
   const std::int64_t end = clock_.monotonic_us() + kDrainUs;
@@ -127,6 +128,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   if (!op.ok()) return {error_header(op.status()), {}, {}, 0, false};
   if (*op == wire::FeedRequest::op) return feed(header);
   if (*op == wire::WaitRequest::op) return wait(header);
+  if (*op == wire::ReceiptRequest::op) return receipt(header);
   if (*op == wire::FetchRequest::op) return fetch(header);
   if (*op == wire::ArchiveRequest::op) return archive(header);
   std::optional<Reply> reply;
@@ -144,6 +146,10 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::ack);
   plain(&Registry::changed_entries);
   plain(&Registry::tag_entries);
+  plain(&Registry::retention);
+  plain(&Registry::set_retention);
+  plain(&Registry::collect);
+  plain(&Registry::receipt_items);
   plain(&Registry::search);
   with_bodies(&Registry::upload);
   with_bodies(&Registry::publish);
@@ -207,6 +213,22 @@ Server::Reply Server::archive(std::string_view header) {
   return reply;
 }
 
+Server::Reply Server::receipt(std::string_view header) {
+  bool not_yet = false;
+  wire::ReceiptRequest asked;
+  Reply reply = call<wire::ReceiptRequest>(header, [&](const wire::ReceiptRequest& request) {
+    auto result = registry_.receipt(principal_, request);
+    not_yet = result.ok() && (result->receipt.finished_us == 0 || !result->missing.empty());
+    asked = request;
+    return result;
+  });
+  if (not_yet && asked.wait_us > 0) {
+    reply.wait_us = asked.wait_us;
+    reply.waits_for = std::move(asked);
+  }
+  return reply;
+}
+
 Server::Reply Server::fetch(std::string_view header) {
   std::vector<std::string_view> bodies;
   Reply reply = call<wire::FetchRequest>(
@@ -228,8 +250,11 @@ void Server::answer_waiting(bool all) {
     Reply reply = std::visit(
         [&](const auto& request) {
           const std::string header = wire::encode(request);
-          if constexpr (std::is_same_v<std::decay_t<decltype(request)>, wire::FeedRequest>)
+          using Request = std::decay_t<decltype(request)>;
+          if constexpr (std::is_same_v<Request, wire::FeedRequest>)
             return feed(header);
+          else if constexpr (std::is_same_v<Request, wire::ReceiptRequest>)
+            return receipt(header);
           else
             return wait(header);
         },
@@ -243,10 +268,12 @@ void Server::answer_waiting(bool all) {
   waiting_ = std::move(still);
 }
 
-std::int64_t Server::until_next_deadline_us() const {
-  if (waiting_.empty()) return -1;
+std::int64_t Server::until_next_event_us() const {
+  const std::int64_t work = registry_.next_work_us();
+  if (waiting_.empty()) return work;
   const auto next = std::ranges::min_element(waiting_, {}, &Waiting::deadline_us);
-  return std::max<std::int64_t>(next->deadline_us - clock_.monotonic_us(), 0);
+  const std::int64_t deadline = std::max<std::int64_t>(next->deadline_us - clock_.monotonic_us(), 0);
+  return work < 0 ? deadline : std::min(work, deadline);
 }
 
 void Server::give(Envelope envelope, Reply reply) {

@@ -1,5 +1,6 @@
 // The registry on a socket: one thread answers requests one after the other; readers of the feed and those who wait for
-// a release are kept until there is something to say, or their time is over.
+// a release are kept until there is something to say, or their time is over. Between them goes a slice of the
+// registry's background work.
 //
 //   [identity][empty, from a REQ socket][request id][header][body]…   and the reply likewise
 //
@@ -46,13 +47,13 @@ class Server {
   struct Waiting {
     Envelope envelope;
     std::int64_t deadline_us = 0;
-    std::variant<wire::FeedRequest, wire::WaitRequest> request;
+    std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest> request;
   };
   struct Reply {
     std::string header;
     std::vector<std::string_view> bodies;
     /// Set: nothing is to be said yet.
-    std::optional<std::variant<wire::FeedRequest, wire::WaitRequest>> waits_for;
+    std::optional<std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest>> waits_for;
     std::int64_t wait_us = 0;
     bool is_upload = false;
   };
@@ -74,12 +75,14 @@ class Server {
   Reply call(std::string_view header, Operation operation);
   Reply feed(std::string_view header);
   Reply wait(std::string_view header);
+  Reply receipt(std::string_view header);
   Reply fetch(std::string_view header);
   Reply archive(std::string_view header);
 
   /// Answers those whose wait is over or has become pointless; all of them with `all`.
   void answer_waiting(bool all);
-  std::int64_t until_next_deadline_us() const;
+  /// -1: for ever.
+  std::int64_t until_next_event_us() const;
   /// Sends, or keeps it until the group's end.
   void give(Envelope envelope, Reply reply);
   void send(Envelope envelope, const Reply& reply);

@@ -5,6 +5,7 @@
 #include "common/bytes.h"
 #include "common/scheduling.h"
 #include "registry/keys.h"
+#include "registry/space/receipts.h"
 #include "registry/tag_nodes.h"
 
 namespace espalier::registry {
@@ -102,8 +103,25 @@ void TagMovements::begin(const std::string& tag) {
   counts_.push_back(0);
 }
 
+Status TagMovements::refuse_collected(Collected& collected) {
+  ASSIGN_OR_RETURN(const bool any, collected.has_any(tenant_));
+  if (any) collected_ = &collected;
+  return {};
+}
+
+Status TagMovements::check_there(std::string_view components, const Uuid& version) const {
+  const Status there = collected_->check(tenant_, version);
+  if (there.ok()) return {};
+  ASSIGN_OR_RETURN(const auto values, model::split_components(components));
+  ASSIGN_OR_RETURN(const auto partition, model::Partition::from_values(values));
+  return there.at(model::NodeName{tenant_, model_, partition}.text());
+}
+
 void TagMovements::add(std::string_view components, const wire::TagEntry& entry) {
   give_way();
+  if (collected_ != nullptr && entry.kind == wire::EntryKind::version && refused_.ok()) {
+    refused_ = check_there(components, entry.version);
+  }
   const std::string value = encode_entry(entry);
   batch_.put(keys::node_at(prefix_, components, batch_.epoch()), value);
   append(chunk_, static_cast<std::uint32_t>(components.size()));

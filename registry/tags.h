@@ -30,6 +30,8 @@ struct MovedEntry {
 };
 Result<std::vector<MovedEntry>> moved_entries(std::string_view chunk);
 
+class Collected;
+
 /// Collects the entries of one change into a batch: under their tags, and in the list of what was moved. The tags come
 /// one after the other.
 class TagMovements {
@@ -37,6 +39,9 @@ class TagMovements {
   TagMovements(Batch& batch, const std::string& tenant, const std::string& model, const std::string& tag);
   /// What is added from here on is of that tag. REQUIRES: it was not begun before.
   void begin(const std::string& tag);
+  /// From here on no version whose artefact was collected is taken: refused() then names the first.
+  Status refuse_collected(Collected& collected);
+  const Status& refused() const { return refused_; }
   /// `components`: the partition's, as in keys.
   void add(std::string_view components, const wire::TagEntry& entry);
   /// Writes what is collected; last.
@@ -47,8 +52,12 @@ class TagMovements {
  private:
   void write_chunk();
 
+  Status check_there(std::string_view components, const Uuid& version) const;
+
   Batch& batch_;
   const std::string tenant_, model_;
+  Collected* collected_ = nullptr;  ///< null: not to be asked
+  Status refused_;
   std::string prefix_;  ///< of the tag that was begun last
   std::string chunk_;
   std::uint32_t in_chunk_ = 0;

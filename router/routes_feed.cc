@@ -76,6 +76,10 @@ Status RoutesFeed::follow() {
       has_new_view = true;
       continue;
     }
+    if (change.kind == wire::ChangeKind::erased) {
+      needs_all_ = true;
+      return {};
+    }
     const ModelShape* known = live_.current().models.find(model::model_key(change.tenant, change.model));
     if (known == nullptr || known->levels != change.levels) changed.emplace(change.tenant, change.model);
   }

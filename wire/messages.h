@@ -144,7 +144,8 @@ struct ViewReply {
 
 // ----------------------------------------------------------------------------------------------- registry: change feed
 
-enum class ChangeKind : std::uint8_t { view = 0, model = 1, release = 2 };
+/// erased: the tenant is no more, with all that it had (docs/space.md).
+enum class ChangeKind : std::uint8_t { view = 0, model = 1, release = 2, erased = 3 };
 /// One of several tags that a commit moved.
 struct TagMoved {
   std::string tag;
@@ -315,6 +316,7 @@ struct VersionRecord {
   std::uint64_t epoch = 0;
   std::string description;
   std::map<std::string, std::string> properties;  ///< whatever its publisher says of it
+  std::int64_t collected_us = 0;  ///< in replies: when its artefact was collected (docs/space.md); 0: it is there
 };
 /// Versions and tag movements as one commit: the release. Bodies: each a msgpack array of VersionRecord maps (any
 /// number of frames). With `replace`, nodes that the tag names and this release does not are unset. With

@@ -133,6 +133,7 @@ void describe(V&& v, const VersionRecord*) {
   v("epoch", &VersionRecord::epoch);
   v("description", &VersionRecord::description);
   v("properties", &VersionRecord::properties);
+  v("collected_us", &VersionRecord::collected_us);
 }
 
 template <class V>

@@ -18,6 +18,7 @@ const std::vector<Pass>& all_passes() {
     add_record_passes(list);
     add_tag_passes(list);
     add_index_passes(list);
+    add_space_passes(list);
     return list;
   }();
   return passes;

@@ -86,6 +86,7 @@ void add_epoch_passes(std::vector<Pass>& passes);   ///< G, E, e
 void add_record_passes(std::vector<Pass>& passes);  ///< S, A, M, R, r, V, v
 void add_tag_passes(std::vector<Pass>& passes);     ///< F, T, C, W, I, i
 void add_index_passes(std::vector<Pass>& passes);   ///< X
+void add_space_passes(std::vector<Pass>& passes);   ///< K, D, Q, q
 
 /// The entries that one record asks for are in table X, but for its commit's blocks.
 void require_index(CheckState& state, const std::string& tenant, const std::string& model,

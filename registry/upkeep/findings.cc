@@ -69,6 +69,7 @@ Result<std::string> text_of(std::string_view key) {
       ASSIGN_OR_RETURN(const ChunkParts parts, chunk_parts(key));
       return at_epoch(parts.epoch) + " chunk " + std::to_string(parts.chunk);
     }
+    case Table::retention:
     case Table::model: {
       ASSIGN_OR_RETURN(const ModelParts parts, model_parts(key));
       return parts.tenant + "/" + parts.model + " " + at_epoch(parts.epoch);
@@ -93,6 +94,8 @@ Result<std::string> text_of(std::string_view key) {
     }
     case Table::version_by_uuid:
     case Table::release_by_uuid:
+    case Table::collected:
+    case Table::unfinished:
     case Table::idem: return idem_text(key);
     case Table::index: return index_text(key);
     case Table::idem_by_time: {

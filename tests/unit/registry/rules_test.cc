@@ -166,19 +166,28 @@ TEST(Records, ATagsEntryComesBackAndDamageIsSeen) {
 
 TEST(Records, AnArtefactsRecordComesBackAndDamageIsSeen) {
   const Fields fields = {{"age", FieldType::number}, {"sex", FieldType::text}};
-  ArtefactRecord record{700, model::Task::multiclass, blake2b_256("base"), encode_inputs(fields)};
+  ArtefactRecord record{700, model::Task::multiclass, blake2b_256("base"), encode_inputs(fields), 1'700};
   const std::string bytes = encode_artefact(record);
   ASSERT_OK_AND_ASSIGN(const auto back, decode_artefact(bytes));
   EXPECT_EQ(back.bytes, 700u);
   EXPECT_EQ(back.task, record.task);
   EXPECT_EQ(back.base, record.base);
+  EXPECT_EQ(back.uploaded_us, 1'700);
   ASSERT_OK_AND_ASSIGN(const Fields read, fields_of(back.inputs));
   EXPECT_EQ(read, fields);
+  // Records of before uploads were dated end there.
+  const std::size_t undated = bytes.size() - sizeof record.uploaded_us;
   for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
     const auto cut_short = decode_artefact(std::string_view(bytes).substr(0, cut));
-    if (!cut_short.ok()) continue;
-    EXPECT_CODE(fields_of(cut_short->inputs), Code::corrupt) << cut;
+    if (cut == undated) {
+      ASSERT_OK(cut_short);
+      EXPECT_EQ(cut_short->inputs, record.inputs);
+      EXPECT_EQ(cut_short->uploaded_us, 0);
+    } else {
+      EXPECT_CODE(cut_short, Code::corrupt) << cut;
+    }
   }
+  EXPECT_CODE(decode_artefact(bytes + "x"), Code::corrupt);
   EXPECT_CODE(fields_of(record.inputs + "x"), Code::corrupt);
 }
 

@@ -176,7 +176,7 @@ TEST(Messages, RefuseAndNameThePlace) {
     ASSERT_CODE(decoded, Code::invalid_argument) << c.hex;
     EXPECT_EQ(decoded.status().message(), c.message);
   }
-  EXPECT_CODE(decode<Change>(*from_hex("81a46b696e6403")), Code::invalid_argument) << "kind 3 does not exist";
+  EXPECT_CODE(decode<Change>(*from_hex("81a46b696e6404")), Code::invalid_argument) << "kind 4 does not exist";
 }
 
 TEST(Messages, ASmallMessageCannotAskForMuchMemory) {

@@ -11,6 +11,7 @@
 #include "tests/unit/wire/search_samples.h"
 #include "tests/unit/wire/tag_samples.h"
 #include "tests/unit/wire/upkeep_samples.h"
+#include "tests/unit/wire/space_samples.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
 #include "wire/predict_codec.h"
@@ -211,6 +212,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
        encode(VersionsRequest{"acme", "total", uuid(2), {"usa"}, "\x01\x02", 10, 11, 1'763'672'558'000'000})},
       {"versions.reply", encode_reply(Status(), VersionsReply{{version()}, "\x01\x02"})},
   };
+  for (auto& message : space_messages(uuid(9), uuid(6), hash(2))) messages.push_back(std::move(message));
   for (auto& message : search_messages(uuid(2))) messages.push_back(std::move(message));
   for (auto& message : tag_messages(uuid)) messages.push_back(std::move(message));
   for (auto& message : upkeep_messages(uuid(2))) messages.push_back(std::move(message));

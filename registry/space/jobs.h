@@ -1,0 +1,59 @@
+// The collections and erasures that are to be done, one after the other, and the last plan of a dry run.
+//
+// Thread safety: the registry's control thread. Ownership: borrows records and clock.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/clock.h"
+#include "registry/records.h"
+#include "registry/space/collection.h"
+#include "registry/space/work.h"
+
+namespace espalier::registry {
+
+class Jobs {
+ public:
+  static constexpr std::size_t kMostWaiting = 64;
+  static constexpr std::int64_t kRetryUs = 1'000'000;
+
+  Jobs(Records& records, const Clock& clock, std::size_t work) : records_(records), clock_(clock), work_(work) {}
+
+  /// Takes up what was not finished when the process ended.
+  Status load();
+  /// overloaded: too many are waiting.
+  Status check_room() const;
+  /// The receipt has been committed, or is a dry run's.
+  void add(const wire::Receipt& receipt);
+
+  /// A slice of the first one's work. True: something has ended, or can't go on, so that who waits may be told.
+  bool step();
+  /// When step() has something to do: 0 at once, -1 nothing, else in so many microseconds.
+  std::int64_t next_us() const;
+
+  /// One that is not finished, or the last dry run; nothing otherwise.
+  const wire::Receipt* find(const std::string& tenant, const Uuid& receipt) const;
+  /// A page of the last dry run's plan. REQUIRES: find() has it, and it is finished.
+  Result<wire::ReceiptItemsReply> plan(std::string_view cursor) const;
+  bool is_plan(const Uuid& receipt) const { return last_plan_ && last_plan_->receipt().receipt == receipt; }
+
+ private:
+  Records& records_;
+  const Clock& clock_;
+  const std::size_t work_;
+  /// Drops the first one if its receipt was never written: the change that asked for it has failed.
+  Status check_first();
+
+  std::deque<std::unique_ptr<BackgroundWork>> jobs_;
+  bool is_first_checked_ = false;
+  std::unique_ptr<Collection> last_plan_;
+  mutable wire::Receipt waiting_;  ///< the first one's, with why it doesn't go on
+  std::string waits_for_;
+  std::int64_t retry_at_us_ = 0;
+};
+
+}  // namespace espalier::registry

@@ -1,0 +1,409 @@
+// Collections: what rules keep, what goes, in which order, and what is then refused.
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+
+#include "registry/keys.h"
+#include "registry/space/marks.h"
+#include "tests/unit/registry/space_fixture.h"
+
+namespace espalier::registry {
+namespace {
+
+using Collecting = SpaceFixture;
+using testing::FaultyFiles;
+
+TEST(RetentionRule, KeepsByAnyOfItsParts) {
+  constexpr std::int64_t kDay = 86'400'000'000;
+  const std::int64_t now = 100 * kDay;
+  wire::RetentionRule none;
+  none.keep_all = false;
+  wire::RetentionRule last = none, days = none;
+  last.keep_last = 2;
+  days.keep_days = 10;
+  struct Case {
+    const char* what;
+    wire::RetentionRule rule;
+    Candidate candidate;
+    bool kept;
+  };
+  const std::vector<Case> cases = {{"no rule", {}, {9, 0, false}, true},
+                                   {"a tag names it", none, {9, 0, true}, true},
+                                   {"nothing", none, {0, now, false}, false},
+                                   {"the newest two", last, {1, 0, false}, true},
+                                   {"the third", last, {2, 0, false}, false},
+                                   {"ten days old", days, {5, now - 10 * kDay, false}, true},
+                                   {"older", days, {5, now - 10 * kDay - 1, false}, false}};
+  for (const Case& c : cases) EXPECT_EQ(keeps(c.rule, now, c.candidate), c.kept) << c.what;
+
+  wire::RetentionRule any = none, some = none;
+  any.keep_tagged = some.keep_tagged = true;
+  some.tagged = {"production"};
+  EXPECT_TRUE(keeps_entry(none, now, "x", 0)) << "it still says so";
+  EXPECT_FALSE(keeps_entry(none, now, "x", now));
+  EXPECT_TRUE(keeps_entry(any, now, "x", 1));
+  EXPECT_TRUE(keeps_entry(some, now, "production", 1));
+  EXPECT_FALSE(keeps_entry(some, now, "staging", 1));
+  EXPECT_TRUE(keeps_entry(days, now, "x", now - 10 * kDay)) << "it was named within that time";
+  EXPECT_FALSE(keeps_entry(days, now, "x", now - 10 * kDay - 1));
+}
+
+TEST(RetentionRule, RefusesWhatMakesNoSense) {
+  wire::RetentionRule rule;
+  EXPECT_OK(check_rule(rule));
+  rule.keep_last = 1;
+  EXPECT_CODE(check_rule(rule), Code::invalid_argument);
+  rule.keep_all = false;
+  EXPECT_OK(check_rule(rule));
+  rule.tagged = {"production"};
+  EXPECT_CODE(check_rule(rule), Code::invalid_argument);
+  rule.keep_tagged = true;
+  EXPECT_OK(check_rule(rule));
+  rule.tagged = {"no tag"};
+  EXPECT_CODE(check_rule(rule), Code::invalid_argument);
+  rule.tagged = {};
+  rule.keep_days = 1'000'000;
+  EXPECT_CODE(check_rule(rule), Code::invalid_argument);
+}
+
+TEST_F(Collecting, WithoutARuleNothingGoes) {
+  for (std::uint32_t n = 1; n <= 3; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+  ASSERT_OK_AND_ASSIGN(const auto receipt, collect(1));
+  EXPECT_EQ(receipt.versions, 0u);
+  EXPECT_EQ(receipt.artefacts, 0u);
+  EXPECT_EQ(held(), "1 2 3");
+}
+
+TEST_F(Collecting, TheNewestOfEachNodeAndWhatTagsNameStay) {
+  for (std::uint32_t n = 1; n <= 5; ++n) {
+    ASSERT_OK(publish(n, {{{}, n, float(n)}, {{"usa"}, 10 + n, float(10 + n)}}));
+  }
+  ASSERT_OK(move(6, {entry({}, 1)}, "pinned"));
+  set_rule(1, [](auto& rule) { rule.keep_last = 2; });
+  ASSERT_OK_AND_ASSIGN(const auto receipt, collect(1));
+  EXPECT_EQ(held(), "1 4 5 14 15");
+  EXPECT_EQ(receipt.versions, 5u);
+  EXPECT_EQ(receipt.artefacts, 5u);
+  EXPECT_GT(receipt.artefact_bytes, 0u);
+  EXPECT_GT(receipt.finished_us, 0);
+  EXPECT_EQ(receipt.principal, "local");
+}
+
+TEST_F(Collecting, WhatACertainTagHasEverNamedStays) {
+  ASSERT_OK(publish(1, {{{}, 1, 1}}, "candidate"));
+  ASSERT_OK(move(2, {entry({}, 1)}));
+  for (std::uint32_t n = 3; n <= 5; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}, "candidate"));
+  ASSERT_OK(move(6, {entry({}, 5)}));
+  set_rule(1, [](auto& rule) {
+    rule.keep_tagged = true;
+    rule.tagged = {"production"};
+  });
+  ASSERT_OK(collect(1));
+  EXPECT_EQ(held(), "1 5");
+}
+
+TEST_F(Collecting, WhatWasMadeOrNamedLatelyStays) {
+  constexpr std::int64_t kDay = 86'400'000'000;
+  ASSERT_OK(publish(1, {{{}, 1, 1}}));
+  clock_.advance(kDay);
+  ASSERT_OK(publish(2, {{{}, 2, 2}}));
+  clock_.advance(10 * kDay);
+  ASSERT_OK(publish(3, {{{}, 3, 3}}));
+  clock_.advance(2 * kDay);
+  ASSERT_OK(publish(4, {{{}, 4, 4}}));
+  set_rule(1, [](auto& rule) { rule.keep_days = 3; });
+  ASSERT_OK(collect(1));
+  EXPECT_EQ(held(), "2 3 4") << "2 answered until two days ago";
+}
+
+TEST_F(Collecting, VersionsThatShareAnArtefactKeepItUntilTheLastGoes) {
+  ASSERT_OK(publish(1, {{{}, 1, 7}, {{"usa"}, 2, 7}}));
+  ASSERT_OK(publish(2, {{{}, 3, 8}}));
+  ASSERT_OK(move(3, {entry({"usa"}, 2)}, "pinned"));
+  set_rule(1, [](auto&) {});
+  ASSERT_OK_AND_ASSIGN(const auto first, collect(1));
+  EXPECT_EQ(first.versions, 1u);
+  EXPECT_EQ(first.artefacts, 0u);
+  ASSERT_OK(move(4, {unset({"usa"})}, "pinned"));
+  ASSERT_OK_AND_ASSIGN(const auto second, collect(2));
+  EXPECT_EQ(second.versions, 1u);
+  EXPECT_EQ(second.artefacts, 1u);
+  EXPECT_EQ(held(), "3");
+}
+
+TEST_F(Collecting, AnotherModelsVersionsKeepWhatTheyShare) {
+  ASSERT_OK(publish(1, {{{}, 1, 7}}));
+  Proposal other = propose(2, {{{}, 2, 7}});
+  other.request.model = "other";
+  other.request.spec_json = spec_json("other", {"country", "state"});
+  ASSERT_OK(publish(other));
+  ASSERT_OK(publish(3, {{{}, 3, 8}}));
+  set_rule(1, [](auto&) {});
+  ASSERT_OK_AND_ASSIGN(const auto receipt, collect(1, "total"));
+  EXPECT_EQ(receipt.versions, 1u);
+  EXPECT_EQ(receipt.artefacts, 0u);
+}
+
+TEST_F(Collecting, UploadsThatNobodyNamedGoAfterADay) {
+  ASSERT_OK(publish(1, {{{}, 1, 1}}));
+  upload(small_artefact(20));
+  clock_.advance(23 * 3'600'000'000ll);
+  ASSERT_OK_AND_ASSIGN(const auto early, collect(1));
+  EXPECT_EQ(early.artefacts, 0u);
+  upload(small_artefact(21));
+  clock_.advance(2 * 3'600'000'000ll);
+  ASSERT_OK_AND_ASSIGN(const auto late, collect(2));
+  EXPECT_EQ(late.artefacts, 1u);
+  EXPECT_FALSE(has_artefact(20));
+  EXPECT_TRUE(has_artefact(21));
+  EXPECT_TRUE(has_artefact(1));
+}
+
+TEST_F(Collecting, ADryRunSaysWhatWouldGoAndChangesNothing) {
+  for (std::uint32_t n = 1; n <= 3; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+  set_rule(1, [](auto& rule) { rule.keep_last = 1; });
+  const std::uint64_t epoch = registry_->hello(local_, {})->epoch;
+  ASSERT_OK_AND_ASSIGN(const auto plan, collect(1, "", true));
+  EXPECT_TRUE(plan.dry_run);
+  const auto planned = items(1);
+  EXPECT_EQ(held(), "1 2 3");
+  EXPECT_EQ(registry_->hello(local_, {})->epoch, epoch);
+  ASSERT_OK_AND_ASSIGN(const auto receipt, collect(2));
+  EXPECT_EQ(plan.versions, receipt.versions);
+  EXPECT_EQ(plan.artefacts, receipt.artefacts);
+  EXPECT_EQ(plan.artefact_bytes, receipt.artefact_bytes);
+  EXPECT_EQ(planned, items(2));
+  EXPECT_EQ(planned.size(), 4u);
+}
+
+TEST_F(Collecting, HistoryStaysAndGoingBackIsRefused) {
+  for (std::uint32_t n = 1; n <= 3; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}, {{"usa"}, 9, 9}}));
+  const auto as_of = [&](std::uint32_t release) {
+    auto one = of_total<wire::ReleasesRequest>();
+    one.release = uuid('r', release);
+    return state(registry_->releases(local_, one)->releases[0].epoch);
+  };
+  set_rule(1, [](auto&) {});
+  ASSERT_OK(collect(1));
+  EXPECT_EQ(as_of(1), "/=1 usa=9");
+  auto one = of_total<wire::VersionsRequest>();
+  one.version = uuid('v', 1);
+  ASSERT_OK_AND_ASSIGN(const auto found, registry_->versions(local_, one));
+  EXPECT_EQ(found.versions[0].metrics_json, R"({"rmse": 1.5})");
+  EXPECT_GT(found.versions[0].collected_us, 0);
+  one.version = uuid('v', 3);
+  EXPECT_EQ(registry_->versions(local_, one)->versions[0].collected_us, 0);
+
+  const std::string before = state();
+  const auto back = roll_back(10, 1);
+  EXPECT_CODE(back, Code::failed_precondition);
+  EXPECT_NE(back.status().message().find("acme/total"), std::string::npos) << back.status().text();
+  EXPECT_NE(back.status().message().find("was collected"), std::string::npos) << back.status().text();
+  EXPECT_CODE(move(11, {entry({}, 2)}), Code::failed_precondition);
+  EXPECT_CODE(move(12, {entry({}, 2)}, "fresh"), Code::failed_precondition);
+  EXPECT_EQ(state(), before);
+  // The same version, its artefact uploaded again: a collected version doesn't come back.
+  EXPECT_CODE(publish(13, {{{}, 2, 2}}), Code::failed_precondition);
+  // The same bytes under a new version do.
+  EXPECT_OK(publish(14, {{{}, 14, 2}}));
+}
+
+TEST_F(Collecting, APublishOfACollectedArtefactIsRefused) {
+  ASSERT_OK(publish(1, {{{}, 1, 1}}));
+  ASSERT_OK(publish(2, {{{}, 2, 2}}));
+  Proposal late = propose(3, {{{}, 3, 2}});
+  late.versions[0].artefact = blake2b_256(small_artefact(1));
+  set_rule(1, [](auto&) {});
+  ASSERT_OK(collect(1));
+  EXPECT_CODE(publish(late), Code::not_found);
+}
+
+TEST_F(Collecting, IsOnceForAnIdemAndHasItsReceiptForGood) {
+  for (std::uint32_t n = 1; n <= 3; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+  set_rule(1, [](auto&) {});
+  ASSERT_OK_AND_ASSIGN(const auto first, collect(1));
+  ASSERT_OK_AND_ASSIGN(const auto again, collect(1));
+  EXPECT_EQ(first.finished_us, again.finished_us);
+  open();
+  ASSERT_OK_AND_ASSIGN(const auto later, receipt_of(1));
+  EXPECT_EQ(wire::encode(later), wire::encode(first));
+  EXPECT_EQ(items(1).size(), 4u);
+  wire::CollectRequest other{uuid('k', 9), "acme", "", uuid('q', 1), false};
+  EXPECT_CODE(registry_->collect(local_, other), Code::already_exists);
+}
+
+TEST_F(Collecting, RefusesWhatIsNotThereAndWhoMayNot) {
+  ASSERT_OK(publish(1, {{{}, 1, 1}}));
+  const auto code = [&](const std::string& tenant, const std::string& model) {
+    return registry_->collect(local_, {uuid('k', 50), tenant, model, uuid('q', 50), false}).status().code();
+  };
+  EXPECT_EQ(code("acme", "other"), Code::not_found);
+  EXPECT_EQ(code("nobody", ""), Code::not_found);
+  EXPECT_EQ(code("No Name", ""), Code::invalid_argument);
+  const Principal reader = Principal("reader").grant("acme", {.read = true});
+  EXPECT_CODE(registry_->collect(reader, {uuid('k', 50), "acme", "", uuid('q', 50), false}), Code::permission_denied);
+  EXPECT_CODE(registry_->set_retention(reader, {uuid('k', 51), "acme", "total", {}}), Code::permission_denied);
+  const Principal other = Principal("other").grant("globex", {.read = true, .publish = true});
+  EXPECT_CODE(registry_->receipt(other, {"acme", uuid('q', 50), 0}), Code::permission_denied);
+  EXPECT_CODE(registry_->receipt(local_, {"acme", uuid('q', 50), 0}), Code::not_found);
+  EXPECT_CODE(registry_->retention(local_, {"acme", "other"}), Code::not_found);
+}
+
+TEST_F(Collecting, RulesHaveAHistory) {
+  ASSERT_OK(publish(1, {{{}, 1, 1}}));
+  ASSERT_OK_AND_ASSIGN(const auto none, registry_->retention(local_, {"acme", "total"}));
+  ASSERT_EQ(none.rules.size(), 1u);
+  EXPECT_TRUE(none.rules[0].keep_all);
+  set_rule(1, [](auto& rule) { rule.keep_last = 3; });
+  set_rule(2, [](auto& rule) { rule.keep_days = 4; });
+  ASSERT_OK_AND_ASSIGN(const auto two, registry_->retention(local_, {"acme", "total"}));
+  ASSERT_EQ(two.rules.size(), 2u);
+  EXPECT_EQ(two.rules[0].keep_days, 4u);
+  EXPECT_EQ(two.rules[1].keep_last, 3u);
+  EXPECT_GT(two.rules[0].time_us, two.rules[1].time_us);
+  EXPECT_EQ(two.rules[0].principal, "local");
+}
+
+TEST_F(Collecting, WhatIsPublishedOrMovedBetweenTwoSlicesWinsOrIsRefused) {
+  // At every place in the collection: the version is kept with its artefact, or refused and gone.
+  for (int slices = 0;; ++slices) {
+    SCOPED_TRACE(slices);
+    start_anew();
+    for (std::uint32_t n = 1; n <= 6; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+    set_rule(1, [](auto&) {});
+    Proposal reuse = propose(20, {{{"usa"}, 20, 2}});
+    reuse.request.replace = false;
+    ASSERT_OK(begin_collection(1));
+    int done = 0;
+    for (; done < slices && registry_->next_work_us() == 0; ++done) registry_->work();
+    const bool was_over = done < slices;
+    const auto moved = move(21, {entry({}, 3)}, "pinned");
+    const auto published = publish(reuse);
+    finish_work();
+    const std::string now = held();
+    EXPECT_EQ(now.find('3') != std::string::npos, moved.ok()) << now << " " << moved.status().text();
+    EXPECT_TRUE(moved.ok() || moved.status().code() == Code::failed_precondition) << moved.status().text();
+    EXPECT_TRUE(published.ok() || published.status().code() == Code::not_found) << published.status().text();
+    EXPECT_TRUE(!published.ok() || has_artefact(2));
+    EXPECT_TRUE(has_artefact(6));
+    if (was_over) break;
+    ASSERT_LT(slices, 1000);
+  }
+}
+
+TEST_F(Collecting, TakesFewRecordsASlice) {
+  for (std::uint32_t n = 1; n <= 30; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}, {{"usa"}, 100 + n, float(n)}}));
+  set_rule(1, [](auto&) {});
+  ASSERT_OK(begin_collection(1));
+  int slices = 0;
+  for (; registry_->next_work_us() == 0; ++slices) {
+    registry_->work();
+    EXPECT_EQ(state(), "/=30 usa=130");
+  }
+  EXPECT_GT(slices, 20);
+  EXPECT_EQ(held(), "30 130");
+}
+
+TEST_F(Collecting, TheFilesOnDiskShrink) {
+  for (std::uint32_t n = 1; n <= 40; ++n)
+    ASSERT_OK(publish(n, {{{}, n, float(n)}, {{"usa"}, 100 + n, 1000 + float(n)}}));
+  upload_unnamed(80);
+  const std::uint64_t before = disk_bytes();
+  set_rule(1, [](auto& rule) { rule.keep_last = 1; });
+  clock_.advance(25 * 3'600'000'000ll);
+  ASSERT_OK_AND_ASSIGN(const auto receipt, collect(1));
+  EXPECT_LT(disk_bytes(), before / 2);
+  EXPECT_EQ(receipt.disk_before, before);
+  EXPECT_EQ(receipt.disk_after, disk_bytes());
+  EXPECT_TRUE(has_artefact(40));
+  open();
+  EXPECT_TRUE(has_artefact(40));
+  EXPECT_FALSE(has_artefact(39));
+}
+
+TEST_F(Collecting, AStopBetweenAnyTwoSlicesIsTakenUpByTheNextStart) {
+  for (int slices = 0;; ++slices) {
+    SCOPED_TRACE(slices);
+    start_anew();
+    for (std::uint32_t n = 1; n <= 6; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+    set_rule(1, [](auto& rule) { rule.keep_last = 2; });
+    ASSERT_OK(begin_collection(1));
+    for (int i = 0; i < slices && registry_->next_work_us() == 0; ++i) registry_->work();
+    const bool was_over = registry_->next_work_us() < 0;
+    open();
+    expect_whole();
+    finish_work();
+    expect_whole();
+    EXPECT_EQ(held(), "5 6");
+    ASSERT_OK_AND_ASSIGN(const auto receipt, receipt_of(1));
+    EXPECT_EQ(receipt.versions, 4u);
+    EXPECT_EQ(receipt.artefacts, 4u);
+    EXPECT_EQ(items(1).size(), 8u);
+    if (was_over) break;
+    ASSERT_LT(slices, 1000);
+  }
+}
+
+TEST_F(Collecting, ACrashAtAnyCallOfTheFilesLosesNothing) {
+  for (std::uint64_t n = 0;; ++n) {
+    SCOPED_TRACE(n);
+    start_anew();
+    upload_unnamed(12);
+    for (std::uint32_t i = 1; i <= 4; ++i) ASSERT_OK(publish(i, {{{}, i, float(i)}}));
+    set_rule(1, [](auto& rule) { rule.keep_last = 1; });
+    clock_.advance(25 * 3'600'000'000ll);
+    ASSERT_OK(begin_collection(1));
+    files_.crash_at(n);
+    for (int i = 0; i < 200 && registry_->next_work_us() == 0; ++i) registry_->work();
+    registry_.reset();
+    files_.crash();
+    const bool was_reached = files_.was_reached();
+    open();
+    expect_whole();
+    finish_work();
+    EXPECT_EQ(held(), "4");
+    ASSERT_OK_AND_ASSIGN(const auto receipt, receipt_of(1));
+    EXPECT_GT(receipt.finished_us, 0);
+    if (!was_reached) break;
+    ASSERT_LT(n, 500u);
+  }
+}
+
+TEST_F(Collecting, AFailedCommitIsTriedAgainAndSaysWhy) {
+  for (std::uint32_t n = 1; n <= 4; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+  set_rule(1, [](auto&) {});
+  ASSERT_OK(begin_collection(1));
+  env_.tear_next_append();
+  while (registry_->next_work_us() == 0) registry_->work();
+  EXPECT_GT(registry_->next_work_us(), 0);
+  ASSERT_OK_AND_ASSIGN(const auto waiting, receipt_of(1));
+  EXPECT_NE(waiting.waits_for.find("No space left"), std::string::npos) << waiting.waits_for;
+  clock_.advance(Jobs::kRetryUs);
+  finish_work();
+  EXPECT_EQ(held(), "4");
+  ASSERT_OK_AND_ASSIGN(const auto receipt, receipt_of(1));
+  EXPECT_EQ(receipt.versions, 3u);
+  EXPECT_EQ(receipt.waits_for, "");
+}
+
+TEST_F(Collecting, OnAFullDiskItWaitsAndGoesOnOnceThereIsSpace) {
+  upload_unnamed(30);
+  for (std::uint32_t n = 1; n <= 4; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+  upload_unnamed(8);
+  set_rule(1, [](auto& rule) { rule.keep_last = 1; });
+  clock_.advance(25 * 3'600'000'000ll);
+  ASSERT_OK(begin_collection(1));
+  files_.fail_all(Status(Code::resource_exhausted, "no space"), FaultyFiles::kPreallocate | FaultyFiles::kWrite);
+  const std::uint64_t before = disk_bytes();
+  for (int i = 0; i < 500 && registry_->next_work_us() == 0; ++i) registry_->work();
+  EXPECT_LT(disk_bytes(), before) << "segments without anything alive need no space to go";
+  expect_whole();
+  files_.heal();
+  clock_.advance(Jobs::kRetryUs);
+  finish_work();
+  EXPECT_EQ(held(), "4");
+  EXPECT_TRUE(has_artefact(4));
+}
+
+}  // namespace
+}  // namespace espalier::registry
