@@ -2,6 +2,7 @@
 
 #include <leveldb/comparator.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 
@@ -12,6 +13,7 @@ namespace {
 
 /// A comparison takes a tenth of a microsecond or less; asking for the time about as much.
 constexpr unsigned kComparisonsInPiece = 32;
+constexpr std::uint64_t kLogBlockBytes = 32768;
 
 class YieldingComparator final : public leveldb::Comparator {
  public:
@@ -63,8 +65,13 @@ class StoreEnv::Log final : public leveldb::WritableFile {
   }
 
   leveldb::Status Append(const leveldb::Slice& bytes) override {
+    if (!has_unsynced_) unsynced_from_ = end_;
     has_unsynced_ = true;
+    end_ += bytes.size();
     return file_->Append(bytes);
+  }
+  bool is_unsynced_in_blocks() const {
+    return has_unsynced_ && unsynced_from_ / kLogBlockBytes != end_ / kLogBlockBytes;
   }
   leveldb::Status Flush() override { return file_->Flush(); }
   leveldb::Status Sync() override {
@@ -98,6 +105,7 @@ class StoreEnv::Log final : public leveldb::WritableFile {
   const std::unique_ptr<leveldb::WritableFile> file_;
   const std::string folder_;
   StoreEnv& env_;
+  std::uint64_t end_ = 0, unsynced_from_ = 0;  ///< bytes from the log's start
   bool has_unsynced_ = false;
   bool is_named_ = false;  ///< its name is durable
 };
@@ -114,6 +122,8 @@ leveldb::Status StoreEnv::NewWritableFile(const std::string& name, leveldb::Writ
   *file = log_;
   return status;
 }
+
+bool StoreEnv::is_unsynced_in_blocks() const { return log_ != nullptr && log_->is_unsynced_in_blocks(); }
 
 leveldb::Status StoreEnv::sync_log() { return log_ == nullptr ? leveldb::Status::OK() : log_->Sync(); }
 

@@ -315,6 +315,12 @@ Status LevelDbStore::check_requirements(const Batch& batch) {
 Status LevelDbStore::apply(const Batch& batch) {
   if (!healthy_) return unavailable(folder_ + ": not taking changes since a write failed");
   RETURN_IF_ERROR(check_requirements(batch));
+  if (env_->is_unsynced_in_blocks()) {
+    if (Status flushed = flush(); !flushed.ok()) {
+      unreported_ = flushed;
+      return flushed;
+    }
+  }
   leveldb::WriteBatch writes;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const auto operation = batch[i];
