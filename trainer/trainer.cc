@@ -94,8 +94,8 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
   std::string release;
   for (const TrainedTree& tree : trees) {
     Lineage lineage = lineage_of(options.source, source, spec, tree, read_seconds);
-    const PublishAs as{options.tag, std::move(lineage.release), std::move(lineage.version), options.description,
-                       options.properties, options.expected_release};
+    const PublishAs as{options.tag,         std::move(lineage.release), std::move(lineage.version),
+                       options.description, options.properties,         options.expected_release};
     ASSIGN_OR_RETURN(const Published published, publisher.publish(spec, tree, as));
     nodes += tree.nodes.size();
     epoch = std::max(epoch, published.epoch);

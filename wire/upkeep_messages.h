@@ -39,8 +39,8 @@ struct ArchiveRequest {
 struct ArchiveReply {
   std::uint64_t generation = 0, epoch = 0;
   std::int64_t time_us = 0;
-  std::uint32_t schema = 0;            ///< version of the keys
-  std::vector<std::uint32_t> blocks;   ///< the kind of each body: docs/archive-format.md
+  std::uint32_t schema = 0;                                      ///< version of the keys
+  std::vector<std::uint32_t> blocks;                             ///< the kind of each body: docs/archive-format.md
   std::uint64_t records = 0, artefacts = 0, artefact_bytes = 0;  ///< so far
   bool done = false;
 };

@@ -8,9 +8,10 @@
 //     if (!files.was_reached()) break;          // the operation makes at most n calls
 //   }
 //
-// Works on real files, but syncs nothing for real: a crash of the machine is not what it is there for. What a crash may lose is undone on disk by crash(): writes of a file since its last sync(); and
-// names made, renamed or removed in a folder since its last sync_directory() (create_directories() counts as durable).
-// replace() is made of its five parts, each of which counts as a call.
+// Works on real files, but syncs nothing for real: a crash of the machine is not what it is there for. What a crash may
+// lose is undone on disk by crash(): writes of a file since its last sync(); and names made, renamed or removed in a
+// folder since its last sync_directory() (create_directories() counts as durable). replace() is made of its five parts,
+// each of which counts as a call.
 //
 // Thread safety: any thread; was_reached() tells what the calling thread can know. Ownership: Files and Mappings that
 // it gave out stay usable (and failing) while it lives.

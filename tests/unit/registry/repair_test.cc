@@ -41,6 +41,14 @@ class RepairTest : public RandomWorkload {
     return records;
   }
 
+  /// When an artefact was uploaded stands in its record alone: one that is made anew says that it isn't known.
+  static std::map<std::string, std::string> without_upload_times(std::map<std::string, std::string> records) {
+    for (auto& [key, value] : records) {
+      if (key.starts_with("A")) value.resize(value.size() - sizeof(std::int64_t));
+    }
+    return records;
+  }
+
   std::uint64_t generation_ = 0;
   std::map<std::string, std::string> records_;
 };
@@ -77,7 +85,7 @@ TEST_F(RepairTest, MakesAnewWhatFollowsFromOtherRecords) {
   EXPECT_TRUE(repaired.is_changed);
   EXPECT_NE(repaired.generation, generation_);
   EXPECT_TRUE(repaired.left.empty()) << repaired.left.front().table << repaired.left.front().key;
-  EXPECT_EQ(now(), records_);
+  EXPECT_EQ(without_upload_times(now()), without_upload_times(records_));
   EXPECT_EQ(findings(), 0u);
   open();
   EXPECT_EQ(registry_->hello(local_, {})->generation, repaired.generation);

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "tests/unit/wire/search_samples.h"
+#include "tests/unit/wire/space_samples.h"
 #include "tests/unit/wire/tag_samples.h"
 #include "tests/unit/wire/upkeep_samples.h"
-#include "tests/unit/wire/space_samples.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
 #include "wire/predict_codec.h"
