@@ -1,4 +1,4 @@
-"""kill -9 of the registry at random moments while many publish, set tags and go back: after each kill `registry check` finds nothing, and
+"""kill -9 of the registry at random moments while many publish, set tags, go back and collect: after each kill `registry check` finds nothing, and
 everything acknowledged is there. $ESPALIER_KILL_SECONDS sets how long it goes on (default 8); the seed is printed.
 """
 
@@ -56,6 +56,10 @@ class Writer(threading.Thread):
             try:
                 return self.registry.call(op, members, [] if body is None else [msgpack.packb(body)])
             except espalier.EspalierError as error:
+                if error.code == espalier.Code.FAILED_PRECONDITION and "collected" in str(error):
+                    return None  # it went back to what is gone
+                if error.code == espalier.Code.OVERLOADED and op == "collect":
+                    return None  # enough are waiting
                 if error.code != espalier.Code.UNAVAILABLE:
                     raise
                 self.seen_failures += 1
@@ -66,6 +70,9 @@ class Writer(threading.Thread):
         release, versions = fresh(), []
         request = {"idem": fresh(), "tenant": "acme", "model": "duration", "tag": self.tag, "release": release}
         kind = self.chance.random()
+        if kind < 0.02:
+            self.call("collect", {"idem": fresh(), "tenant": "acme", "receipt": fresh()})
+            return
         if kind < 0.7 or not self.acknowledged:
             nodes = self.chance.sample(self.test.nodes, self.chance.randint(1, 8))
             versions = [{**node, "version": fresh()} for node in nodes]
@@ -95,6 +102,7 @@ class KilledRegistry(unittest.TestCase):
         with espalier.Registry(cls.cluster.registry()) as registry:
             cls.model = registry.call("models", {"tenant": "acme"})["models"][0]
             versions = registry.call("versions", {"tenant": "acme", "model": "duration"})["versions"]
+            registry.call("set_retention", {"idem": fresh(), "tenant": "acme", "model": "duration", "rule": {"keep_all": False, "keep_last": 2}})
         cls.nodes = [{"partition": version.get("partition", []), "artefact": version["artefact"]} for version in versions]
         cls.cluster.stop()
         cls.folder = cls.cluster.dir / "registry"
