@@ -87,6 +87,7 @@ const std::vector<Path>& nodes() {
 class RandomOperations : public RegistryFixture {
  protected:
   RandomOperations() { reopen(); }
+  ~RandomOperations() override { registry_.reset(); }  // before its env
 
   void reopen() {
     registry_.reset();
