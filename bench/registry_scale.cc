@@ -21,7 +21,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "model/artefact.h"
+#include "bench/small_artefacts.h"
 #include "model/spec.h"
 #include "registry/registry.h"
 
@@ -73,27 +73,11 @@ T must(Result<T> result) {
   return *std::move(result);
 }
 
-std::string artefact() {
-  model::ArtefactContents contents;
-  contents.parameters.bias = {1};
-  struct OneRow final : model::Rows {
-    std::size_t count() const override { return 2; }
-    void read(std::size_t row, std::span<model::Value> out) const override {
-      out[0] = model::Value::of(static_cast<double>(row));
-    }
-  } rows;
-  const auto set = must(model::FeatureSet::parse({{"age", "standardise(age)"}}));
-  contents.program = must(set.fit(rows));
-  contents.parameters.weight.assign(must(model::Program::open(contents.program)).feature_count(), 0.5f);
-  std::vector<model::Value> probe = {model::Value::of(1.0)};
-  return must(model::build_artefact(contents, {probe}));
-}
-
 /// Publishes versions of nodes in turn.
 class Filler {
  public:
   Filler(Registry& registry, const Options& options)
-      : registry_(registry), options_(options), uuids_(Clock::system()), bytes_(artefact()) {
+      : registry_(registry), options_(options), uuids_(Clock::system()), bytes_(SmallArtefacts().with_bias(1)) {
     hash_ = blake2b_256(bytes_);
     must(registry_.upload(principal_, {"acme", {hash_}}, {bytes_}));
     spec_.task = model::Task::regression;

@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "bench/small_artefacts.h"
 #include "client/registry_client.h"
 #include "common/clock.h"
 #include "common/hash.h"
-#include "model/artefact.h"
 #include "model/spec.h"
 
 namespace espalier {
@@ -57,29 +57,6 @@ T must(Result<T> result) {
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
-
-/// A regression on one number; each bias another one.
-class Artefacts {
- public:
-  Artefacts() {
-    struct TwoRows final : model::Rows {
-      std::size_t count() const override { return 2; }
-      void read(std::size_t row, std::span<model::Value> out) const override {
-        out[0] = model::Value::of(static_cast<double>(row));
-      }
-    } rows;
-    contents_.program = must(must(model::FeatureSet::parse({{"age", "standardise(age)"}})).fit(rows));
-    contents_.parameters.weight.assign(must(model::Program::open(contents_.program)).feature_count(), 0.5f);
-  }
-  std::string with_bias(float bias) {
-    contents_.parameters.bias = {bias};
-    return must(model::build_artefact(contents_, {probe_}));
-  }
-
- private:
-  model::ArtefactContents contents_;
-  const std::vector<model::Value> probe_ = {model::Value::of(1.0)};
-};
 
 std::vector<std::string> partition_of(std::size_t node) {
   if (node == 0) return {};
@@ -214,7 +191,7 @@ class Bench {
   const Options& options_;
   std::unique_ptr<client::RegistryClient> registry_;
   UuidSource uuids_;
-  Artefacts artefacts_;
+  SmallArtefacts artefacts_;
   model::Spec spec_;
   int releases_ = 0;
   std::uint32_t made_ = 0;
