@@ -173,68 +173,60 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   return *std::move(reply);
 }
 
-Server::Reply Server::feed(std::string_view header) {
-  bool nothing_new = false;
-  wire::FeedRequest asked;
-  Reply reply = call<wire::FeedRequest>(header, [&](const wire::FeedRequest& request) {
-    auto result = registry_.feed(principal_, request);
-    nothing_new = result.ok() && result->changes.empty() && !result->snapshot_required;
+template <class Request, class Operation, class IsDone>
+Server::Reply Server::call_or_wait(std::string_view header, Operation operation, IsDone is_done) {
+  bool is_early = false;
+  Request asked;
+  Reply reply = call<Request>(header, [&](const Request& request) {
+    auto result = operation(request);
+    is_early = result.ok() && !is_done(*result);
     asked = request;
     return result;
   });
-  if (nothing_new && asked.wait_us > 0) {
+  if (is_early && asked.wait_us > 0) {
     reply.wait_us = asked.wait_us;
     reply.waits_for = std::move(asked);
   }
   return reply;
+}
+
+Server::Reply Server::feed(std::string_view header) {
+  return call_or_wait<wire::FeedRequest>(
+      header, [&](const wire::FeedRequest& request) { return registry_.feed(principal_, request); },
+      [](const wire::FeedReply& reply) { return !reply.changes.empty() || reply.snapshot_required; });
 }
 
 Server::Reply Server::wait(std::string_view header) {
-  bool not_yet = false;
-  wire::WaitRequest asked;
-  Reply reply = call<wire::WaitRequest>(header, [&](const wire::WaitRequest& request) {
-    auto result = registry_.wait(principal_, request);
-    not_yet = result.ok() && !result->served;
-    asked = request;
-    return result;
-  });
-  if (not_yet && asked.wait_us > 0) {
-    reply.wait_us = asked.wait_us;
-    reply.waits_for = std::move(asked);
-  }
-  return reply;
-}
-
-Server::Reply Server::archive(std::string_view header) {
-  std::vector<std::string_view> bodies;
-  Reply reply = call<wire::ArchiveRequest>(
-      header, [&](const wire::ArchiveRequest& request) { return registry_.archive(principal_, request, bodies); });
-  reply.bodies = std::move(bodies);
-  return reply;
+  return call_or_wait<wire::WaitRequest>(
+      header, [&](const wire::WaitRequest& request) { return registry_.wait(principal_, request); },
+      [](const wire::WaitReply& reply) { return reply.served; });
 }
 
 Server::Reply Server::receipt(std::string_view header) {
-  bool not_yet = false;
-  wire::ReceiptRequest asked;
-  Reply reply = call<wire::ReceiptRequest>(header, [&](const wire::ReceiptRequest& request) {
-    auto result = registry_.receipt(principal_, request);
-    not_yet = result.ok() && (result->receipt.finished_us == 0 || !result->missing.empty());
-    asked = request;
-    return result;
-  });
-  if (not_yet && asked.wait_us > 0) {
-    reply.wait_us = asked.wait_us;
-    reply.waits_for = std::move(asked);
-  }
+  return call_or_wait<wire::ReceiptRequest>(
+      header, [&](const wire::ReceiptRequest& request) { return registry_.receipt(principal_, request); },
+      [](const wire::ReceiptReply& reply) { return reply.receipt.finished_us != 0 && reply.missing.empty(); });
+}
+
+template <class Request, class Operation>
+Server::Reply Server::call_with_bodies(std::string_view header, Operation operation) {
+  std::vector<std::string_view> bodies;
+  Reply reply = call<Request>(header, [&](const Request& request) { return operation(request, bodies); });
+  reply.bodies = std::move(bodies);
   return reply;
 }
 
 Server::Reply Server::fetch(std::string_view header) {
-  std::vector<std::string_view> bodies;
-  Reply reply = call<wire::FetchRequest>(
-      header, [&](const wire::FetchRequest& request) { return registry_.fetch(principal_, request, bodies); });
-  reply.bodies = std::move(bodies);
-  return reply;
+  return call_with_bodies<wire::FetchRequest>(header, [&](const wire::FetchRequest& request, Registry::Bodies& bodies) {
+    return registry_.fetch(principal_, request, bodies);
+  });
+}
+
+Server::Reply Server::archive(std::string_view header) {
+  return call_with_bodies<wire::ArchiveRequest>(header,
+                                                [&](const wire::ArchiveRequest& request, Registry::Bodies& bodies) {
+                                                  return registry_.archive(principal_, request, bodies);
+                                                });
 }
 
 void Server::answer_waiting(bool all) {

@@ -73,6 +73,12 @@ class Server {
   Reply handle(std::string_view header, const std::vector<std::string_view>& bodies);
   template <class Request, class Operation>
   Reply call(std::string_view header, Operation operation);
+  /// The same, and where the result isn't what the request waits for, the reply says that it waits.
+  template <class Request, class Operation, class IsDone>
+  Reply call_or_wait(std::string_view header, Operation operation, IsDone is_done);
+  /// The same for an operation whose reply has bodies.
+  template <class Request, class Operation>
+  Reply call_with_bodies(std::string_view header, Operation operation);
   Reply feed(std::string_view header);
   Reply wait(std::string_view header);
   Reply receipt(std::string_view header);

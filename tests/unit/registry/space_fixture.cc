@@ -127,10 +127,6 @@ std::uint64_t SpaceFixture::disk_bytes() {
   return sum;
 }
 
-wire::EraseRequest SpaceFixture::erasing(std::uint32_t receipt, const std::string& tenant) {
-  return {uuid('k', receipt), tenant, uuid('q', receipt)};
-}
-
 wire::TagEntry SpaceFixture::entry(const Path& partition, std::uint32_t version) {
   wire::TagEntry entry;
   entry.partition = partition;

@@ -39,7 +39,6 @@ class SpaceFixture : public RegistryFixture {
   /// Of acme's pack.
   std::uint64_t disk_bytes();
 
-  wire::EraseRequest erasing(std::uint32_t receipt, const std::string& tenant = "acme");
   static wire::TagEntry entry(const Path& partition, std::uint32_t version);
   static wire::TagEntry unset(const Path& partition);
 
