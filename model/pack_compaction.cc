@@ -19,6 +19,10 @@ std::optional<std::uint32_t> choose_segment(const std::vector<Pack::SegmentUse>&
   return chosen->number;
 }
 
+bool has_dead(const std::vector<Pack::SegmentUse>& segments) {
+  return std::ranges::any_of(segments, [](const auto& use) { return use.dead_bytes > 0 || use.is_damaged; });
+}
+
 Result<bool> PackCompaction::step(std::uint64_t most, Thoroughness how) {
   if (how == Thoroughness::all) {
     const auto uses = pack_.segments();

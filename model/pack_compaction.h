@@ -22,6 +22,9 @@ enum class Thoroughness {
 std::optional<std::uint32_t> choose_segment(const std::vector<Pack::SegmentUse>& segments, Thoroughness how,
                                             const std::set<std::uint32_t>& left_alone);
 
+/// Whether any segment has something that was forgotten, or is damaged.
+bool has_dead(const std::vector<Pack::SegmentUse>& segments);
+
 class PackCompaction {
  public:
   explicit PackCompaction(Pack& pack) : pack_(pack) {}

@@ -29,11 +29,11 @@ Result<std::shared_ptr<const Servable>> Admission::admit(std::string_view model_
   std::string key(model_key);
   key.append(hash.view());
   if (const auto it = admitted_.find(key); it != admitted_.end()) {
-    if (auto servable = it->second.lock()) return servable;
+    if (auto servable = it->second.lock(); servable && is_current(hash, *servable)) return servable;
   }
   ASSIGN_OR_RETURN(auto servable, open(fields, hash));
   admitted_[std::move(key)] = servable;
-  keep(servable);
+  keep(hash, servable);
   sweep();
   return servable;
 }
@@ -50,7 +50,7 @@ Result<std::shared_ptr<const Servable>> Admission::open(const std::vector<model:
   }
   RETURN_IF_ERROR(artefact.replay_probes(scratch_));
   ASSIGN_OR_RETURN(std::vector<std::uint32_t> places, map_inputs(artefact.program().inputs(), fields));
-  return std::make_shared<const Servable>(Servable{std::move(artefact), std::move(places)});
+  return std::make_shared<const Servable>(Servable{std::move(artefact), std::move(places), pack_.hold(hash)});
 }
 
 Status Admission::store(const Hash256& hash, std::string_view bytes) {
@@ -58,11 +58,16 @@ Status Admission::store(const Hash256& hash, std::string_view bytes) {
   return pack_.add(hash, bytes);
 }
 
-void Admission::keep(std::shared_ptr<const Servable> servable) {
+void Admission::drop_stale() {
+  std::erase_if(recent_, [&](const auto& kept) { return !is_current(kept.first, *kept.second); });
+  next_recent_ = 0;
+}
+
+void Admission::keep(const Hash256& hash, std::shared_ptr<const Servable> servable) {
   if (recent_.size() < kKeptRecent) {
-    recent_.push_back(std::move(servable));
+    recent_.emplace_back(hash, std::move(servable));
   } else {
-    recent_[next_recent_] = std::move(servable);
+    recent_[next_recent_] = {hash, std::move(servable)};
     next_recent_ = (next_recent_ + 1) % kKeptRecent;
   }
 }

@@ -2,14 +2,15 @@
 // opened, its probes replayed, its pages in memory (architecture: "A publish's life", step 3). A bad artefact never
 // gets past here.
 //
-// Thread safety: control thread. Ownership: the pack and its mappings are the caller's and outlive every Servable made
-// here.
+// Thread safety: control thread. Ownership: the pack is the caller's; a Servable made here holds the segment that its
+// bytes lie in.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "model/pack.h"
@@ -31,18 +32,25 @@ class Admission {
   Status sync() { return pack_.sync(); }
   bool has(const Hash256& hash) const { return pack_.find(hash).has_value(); }
 
+  /// Whether the artefact answers from where the pack has it now: not, once it has been moved or forgotten.
+  bool is_current(const Hash256& hash, const Servable& servable) const {
+    return servable.segment != nullptr && servable.segment == pack_.hold(hash);
+  }
+  /// Lets go of what was kept for a way back and is no longer where the pack has it.
+  void drop_stale();
+
  private:
   static constexpr std::size_t kKeptRecent = 16384;
 
   Result<std::shared_ptr<const Servable>> open(const std::vector<model::Field>& fields, const Hash256& hash);
-  void keep(std::shared_ptr<const Servable> servable);
+  void keep(const Hash256& hash, std::shared_ptr<const Servable> servable);
   void sweep();
 
   model::Pack& pack_;
   model::Artefact::Scratch scratch_;
   std::unordered_map<std::string, std::weak_ptr<const Servable>> admitted_;  ///< by model key and hash
   /// The latest to be opened, kept though no table uses them: a release that is taken back is ready at once.
-  std::vector<std::shared_ptr<const Servable>> recent_;
+  std::vector<std::pair<Hash256, std::shared_ptr<const Servable>>> recent_;
   std::size_t next_recent_ = 0;
   std::size_t sweep_at_ = 1024;
 };

@@ -22,11 +22,12 @@ constexpr std::uint64_t kLargeChange = 16384;
 
 }  // namespace
 
-Feed::Feed(FeedOptions options, Upstream& upstream, Admission& admission, LiveTable& live, StateFile& state,
-           const Clock& clock)
+Feed::Feed(FeedOptions options, Upstream& upstream, Admission& admission, Space& space, LiveTable& live,
+           StateFile& state, const Clock& clock)
     : options_(std::move(options)),
       upstream_(upstream),
       admission_(admission),
+      space_(space),
       live_(live),
       state_(state),
       clock_(clock),
@@ -78,6 +79,7 @@ Status Feed::sync() {
       RETURN_IF_ERROR(fill_batch());
     }
     RETURN_IF_ERROR(finish_batch());
+    end_purge();
     RETURN_IF_ERROR(join());
     RETURN_IF_ERROR(acknowledge());
     RETURN_IF_ERROR(read_changes(0));
@@ -90,7 +92,8 @@ Status Feed::step() {
   const bool is_idle = !batch_ && queue_.empty() && !needs_snapshot_;
   if (is_idle) {
     const bool is_settled = !has_unsaved_ && failed_.empty() && live_.collect() == 0;
-    RETURN_IF_ERROR(read_changes(is_settled ? options_.wait_us : options_.settle_us));
+    const std::int64_t wait_us = is_settled ? options_.wait_us : options_.settle_us;
+    RETURN_IF_ERROR(read_changes(has_space_work_ ? 0 : wait_us));
     // The registry keeps acknowledgements in memory, and may have restarted since the last.
     if (queue_.empty() && !needs_snapshot_) ack_ = last_ack_;
   }
@@ -98,6 +101,9 @@ Status Feed::step() {
   RETURN_IF_ERROR(finish_batch());
   RETURN_IF_ERROR(acknowledge());
   live_.collect();
+  give_space_back();
+  end_purge();
+  RETURN_IF_ERROR(acknowledge());
   const std::int64_t unsaved_us = clock_.monotonic_us() - saved_at_us_;
   const bool is_quiet = is_idle && queue_.empty() && !batch_;
   if (has_unsaved_ && unsaved_us >= (is_quiet ? options_.save_quiet_us : options_.save_every_us)) return save();
@@ -105,7 +111,11 @@ Status Feed::step() {
 }
 
 Status Feed::save() {
-  if (!has_unsaved_) return {};
+  if (!has_unsaved_ || is_purging_) return {};
+  return write_state();
+}
+
+Status Feed::write_state() {
   RETURN_IF_ERROR(state_.save(state_of(live_.current(), holdings_.view())));
   has_unsaved_ = false;
   saved_at_us_ = clock_.monotonic_us();
@@ -198,6 +208,10 @@ Status Feed::add_change(const Change& change, Batch& batch) {
     has_new_view_ = true;
     return {};
   }
+  if (change.kind == ChangeKind::erased) {
+    add_erasure(change.tenant, batch);
+    return {};
+  }
   const std::string key = model::model_key(change.tenant, change.model);
   if (!batch.models.contains(key)) {
     RETURN_IF_ERROR(add_model(change.tenant, change.model, batch));
@@ -225,8 +239,11 @@ Status Feed::add_model(const std::string& tenant, const std::string& model, Batc
   wire::ModelsRequest request;
   request.tenant = tenant;
   request.model = model;
-  ASSIGN_OR_RETURN(wire::ModelsReply reply, upstream_.call(request));
-  for (wire::ModelRecord& record : reply.models) {
+  auto reply = upstream_.call(request);
+  // Its tenant was erased after the change that names it: a later change says so.
+  if (reply.status().code() == Code::not_found) return {};
+  RETURN_IF_ERROR(reply.status());
+  for (wire::ModelRecord& record : reply->models) {
     record.spec_json.clear();
     std::string key = model::model_key(record.tenant, record.model);
     batch.models.insert_or_assign(std::move(key), std::move(record));
@@ -245,6 +262,17 @@ Status Feed::read_entries(const Change& change, std::vector<wire::TagEntry>& ent
     request.cursor = std::move(page.cursor);
   } while (!request.cursor.empty());
   return {};
+}
+
+/// What the batch has of the tenant so far goes; empty: the change is what an erasure left of another.
+void Feed::add_erasure(const std::string& tenant, Batch& batch) {
+  if (tenant.empty()) return;
+  std::string prefix;
+  model::append_component(prefix, tenant);
+  std::erase_if(batch.models, [&](const auto& entry) { return entry.first.starts_with(prefix); });
+  std::erase_if(batch.nodes, [&](const auto& entry) { return entry.first.model_key.starts_with(prefix); });
+  std::erase_if(batch.releases, [&](const Release& release) { return release.model_key.starts_with(prefix); });
+  batch.erased.insert(tenant);
 }
 
 /// Everything that the registry has, as of one epoch.

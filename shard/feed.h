@@ -3,7 +3,7 @@
 //
 //   restore()   the table of the last run, from this shard's own disk: answers even while the registry is away
 //   sync()      take a snapshot if one is needed, enter the view, take in what has changed until nothing is left
-//   step()      wait for changes and take them in
+//   step()      wait for changes and take them in, then give some space back
 //
 // A batch is everything that the feed has given when the one before it is done, so that a shard which falls behind
 // takes several releases in one swap, and no later release can hold a swap up. While a batch's artefacts are fetched,
@@ -12,7 +12,10 @@
 // anew later.
 //
 // A gap in the feed, a collected epoch or another generation leads to a snapshot; the old table answers until it is
-// complete. Thread safety: control thread. Ownership: borrows everything it is made with. Errors: unavailable leaves
+// complete. A tenant that was erased goes from the table with the swap, then from the pack and the state file; only
+// then is anything acknowledged again. Until then the state file stays as it was, so that a shard which ends in between
+// learns of the erasure once more.
+// Thread safety: control thread. Ownership: borrows everything it is made with. Errors: unavailable leaves
 // the state as it is; calling again goes on where it stopped.
 #pragma once
 
@@ -20,6 +23,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +32,7 @@
 #include "shard/admission.h"
 #include "shard/holdings.h"
 #include "shard/model_table.h"
+#include "shard/space.h"
 #include "shard/state_file.h"
 #include "shard/table_edit.h"
 #include "shard/upstream.h"
@@ -46,7 +51,7 @@ struct FeedOptions {
 
 class Feed {
  public:
-  Feed(FeedOptions options, Upstream& upstream, Admission& admission, LiveTable& live, StateFile& state,
+  Feed(FeedOptions options, Upstream& upstream, Admission& admission, Space& space, LiveTable& live, StateFile& state,
        const Clock& clock);
 
   /// not_found: there is no earlier run; corrupt: its state is damaged (and set aside).
@@ -82,6 +87,7 @@ class Feed {
     std::map<std::string, wire::ModelRecord> models;
     std::map<NodeId, Wanted> nodes;
     std::vector<Release> releases;
+    std::set<std::string> erased;       ///< tenants
     std::map<Hash256, Status> refused;  ///< artefacts that could not be fetched or stored, and why
   };
   struct Failed {
@@ -102,6 +108,7 @@ class Feed {
   Status add_held_anew(Batch& batch);
   void add_moved_nodes(const Model& model, std::size_t levels, Batch& batch);
   void add_due_retries(Batch& batch);
+  static void add_erasure(const std::string& tenant, Batch& batch);
   Status read_entries(const wire::Change& change, std::vector<wire::TagEntry>& entries);
 
   // What becomes of it (feed_batch.cc).
@@ -110,6 +117,11 @@ class Feed {
   Status fetch_some(const std::string& tenant, std::vector<Hash256>& hashes, Batch& batch);
   Status take_removals_early(Batch& batch);
   Status take_early(const wire::Change& change, Batch& batch);
+  void erase_tenants(const Batch& batch, TableEdit& edit);
+  void give_space_back();
+  void end_purge();
+  void note_space(const Status& status);
+  Status write_state();
   void swap(Batch& batch);
   void forget_unnamed(const Batch& batch, TableEdit& edit);
   void apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, TableEdit& edit,
@@ -123,6 +135,7 @@ class Feed {
   const FeedOptions options_;
   Upstream& upstream_;
   Admission& admission_;
+  Space& space_;
   LiveTable& live_;
   StateFile& state_;
   const Clock& clock_;
@@ -132,6 +145,9 @@ class Feed {
   bool has_new_view_ = false;  ///< what is held has not been worked out under it
   bool has_joined_ = false;
   bool has_unsaved_ = false;
+  bool is_purging_ = false;      ///< something that was erased may be on the disk: nothing is acknowledged or saved
+  bool has_space_work_ = false;  ///< that can go on at once
+  std::string space_waits_for_;  ///< why it can't go on
   std::int64_t saved_at_us_ = 0;
   std::uint64_t swaps_ = 0;
   std::uint64_t generation_ = 0;

@@ -39,9 +39,36 @@ Status Feed::finish_batch() {
   RETURN_IF_ERROR(fetch(*batch_));
   swap(*batch_);
   epoch_ = batch_->epoch;
+  // What is behind a snapshot may have been an erasure, of a tenant that only the pack still knows.
+  if (batch_->is_snapshot || !batch_->erased.empty()) {
+    space_.purge(live_.current());
+    is_purging_ = has_space_work_ = true;
+  }
   set_acknowledgement();
   batch_.reset();
   return {};
+}
+
+void Feed::give_space_back() {
+  const auto more = space_.step(live_);
+  has_space_work_ = more.ok() && *more;
+  note_space(more.status());
+}
+
+/// Nothing of an erased tenant may be left on this shard's disk when its erasure is acknowledged.
+void Feed::end_purge() {
+  if (!is_purging_ || space_.is_purging()) return;
+  Status ended = write_state();
+  if (ended.ok()) ended = state_.remove_damaged();
+  if (ended.ok()) is_purging_ = false;
+  note_space(ended);
+}
+
+void Feed::note_space(const Status& status) {
+  if (!status.ok() && status.text() != space_waits_for_) {
+    log::warn("shard", "space can't be given back now", {{"why", status}});
+  }
+  space_waits_for_ = status.ok() ? "" : status.text();
 }
 
 /// Of the present state: it names all that is wanted and not ready, whichever change asked for it.
@@ -58,7 +85,7 @@ void Feed::set_acknowledgement() {
 }
 
 Status Feed::acknowledge() {
-  if (!ack_) return {};
+  if (!ack_ || is_purging_) return {};
   const Result<wire::AckReply> reply = upstream_.call(*ack_);
   if (!reply.ok() && reply.status().code() == Code::unavailable) return reply.status();
   if (!reply.ok()) {
@@ -131,6 +158,12 @@ Status Feed::take_removals_early(Batch& batch) {
   for (const wire::Change& change : queue_) {
     if (change.epoch <= looked_at_) continue;
     if (change.kind == wire::ChangeKind::release) RETURN_IF_ERROR(take_early(change, batch));
+    if (change.kind == wire::ChangeKind::erased && !change.tenant.empty()) {
+      add_erasure(change.tenant, batch);
+      TableEdit edit(live_.current());
+      erase_tenants(batch, edit);
+      publish(edit.finish(live_.current().generation, live_.current().epoch));
+    }
     looked_at_ = change.epoch;
   }
   return {};
@@ -169,6 +202,7 @@ void Feed::swap(Batch& batch) {
     forget_unnamed(batch, edit);
     failed_.clear();
   }
+  erase_tenants(batch, edit);
   std::map<std::string, wire::ModelRecord> records = batch.models;
   for (const auto& [id, wanted] : batch.nodes) {
     if (records.contains(id.model_key)) continue;
@@ -198,6 +232,14 @@ void Feed::swap(Batch& batch) {
              {"nodes", batch.nodes.size()},
              {"failed", failed_.size()},
              {"us", clock_.monotonic_us() - began}});
+}
+
+void Feed::erase_tenants(const Batch& batch, TableEdit& edit) {
+  if (batch.erased.empty()) return;
+  live_.current().models.for_each([&](const auto& model) {
+    if (batch.erased.contains(model->tenant)) edit.erase_model(model->key);
+  });
+  std::erase_if(failed_, [&](const auto& entry) { return !edit.has_model(entry.first.model_key); });
 }
 
 /// A snapshot says it all: what it doesn't name is gone.
@@ -283,6 +325,7 @@ void Feed::publish(std::unique_ptr<const ModelTable> table) {
   live_.publish(std::move(table));
   ++swaps_;
   has_unsaved_ = true;
+  space_.table_changed();
 }
 
 }  // namespace espalier::shard

@@ -7,8 +7,8 @@
 // follows plain pointers while it holds it: no lock, no reference count; whatever it reached stays valid until the
 // lease ends, however many releases are swapped in meanwhile. Every part of the request is answered from that one
 // table, so a part never mixes two releases. A replaced table is destroyed by the control thread once no lease names
-// it. Ownership: tables share their artefacts with each other and with Admission, which keeps the latest; they borrow
-// their bytes from the shard's pack, which outlives every table.
+// it. Ownership: tables share their artefacts with each other and with Admission, which keeps the latest; each
+// holds the segment of the shard's pack that its bytes lie in, whatever becomes of the pack meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,10 @@
 #include "wire/messages.h"
 #include "wire/row_codec.h"
 
+namespace espalier {
+class Mapping;
+}
+
 namespace espalier::shard {
 
 /// An admitted artefact: hash verified, opened, probes replayed.
@@ -34,6 +38,7 @@ struct Servable {
   /// For each input of the artefact's program the place of its field in the model's input schema. Schemas only grow at
   /// the end, so the places hold for every later one.
   std::vector<std::uint32_t> fields;
+  std::shared_ptr<const Mapping> segment;  ///< that the artefact's bytes lie in
 };
 
 /// A version that a tag named for a node, with the artefact that answers for it.

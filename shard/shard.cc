@@ -15,6 +15,7 @@
 #include "shard/admission.h"
 #include "shard/feed.h"
 #include "shard/registry_upstream.h"
+#include "shard/space.h"
 #include "shard/worker.h"
 
 namespace espalier::shard {
@@ -84,7 +85,8 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   RegistryUpstream upstream(*registry, stop.fd());
   Admission admission(*pack);
   StateFile state(files, options.folder + "/state");
-  Feed feed(feed_options, upstream, admission, live, state, clock);
+  Space space({}, *pack, admission, clock);
+  Feed feed(feed_options, upstream, admission, space, live, state, clock);
   if (!prepare(feed, stop)) return {};
 
   std::vector<std::thread> threads;

@@ -1,5 +1,6 @@
 #include "shard/state_file.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "common/bytes.h"
@@ -114,10 +115,16 @@ Result<SavedState> StateFile::load() {
   ASSIGN_OR_RETURN(const std::string bytes, files_.read(path_));
   Result<SavedState> state = decode_state(bytes);
   if (!state.ok()) {
-    RETURN_IF_ERROR(files_.rename(path_, path_ + ".damaged"));
+    RETURN_IF_ERROR(files_.rename(path_, damaged_path()));
     return state.status().at(path_);
   }
   return state;
+}
+
+Status StateFile::remove_damaged() {
+  if (!files_.exists(damaged_path())) return {};
+  RETURN_IF_ERROR(files_.remove(damaged_path()));
+  return files_.sync_directory(std::filesystem::path(path_).parent_path());
 }
 
 }  // namespace espalier::shard

@@ -51,8 +51,12 @@ class StateFile {
   /// not_found: none was saved. corrupt: it is damaged and was renamed, so that the next start has none.
   Result<SavedState> load();
   Status save(const SavedState& state) { return files_.replace(path_, encode_state(state)); }
+  /// What load() has set aside for people to look at goes.
+  Status remove_damaged();
 
  private:
+  std::string damaged_path() const { return path_ + ".damaged"; }
+
   Files& files_;
   const std::string path_;
 };

@@ -142,6 +142,10 @@ void TableEdit::apply(std::string_view model_key, std::string_view tag, const wi
   open_tag.nodes.set(std::make_shared<const Node>(next_node(current, entry, admitted)));
 }
 
+void TableEdit::set_node(std::string_view model_key, std::string_view tag, std::shared_ptr<const Node> node) {
+  open(open(model_key), tag).nodes.set(std::move(node));
+}
+
 void TableEdit::set_release(std::string_view model_key, std::string_view tag, const Uuid& release,
                             std::uint64_t epoch) {
   Tag& open_tag = open(open(model_key), tag).tag;

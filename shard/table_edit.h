@@ -47,6 +47,8 @@ class TableEdit {
   void clear_nodes(std::string_view model_key);
   /// REQUIRES: the model is there.
   void apply(std::string_view model_key, std::string_view tag, const wire::TagEntry& entry, const Admitted& admitted);
+  /// The node as it is given, with another artefact's place, say. REQUIRES: the model and the tag are there.
+  void set_node(std::string_view model_key, std::string_view tag, std::shared_ptr<const Node> node);
   /// The release that the tag stands at from now on, unless it stands at a later one. REQUIRES: the model is there.
   void set_release(std::string_view model_key, std::string_view tag, const Uuid& release, std::uint64_t epoch);
   /// REQUIRES: the model is there.

@@ -85,6 +85,23 @@ void FakeRegistry::also(const std::vector<Entry>& entries, const std::string& ta
   }
 }
 
+std::uint64_t FakeRegistry::erase(const std::string& tenant) {
+  for (Change& change : changes_) {
+    if (change.tenant != tenant) continue;
+    entries_.erase(change.epoch);
+    Change blank;
+    blank.epoch = change.epoch;
+    blank.previous = change.previous;
+    blank.kind = ChangeKind::erased;
+    change = blank;
+  }
+  tags_.erase(tenant);
+  Change change;
+  change.kind = ChangeKind::erased;
+  change.tenant = tenant;
+  return add_change(change);
+}
+
 void FakeRegistry::set_shards(const std::vector<std::string>& names) {
   view_.shards.clear();
   for (const std::string& name : names) view_.shards.push_back({name, {}, 1});
@@ -144,6 +161,7 @@ Result<wire::ModelsReply> FakeRegistry::call(const wire::ModelsRequest& request)
   RETURN_IF_ERROR(here());
   if (request.tenant.empty()) ++snapshots;
   wire::ModelsReply reply{generation_, epoch_, {}, {}};
+  if (!request.model.empty() && !tags_.contains(request.tenant)) return not_found("model " + request.model);
   for (const auto& [tenant, tags] : tags_) {
     if (!request.tenant.empty() && request.tenant != tenant) continue;
     wire::ModelRecord record;

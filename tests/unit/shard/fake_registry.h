@@ -31,6 +31,9 @@ class FakeRegistry final : public Upstream {
   std::uint64_t overlay(const std::string& tag, const std::string& on);
   /// The last change, a release, moved these entries of another tag too.
   void also(const std::vector<Entry>& entries, const std::string& tag);
+  /// The tenant is no more; what its changes said is blanked. Its epoch.
+  std::uint64_t erase(const std::string& tenant);
+  std::uint64_t epoch() const { return epoch_; }
   void set_shards(const std::vector<std::string>& names);
   /// The artefact of this bias is gone, or sent with a flipped bit.
   void lose(double bias);
