@@ -66,6 +66,35 @@ json release_json(const wire::ReleaseRecord& release) {
           {"run", embedded_json(release.run_json)}};
 }
 
+json run_json(const wire::RunRecord& run) {
+  json metrics = json::object(), files = json::array();
+  for (const auto& [name, metric] : run.metrics) {
+    metrics[name] = {
+        {"value", metric.value}, {"step", metric.step}, {"time_us", metric.time_us}, {"count", metric.count}};
+  }
+  for (const auto& file : run.files) {
+    files.push_back({{"name", file.name}, {"hash", file.hash.hex()}, {"bytes", file.bytes}, {"time_us", file.time_us}});
+  }
+  const auto hash = [](const Hash256& of) { return of.is_none() ? json(nullptr) : json(of.hex()); };
+  return {{"run", run.run.text()},
+          {"tenant", run.tenant},
+          {"model", run.model},
+          {"name", run.name},
+          {"description", run.description},
+          {"properties", run.properties},
+          {"params", run.params_json.empty() ? json::object() : embedded_json(run.params_json)},
+          {"spec", hash(run.spec)},
+          {"dataset", hash(run.dataset)},
+          {"principal", run.principal},
+          {"created_us", run.created_us},
+          {"epoch", run.epoch},
+          {"status", wire::run_status_name(run.status)},
+          {"ended_us", run.ended_us == 0 ? json(nullptr) : json(run.ended_us)},
+          {"message", run.message},
+          {"metrics", std::move(metrics)},
+          {"files", std::move(files)}};
+}
+
 json provenance_json(const wire::Provenance& provenance) {
   return {{"asked", provenance.asked},
           {"served", provenance.served},

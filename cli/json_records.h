@@ -10,6 +10,7 @@
 
 #include "common/uuid.h"
 #include "wire/messages.h"
+#include "wire/run_messages.h"
 
 namespace espalier::cli {
 
@@ -25,6 +26,7 @@ std::string_view entry_kind_name(wire::EntryKind kind);
 nlohmann::json version_json(const wire::VersionRecord& version);
 nlohmann::json entry_json(const wire::TagEntry& entry);
 nlohmann::json release_json(const wire::ReleaseRecord& release);
+nlohmann::json run_json(const wire::RunRecord& run);
 nlohmann::json provenance_json(const wire::Provenance& provenance);
 
 /// "rmse 81.2, mae 60" from a JSON object of numbers; "-" where there are none.

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/run_commands.h"
 #include "cli/space_commands.h"
 #include "cli/tag_commands.h"
 #include "cli/upkeep.h"
@@ -165,8 +166,8 @@ void add_record_commands(CLI::App& app, CommandLine& line) {
 }
 
 void add_search_command(CLI::App& app, CommandLine& line) {
-  auto* search = app.add_subcommand("search", "Find versions, releases, nodes, models or tenants by a filter");
-  search->add_option("kind", line.search.kind, "versions, releases, nodes, models or tenants")->required();
+  auto* search = app.add_subcommand("search", "Find versions, releases, nodes, models, tenants or runs by a filter");
+  search->add_option("kind", line.search.kind, "versions, releases, nodes, models, tenants or runs")->required();
   search->add_option("where", line.search.where, "E.g. \"metrics.rmse < 85 and partition under 'br'\" (default: all)");
   search->add_option("--tenant", line.search.tenant, "Of this tenant only")->check(kName);
   search->add_option("--model", line.search.model, "Of this model only: NAME with --tenant, or TENANT/MODEL");
@@ -191,6 +192,7 @@ int run(int argc, char** argv) {
   add_prediction_commands(app, line);
   add_record_commands(app, line);
   add_space_commands(app, line.shared, line.chosen);
+  add_run_commands(app, line.shared, line.chosen);
   add_search_command(app, line);
   add_tag_commands(app, *app.get_subcommand("release"), *app.get_subcommand("tags"), line.shared, line.chosen);
   add_registry_commands(app, line.upkeep, line.shared, line.chosen);

@@ -112,13 +112,24 @@ Shape tenants_shape() {
           }};
 }
 
+Shape runs_shape() {
+  return shape_of<wire::RunRecord>(
+      {"model", "run", "name", "status", "started"},
+      [](const wire::SearchRow& row, const wire::RunRecord& run) {
+        return Cells{model_text(row), run.run.text(), run.name, std::string(wire::run_status_name(run.status)),
+                     time_text(run.created_us)};
+      },
+      run_json);
+}
+
 Result<Shape> shape_of(const std::string& kind) {
   if (kind == "versions") return versions_shape();
   if (kind == "releases") return releases_shape();
   if (kind == "nodes") return nodes_shape();
   if (kind == "models") return models_shape();
   if (kind == "tenants") return tenants_shape();
-  return invalid_argument("kind: no '" + kind + "'; there are versions, releases, nodes, models, tenants");
+  if (kind == "runs") return runs_shape();
+  return invalid_argument("kind: no '" + kind + "'; there are versions, releases, nodes, models, tenants, runs");
 }
 
 Result<wire::SearchRequest> request_of(const SearchOptions& options) {

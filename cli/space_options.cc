@@ -7,14 +7,6 @@
 namespace espalier::cli {
 namespace {
 
-const CLI::Validator kTenantOrModel(
-    [](std::string& text) {
-      if (text.find('/') != std::string::npos) return kModel(text);
-      const Status status = model::check_name("tenant", text);
-      return status.ok() ? std::string() : status.message();
-    },
-    "TENANT[/MODEL]", "tenant or model");
-
 void add_retention(CLI::App& app, const Shared& shared, std::function<Status()>& chosen) {
   const auto options = std::make_shared<RetentionOptions>();
   auto* retention = app.add_subcommand("retention", "Which versions of a model a collection leaves alone");

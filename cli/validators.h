@@ -32,6 +32,14 @@ inline const CLI::Validator kName(
       return status.ok() ? std::string() : status.message();
     },
     "NAME", "name");
+// TENANT or TENANT/MODEL.
+inline const CLI::Validator kTenantOrModel(
+    [](std::string& text) {
+      if (text.find('/') != std::string::npos) return kModel(text);
+      const Status status = model::check_name("tenant", text);
+      return status.ok() ? std::string() : status.message();
+    },
+    "TENANT[/MODEL]", "tenant or model");
 inline const CLI::Validator kUuid(
     [](std::string& text) {
       const auto uuid = Uuid::parse(text);

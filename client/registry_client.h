@@ -27,6 +27,7 @@
 #include "client/exchange.h"
 #include "common/status.h"
 #include "wire/messages.h"
+#include "wire/run_messages.h"
 #include "wire/search_messages.h"
 #include "wire/socket.h"
 #include "wire/space_messages.h"
@@ -165,6 +166,34 @@ struct ReplyTo<wire::CheckRequest> {
 template <>
 struct ReplyTo<wire::ArchiveRequest> {
   using type = wire::ArchiveReply;
+};
+template <>
+struct ReplyTo<wire::RunStartRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::RunLogRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::RunEndRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::RunAttachRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::RunsRequest> {
+  using type = wire::RunsReply;
+};
+template <>
+struct ReplyTo<wire::RunMetricsRequest> {
+  using type = wire::RunMetricsReply;
+};
+template <>
+struct ReplyTo<wire::RunFileRequest> {
+  using type = wire::RunFileReply;
 };
 
 class RegistryClient {

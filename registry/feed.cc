@@ -40,6 +40,15 @@ Result<std::uint64_t> Feed::as_of(std::uint64_t epoch, std::int64_t time_us) con
   return epoch;
 }
 
+Result<std::uint64_t> Feed::commit_as_of(std::uint64_t epoch, std::int64_t time_us) const {
+  if (epoch != 0 && time_us != 0) return invalid_argument("time_us: not together with epoch");
+  if (time_us < 0) return invalid_argument("time_us: before 1970");
+  if (time_us != 0) return commit_of_time(time_us);
+  if (epoch <= store_.epoch()) return epoch == 0 ? store_.epoch() : epoch;
+  return failed_precondition("epoch: " + std::to_string(epoch) + " is not committed, the newest is " +
+                             std::to_string(store_.epoch()));
+}
+
 Status Feed::check_committed(std::uint64_t epoch) const {
   ASSIGN_OR_RETURN(const std::uint64_t newest_epoch, newest());
   if (epoch <= newest_epoch) return {};
@@ -71,15 +80,22 @@ Result<std::uint64_t> Feed::oldest_kept() const {
   return oldest->previous <= collected_changes ? 0 : oldest->epoch;
 }
 
-/// The change whose state was the newest at that time; 0: there was none yet.
-Result<std::uint64_t> Feed::of_time(std::int64_t time_us) const {
-  const std::string times = keys::table(keys::Table::time), feed = keys::table(keys::Table::feed);
+Result<std::uint64_t> Feed::commit_of_time(std::int64_t time_us) const {
+  const std::string times = keys::table(keys::Table::time);
   ASSIGN_OR_RETURN(const auto cursor, store_.scan());
   cursor->seek_before(keys::behind(keys::time(time_us)));
   RETURN_IF_ERROR(cursor->status());
   if (!cursor->valid() || !cursor->key().starts_with(times)) return std::uint64_t{0};
   if (cursor->value().size() != sizeof(std::uint64_t)) return corrupt("table e: 8 bytes expected");
-  const auto epoch = load<std::uint64_t>(cursor->value().data());
+  return load<std::uint64_t>(cursor->value().data());
+}
+
+/// The change whose state was the newest at that time; 0: there was none yet.
+Result<std::uint64_t> Feed::of_time(std::int64_t time_us) const {
+  const std::string feed = keys::table(keys::Table::feed);
+  ASSIGN_OR_RETURN(const std::uint64_t epoch, commit_of_time(time_us));
+  if (epoch == 0) return epoch;
+  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
   // Of what was collected the commit itself: the state is the same.
   ASSIGN_OR_RETURN(const std::uint64_t collected_changes, collected());
   if (epoch <= collected_changes) return epoch;

@@ -23,6 +23,8 @@ class Feed {
   /// none yet); or, where that is 0 too, the newest. failed_precondition: the epoch lies ahead. invalid_argument: both
   /// are given.
   Result<std::uint64_t> as_of(std::uint64_t epoch, std::int64_t time_us) const;
+  /// The same for reads of what changes without the feed: any commit, not only a change.
+  Result<std::uint64_t> commit_as_of(std::uint64_t epoch, std::int64_t time_us) const;
   /// failed_precondition: the epoch lies ahead.
   Status check_committed(std::uint64_t epoch) const;
   /// failed_precondition where the state of that epoch can't be read: it lies ahead, or is collected.
@@ -40,6 +42,8 @@ class Feed {
 
  private:
   Result<std::uint64_t> of_time(std::int64_t time_us) const;
+  /// The last commit at or before that time; 0: there was none yet.
+  Result<std::uint64_t> commit_of_time(std::int64_t time_us) const;
   Result<std::uint64_t> oldest_kept() const;
 
   Status collect(Batch& batch) const;

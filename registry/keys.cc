@@ -204,6 +204,43 @@ std::string unfinished(std::string_view tenant, const Uuid& receipt) {
   return of_tenant(Table::unfinished, tenant).append(receipt.view());
 }
 
+std::string run_place(std::uint64_t epoch, const Uuid& run) {
+  std::string place;
+  append_newest_first(place, epoch);
+  return place.append(run.view());
+}
+
+std::string run_by_uuid(std::string_view tenant, const Uuid& run) {
+  return of_tenant(Table::run_by_uuid, tenant).append(run.view());
+}
+
+std::string run_part(std::string_view tenant, const Uuid& run, RunPart part) {
+  return of_tenant(Table::run_part, tenant).append(run.view()).append(1, static_cast<char>(part));
+}
+
+std::string run_part_at(std::string_view tenant, const Uuid& run, RunPart part, std::uint64_t epoch) {
+  std::string key = run_part(tenant, run, part);
+  append_newest_first(key, epoch);
+  return key;
+}
+
+std::string run_point(std::string_view points, std::string_view name, std::uint64_t step, std::uint64_t epoch,
+                      std::uint32_t number) {
+  std::string key = index_number(points, name);
+  append_u64_be(key, step);
+  append_u64_be(key, epoch);
+  append_u32_be(key, number);
+  return key;
+}
+
+std::string run_file(std::string_view tenant, const Hash256& hash) {
+  return of_tenant(Table::run_file, tenant).append(hash.view());
+}
+
+std::string record_index(std::string_view tenant, std::string_view model, RecordIndex index) {
+  return with_names(Table::record_index, {tenant, model}).append(1, static_cast<char>(index));
+}
+
 std::string idem(std::string_view principal, const Uuid& idem) {
   return with_names(Table::idem, {principal}).append(idem.view());
 }

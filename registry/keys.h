@@ -41,6 +41,11 @@ enum class Table : char {
   receipt = 'Q',
   unfinished = 'q',
   erased = 'Z',
+  run = 'U',
+  run_by_uuid = 'u',
+  run_part = 'P',
+  run_file = 'O',
+  record_index = 'Y',
   idem = 'I',
   idem_by_time = 'i',
 };
@@ -104,6 +109,19 @@ std::string receipt(std::string_view tenant, const Uuid& receipt);
 std::string receipt_items_prefix(std::string_view tenant, const Uuid& receipt);
 std::string receipt_items(std::string_view tenant, const Uuid& receipt, std::uint32_t chunk);
 std::string unfinished(std::string_view tenant, const Uuid& receipt);
+
+/// Runs: the place of one among its model's, behind of_model(Table::run); what it has; its points of one metric.
+std::string run_place(std::uint64_t epoch, const Uuid& run);
+std::string run_by_uuid(std::string_view tenant, const Uuid& run);
+enum class RunPart : char { state = 's', last = 'l', points = 'm' };
+std::string run_part(std::string_view tenant, const Uuid& run, RunPart part);
+std::string run_part_at(std::string_view tenant, const Uuid& run, RunPart part, std::uint64_t epoch);
+std::string run_point(std::string_view points, std::string_view name, std::uint64_t step, std::uint64_t epoch,
+                      std::uint32_t number);
+std::string run_file(std::string_view tenant, const Hash256& hash);
+/// Indexes of runs. Behind the first two index_attribute() or index_number() and the number; then the place.
+enum class RecordIndex : char { attributes = 'a', numbers = 'n', open = 'o', ended = 'z' };
+std::string record_index(std::string_view tenant, std::string_view model, RecordIndex index);
 
 std::string idem(std::string_view principal, const Uuid& idem);
 std::string idem_by_time(std::int64_t time_us, std::string_view principal, const Uuid& idem);

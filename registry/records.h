@@ -11,6 +11,7 @@
 #include "registry/idempotency.h"
 #include "registry/membership.h"
 #include "registry/models.h"
+#include "registry/records/runs.h"
 #include "registry/releases.h"
 #include "registry/space/receipts.h"
 #include "registry/space/retention.h"
@@ -31,6 +32,7 @@ struct Records {
         receipts(store),
         releases(store),
         retention(store),
+        runs(store),
         tags(store),
         versions(store) {}
 
@@ -44,6 +46,7 @@ struct Records {
   Receipts receipts;
   Releases releases;
   Retention retention;
+  Runs runs;
   Tags tags;
   Versions versions;
 };

@@ -101,6 +101,16 @@ Result<Reply> Registry::change(const Principal& principal, const Request& reques
   return reply;
 }
 
+template <class Request, class Put>
+Result<wire::EpochReply> Registry::record(const Principal& principal, const Request& request, Put put) {
+  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    RETURN_IF_ERROR(put(batch));
+    return wire::EpochReply{store_->generation(), batch.epoch()};
+  });
+}
+
 Status Registry::settle() {
   is_group_pending_ = true;
   if (is_in_group_) return {};
@@ -201,6 +211,24 @@ Result<wire::StartedReply> Registry::collect(const Principal& principal, const w
                    }));
   RETURN_IF_ERROR(start_job(request.tenant, reply.receipt));
   return reply;
+}
+
+Result<wire::EpochReply> Registry::run_start(const Principal& principal, const wire::RunStartRequest& request) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  return record(principal, request,
+                [&](Batch& batch) { return records_.runs.start(batch, request, principal.name()); });
+}
+
+Result<wire::EpochReply> Registry::run_log(const Principal& principal, const wire::RunLogRequest& request) {
+  return record(principal, request, [&](Batch& batch) { return records_.runs.log(batch, request); });
+}
+
+Result<wire::EpochReply> Registry::run_end(const Principal& principal, const wire::RunEndRequest& request) {
+  return record(principal, request, [&](Batch& batch) { return records_.runs.end(batch, request); });
+}
+
+Result<wire::EpochReply> Registry::run_attach(const Principal& principal, const wire::RunAttachRequest& request) {
+  return record(principal, request, [&](Batch& batch) { return records_.runs.attach(batch, request); });
 }
 
 Result<wire::FeedReply> Registry::feed(const Principal& principal, const wire::FeedRequest& request) {

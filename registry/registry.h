@@ -24,6 +24,7 @@
 #include "registry/records.h"
 #include "registry/space/jobs.h"
 #include "wire/messages.h"
+#include "wire/run_messages.h"
 #include "wire/search_messages.h"
 #include "wire/space_messages.h"
 #include "wire/tag_messages.h"
@@ -70,6 +71,15 @@ class Registry {
   /// As of now, like feed().
   Result<wire::ReceiptReply> receipt(const Principal& principal, const wire::ReceiptRequest& request);
   Result<wire::ReceiptItemsReply> receipt_items(const Principal& principal, const wire::ReceiptItemsRequest& request);
+
+  // Runs (docs/runs.md).
+  Result<wire::EpochReply> run_start(const Principal& principal, const wire::RunStartRequest& request);
+  Result<wire::EpochReply> run_log(const Principal& principal, const wire::RunLogRequest& request);
+  Result<wire::EpochReply> run_end(const Principal& principal, const wire::RunEndRequest& request);
+  Result<wire::EpochReply> run_attach(const Principal& principal, const wire::RunAttachRequest& request);
+  Result<wire::RunsReply> runs(const Principal& principal, const wire::RunsRequest& request);
+  Result<wire::RunMetricsReply> run_metrics(const Principal& principal, const wire::RunMetricsRequest& request);
+  Result<wire::RunFileReply> run_file(const Principal& principal, const wire::RunFileRequest& request);
 
   /// A slice of what is done beside requests; between two of them, or when there are none.
   void work() {
@@ -138,6 +148,9 @@ class Registry {
   /// Applies `prepare(batch)` once, however often the request comes.
   template <class Reply, class Request, class Prepare>
   Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);
+  /// The same for changes of records that only have to be told by when they were made.
+  template <class Request, class Put>
+  Result<wire::EpochReply> record(const Principal& principal, const Request& request, Put put);
   /// Outside of a group: end_group().
   Status settle();
 

@@ -168,6 +168,13 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::promote);
   plain(&Registry::overlay);
   plain(&Registry::check);
+  plain(&Registry::run_start);
+  plain(&Registry::run_log);
+  plain(&Registry::run_end);
+  plain(&Registry::run_attach);
+  plain(&Registry::runs);
+  plain(&Registry::run_metrics);
+  plain(&Registry::run_file);
   if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, false};
   reply->is_upload = *op == wire::UploadRequest::op;
   return *std::move(reply);

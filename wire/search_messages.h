@@ -1,4 +1,4 @@
-// The search over the registry's records: tenants, models, nodes, versions, releases. docs/search.md has the language.
+// The search over the registry's records: tenants, models, nodes, versions, releases, runs. docs/search.md has the language.
 // As messages.h: twin of docs/wire-protocol.md.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace espalier::wire {
 /// One page of what passes `where`, in `order`, as of `epoch`, or as of the last change at or before `time_us` (both 0:
 /// now). The next page carries the cursor, and the same kind, tenant, model, where and order.
 struct SearchRequest {
-  std::string kind;           ///< "versions", "releases", "nodes", "models", "tenants"
+  std::string kind;           ///< "versions", "releases", "nodes", "models", "tenants", "runs"
   std::string tenant, model;  ///< empty: all; a model needs its tenant
   std::string where, order;
   std::uint64_t epoch = 0;
@@ -25,7 +25,7 @@ struct SearchRequest {
 };
 struct SearchRow {
   std::string tenant, model;
-  std::string record;  ///< msgpack of the kind's record: VersionRecord, ReleaseRecord, NodeRecord, ModelRecord,
+  std::string record;  ///< msgpack of the kind's record: VersionRecord, ReleaseRecord, NodeRecord, ModelRecord, RunRecord,
                        ///< TenantRecord
 };
 /// A page with few rows, or none, isn't the end: an empty cursor is.

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/principal.h"
 #include "common/uuid.h"
 #include "registry/records.h"
 #include "registry/search/fields.h"
@@ -58,7 +59,7 @@ struct Candidate {
 struct Path {
   Access access = Access::none;  ///< none: the whole table
   std::string name;              ///< number: the metric; attribute: its name
-  std::string text;              ///< attribute: its text; tag: its name
+  std::string text;              ///< attribute: its text; tag: its name; number: its family, where that isn't `metrics`
   std::vector<Uuid> uuids;       ///< own_uuid, ascending; release: one
   /// number: the least and the most, sortable; commit: epochs as 8 bytes. Inclusive.
   std::string low = std::string(8, '\0'), high = std::string(8, '\xFF');
@@ -103,6 +104,13 @@ class Kind {
   virtual Result<std::unique_ptr<Item>> load(const Context& context, const Candidate& candidate) const = 0;
   /// The record that a reply carries. REQUIRES: an item of this kind.
   virtual Result<std::string> record_of(const Context& context, const Item& item) const = 0;
+  /// Whether the index of that path has all things of that model that it should have.
+  virtual Result<bool> is_whole(const Context& context, std::size_t scope, const Path& path) const;
+  /// Whether the kind's things are told as of any commit, not only as of changes that the feed has.
+  virtual bool is_of_commits() const { return false; }
+  /// Adds what is looked through, as of the context's epoch, in the order of the names; an empty tenant or model: all.
+  virtual Status find_scope(Context& context, const Principal& principal, const std::string& tenant,
+                            const std::string& model) const;
   /// Whether a path of that access gives candidates in the order of the field; `backwards`: ascending is through the
   /// index backwards.
   virtual bool gives_order(Access access, bool& backwards) const = 0;

@@ -15,6 +15,7 @@ const Kind& releases_kind();
 const Kind& nodes_kind();
 const Kind& models_kind();
 const Kind& tenants_kind();
+const Kind& runs_kind();
 
 /// invalid_argument names the kinds that there are.
 Result<const Kind*> find_kind(std::string_view name);

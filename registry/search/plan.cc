@@ -95,6 +95,16 @@ Status narrow(const Context& context, const Test& test, Path& path) {
 
 bool has_range(Access access) { return access == Access::number || access == Access::commit || access == Access::time; }
 
+/// What an index knows of the field that a test asks for. A scalar's numbers and its texts have an index each.
+Access access_of(const Test& test) {
+  const Field& field = *test.field.field;
+  if (field.type != Type::scalar || field.access != Access::attribute) return field.access;
+  const auto is_number = [](const Value& value) { return std::holds_alternative<double>(value); };
+  if (test.literals.empty()) return Access::none;
+  if (std::ranges::all_of(test.literals, is_number)) return Access::number;
+  return std::ranges::none_of(test.literals, is_number) ? Access::attribute : Access::none;
+}
+
 /// Whether only things that have the field pass.
 bool needs_value(const Test& test, const FieldRef& field) {
   return test.field == field && test.negated == (test.relation == Relation::missing);
@@ -133,7 +143,7 @@ class Planner {
     const Access access = term.field.field->access;
     if (!query_.kind->gives_order(access, backwards) || context_.scope.size() > kMostMerged) return {};
     Plan plan;
-    ASSIGN_OR_RETURN(plan.path, range_of(term.field));
+    ASSIGN_OR_RETURN(plan.path, range_of(term.field, access));
     plan.path.descending = term.descending != backwards;
     plan.ordered = true;
     plan.streams = query_.order.size() == 1;
@@ -154,12 +164,14 @@ class Planner {
   }
 
   /// All tests on a field with a range, together.
-  Result<Path> range_of(const FieldRef& field) {
+  Result<Path> range_of(const FieldRef& field, Access access) {
     Path path;
-    path.access = field.field->access;
+    path.access = access;
     path.name = field.member;
+    if (field.field->type == Type::scalar) path.text = field.field->name;
     for (const Test* test : conjuncts_) {
       if (test->negated || test->relation == Relation::missing || !(test->field == field)) continue;
+      if (access_of(*test) != access) continue;
       RETURN_IF_ERROR(narrow(context_, *test, path));
     }
     return path;
@@ -182,10 +194,10 @@ class Planner {
 
   /// The way that a test gives, if any.
   Result<std::optional<Path>> path_of(const Test& test) {
-    const Access access = test.field.field->access;
+    const Access access = access_of(test);
     if (access == Access::none || test.negated || test.relation == Relation::missing) return std::optional<Path>();
     if (has_range(access)) {
-      ASSIGN_OR_RETURN(Path path, range_of(test.field));
+      ASSIGN_OR_RETURN(Path path, range_of(test.field, access));
       return std::optional<Path>(std::move(path));
     }
     if (access == Access::partition) {
@@ -233,14 +245,10 @@ class Planner {
     return static_cast<std::uint8_t>(best);
   }
 
-  /// Whether the index has every version with that metric.
   Result<bool> is_whole(const Path& path) {
-    if (path.access != Access::number) return true;
-    if (!is_indexed_name(path.name)) return false;
-    for (const ModelName& model : context_.scope) {
-      const std::string prefix = keys::index_prefix(model.tenant, model.model, keys::Index::left_out);
-      ASSIGN_OR_RETURN(const auto mark, context_.records.store.get(keys::index_left_out(prefix, path.name)));
-      if (mark) return false;
+    for (std::size_t scope = 0; scope < context_.scope.size(); ++scope) {
+      ASSIGN_OR_RETURN(const bool whole, query_.kind->is_whole(context_, scope, path));
+      if (!whole) return false;
     }
     return true;
   }

@@ -16,10 +16,11 @@ std::string as_key(std::uint64_t number) {
   return bytes;
 }
 
-/// Table R: newest first, so that the order of its keys is the order of ~epoch.
+/// Tables R and U: newest first, so that the order of their keys is the order of ~epoch.
 class ByCommit final : public Source {
  public:
-  ByCommit(Range range, std::size_t prefix_bytes) : range_(std::move(range)), prefix_bytes_(prefix_bytes) {}
+  ByCommit(Range range, std::size_t prefix_bytes, bool ordered)
+      : range_(std::move(range)), prefix_bytes_(prefix_bytes), ordered_(ordered) {}
 
   Result<bool> next(Candidate& to) override {
     if (!range_.valid()) {
@@ -29,8 +30,9 @@ class ByCommit final : public Source {
     ++steps_;
     to.place = range_.key().substr(prefix_bytes_);
     to.tail = to.place;
-    to.order_key = to.place.substr(0, kEpochBytes);
+    to.order_key = to.place.substr(0, ordered_ ? kEpochBytes : 0);
     to.record = range_.value();
+    to.is_later = false;
     range_.next();
     return true;
   }
@@ -38,6 +40,7 @@ class ByCommit final : public Source {
  private:
   Range range_;
   const std::size_t prefix_bytes_;
+  const bool ordered_;
 };
 
 /// Index `a`: the commits of an attribute, each with the releases that it made, one for each tag that it moved. Tails
@@ -141,14 +144,19 @@ class OnlyOne final : public Source {
 
 }  // namespace
 
-Result<std::unique_ptr<Source>> releases_by_commit(const Context& context, const ModelName& model, const Path& path,
-                                                   const Start& start) {
-  const std::string prefix = keys::releases_prefix(model.tenant, model.model);
+Result<std::unique_ptr<Source>> records_by_commit(const Context& context, const std::string& prefix, const Path& path,
+                                                  const Start& start) {
   std::string begin = prefix + complement(std::min(path.high, as_key(context.epoch)));
   std::string end = keys::behind(prefix + complement(path.low));
   begin_at(start, prefix, path.descending, begin, end);
   ASSIGN_OR_RETURN(auto range, Range::open(context.records.store, std::move(begin), std::move(end), path.descending));
-  return std::unique_ptr<Source>(std::make_unique<ByCommit>(std::move(range), prefix.size()));
+  return std::unique_ptr<Source>(
+      std::make_unique<ByCommit>(std::move(range), prefix.size(), path.access != Access::none));
+}
+
+Result<std::unique_ptr<Source>> releases_by_commit(const Context& context, const ModelName& model, const Path& path,
+                                                   const Start& start) {
+  return records_by_commit(context, keys::releases_prefix(model.tenant, model.model), path, start);
 }
 
 Result<std::unique_ptr<Source>> releases_by_attribute(const Context& context, const ModelName& model, const Path& path,

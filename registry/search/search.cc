@@ -37,7 +37,7 @@ class Search {
     reply_.generation = context_.records.store.generation();
     reply_.epoch = context_.epoch;
     if (context_.epoch == 0) return std::move(reply_);
-    RETURN_IF_ERROR(find_models());
+    RETURN_IF_ERROR(query_.kind->find_scope(context_, principal_, request_.tenant, request_.model));
     std::optional<std::uint8_t> way;
     if (!request_.cursor.empty()) way = cursor_.way;
     ASSIGN_OR_RETURN(plan_, make_plan(context_, query_, way));
@@ -82,42 +82,17 @@ class Search {
       }
       context_.epoch = cursor_.epoch;
     } else {
-      ASSIGN_OR_RETURN(context_.epoch, context_.records.feed.as_of(request_.epoch, request_.time_us));
+      const Feed& feed = context_.records.feed;
+      const bool is_of_commits = query_.kind->is_of_commits();
+      ASSIGN_OR_RETURN(context_.epoch, is_of_commits ? feed.commit_as_of(request_.epoch, request_.time_us)
+                                                     : feed.as_of(request_.epoch, request_.time_us));
     }
-    RETURN_IF_ERROR(context_.records.feed.check_kept(context_.epoch));
+    if (query_.kind->is_of_commits()) {
+      RETURN_IF_ERROR(context_.records.feed.commit_as_of(context_.epoch, 0).status());
+    } else {
+      RETURN_IF_ERROR(context_.records.feed.check_kept(context_.epoch));
+    }
     cursor_.epoch = context_.epoch;
-    return {};
-  }
-
-  /// The models that are looked at, as of the epoch.
-  Status find_models() {
-    Records& records = context_.records;
-    if (!request_.model.empty()) {
-      RETURN_IF_ERROR(records.models.get(request_.tenant, request_.model, context_.epoch).status());
-      context_.scope.push_back({request_.tenant, request_.model});
-      return {};
-    }
-    std::string range = keys::table(keys::Table::model);
-    if (!request_.tenant.empty()) model::append_component(range, request_.tenant);
-    ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
-    cursor->seek(range);
-    while (cursor->valid() && cursor->key().starts_with(range)) {
-      ASSIGN_OR_RETURN(const std::uint64_t epoch, keys::newest_first_epoch(cursor->key()));
-      const std::string prefix(cursor->key().substr(0, cursor->key().size() - sizeof(std::uint64_t)));
-      if (epoch > context_.epoch) {
-        std::string as_of = prefix;
-        append_u64_be(as_of, ~context_.epoch);
-        cursor->seek(as_of);
-        continue;
-      }
-      ASSIGN_OR_RETURN(auto names, model::split_components(std::string_view(prefix).substr(1)));
-      if (names.size() != 2) return corrupt("a key of table M does not name tenant and model");
-      context_.steps += kReadCost;
-      if (principal_.may_read(names[0])) context_.scope.push_back({std::move(names[0]), std::move(names[1])});
-      cursor->seek(keys::behind(prefix));
-    }
-    RETURN_IF_ERROR(cursor->status());
-    if (context_.scope.empty() && !request_.tenant.empty()) return not_found("tenant " + request_.tenant);
     return {};
   }
 
@@ -260,6 +235,40 @@ class Search {
 };
 
 }  // namespace
+
+Result<bool> Kind::is_whole(const Context&, std::size_t, const Path&) const { return true; }
+
+Status Kind::find_scope(Context& context, const Principal& principal, const std::string& tenant,
+                        const std::string& model) const {
+  Records& records = context.records;
+  if (!model.empty()) {
+    RETURN_IF_ERROR(records.models.get(tenant, model, context.epoch).status());
+    context.scope.push_back({tenant, model});
+    return {};
+  }
+  std::string range = keys::table(keys::Table::model);
+  if (!tenant.empty()) model::append_component(range, tenant);
+  ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
+  cursor->seek(range);
+  while (cursor->valid() && cursor->key().starts_with(range)) {
+    ASSIGN_OR_RETURN(const std::uint64_t epoch, keys::newest_first_epoch(cursor->key()));
+    const std::string prefix(cursor->key().substr(0, cursor->key().size() - sizeof(std::uint64_t)));
+    if (epoch > context.epoch) {
+      std::string as_of = prefix;
+      append_u64_be(as_of, ~context.epoch);
+      cursor->seek(as_of);
+      continue;
+    }
+    ASSIGN_OR_RETURN(auto names, model::split_components(std::string_view(prefix).substr(1)));
+    if (names.size() != 2) return corrupt("a key of table M does not name tenant and model");
+    context.steps += kReadCost;
+    if (principal.may_read(names[0])) context.scope.push_back({std::move(names[0]), std::move(names[1])});
+    cursor->seek(keys::behind(prefix));
+  }
+  RETURN_IF_ERROR(cursor->status());
+  if (context.scope.empty() && !tenant.empty()) return not_found("tenant " + tenant);
+  return {};
+}
 
 Result<wire::SearchReply> search(Records& records, const Principal& principal, const wire::SearchRequest& request,
                                  std::size_t most_work) {

@@ -386,4 +386,10 @@ Result<std::unique_ptr<Source>> releases_by_uuid(const Context& context, const M
       context, model, keys::releases_prefix(model.tenant, model.model), path, start, &keys::release_by_uuid));
 }
 
+Result<std::unique_ptr<Source>> runs_by_uuid(const Context& context, const ModelName& model, const Path& path,
+                                             const Start& start) {
+  return std::unique_ptr<Source>(std::make_unique<ByUuid>(
+      context, model, keys::of_model(keys::Table::run, model.tenant, model.model), path, start, &keys::run_by_uuid));
+}
+
 }  // namespace espalier::registry::search

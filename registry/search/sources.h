@@ -50,6 +50,9 @@ Result<std::unique_ptr<Source>> versions_by_uuid(const Context& context, const M
 Result<std::unique_ptr<Source>> versions_by_tag(const Context& context, const ModelName& model, const Path& path,
                                                 const Start& start);
 
+/// Records that stand as ~epoch and a UUID behind `prefix`, between two epochs; they come with it.
+Result<std::unique_ptr<Source>> records_by_commit(const Context& context, const std::string& prefix, const Path& path,
+                                                  const Start& start);
 /// Table R of a model, between two epochs.
 Result<std::unique_ptr<Source>> releases_by_commit(const Context& context, const ModelName& model, const Path& path,
                                                    const Start& start);
@@ -57,6 +60,18 @@ Result<std::unique_ptr<Source>> releases_by_attribute(const Context& context, co
                                                       const Start& start);
 Result<std::unique_ptr<Source>> releases_by_uuid(const Context& context, const ModelName& model, const Path& path,
                                                  const Start& start);
+
+/// Table U of a model.
+Result<std::unique_ptr<Source>> runs_by_uuid(const Context& context, const ModelName& model, const Path& path,
+                                             const Start& start);
+/// Table Y. Those that are running have no entry for how it ended: they are found by the mark that they run, or by when
+/// they ended, if that is after the context's epoch.
+Result<std::unique_ptr<Source>> runs_by_attribute(const Context& context, const ModelName& model, const Path& path,
+                                                  const Start& start);
+Result<std::unique_ptr<Source>> runs_by_number(const Context& context, const ModelName& model, const Path& path,
+                                               const Start& start);
+/// Whether those that run as of the epoch can be told in few steps.
+Result<bool> are_few_running(const Context& context, const ModelName& model);
 
 /// The partitions that have versions: of each the newest record as of the epoch comes with it.
 Result<std::unique_ptr<Source>> nodes_by_partition(const Context& context, const ModelName& model, const Path& path,

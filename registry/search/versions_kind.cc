@@ -160,6 +160,16 @@ class VersionsKind final : public Kind {
     return wire::encode(version(item).record);
   }
 
+  /// Metrics: whether every version's has an entry.
+  Result<bool> is_whole(const Context& context, std::size_t scope, const Path& path) const override {
+    if (path.access != Access::number) return true;
+    if (!is_indexed_name(path.name)) return false;
+    const ModelName& model = context.scope[scope];
+    const std::string prefix = keys::index_prefix(model.tenant, model.model, keys::Index::left_out);
+    ASSIGN_OR_RETURN(const auto mark, context.records.store.get(keys::index_left_out(prefix, path.name)));
+    return !mark;
+  }
+
   bool gives_order(Access access, bool& backwards) const override {
     backwards = false;
     return access == Access::number || access == Access::commit || access == Access::time;

@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/hash.h"
+#include "model/ids.h"
 #include "registry/keys.h"
 #include "registry/upkeep/key_parts.h"
 
@@ -42,6 +43,55 @@ Result<std::string> index_text(std::string_view key) {
   return of;
 }
 
+/// What a run has: its records by epoch, its points.
+Result<std::string> run_part_text(std::string_view key) {
+  ASSIGN_OR_RETURN(const Names names, split_names(key, 1));
+  if (names.rest.size() < sizeof(Uuid) + 1 + 8) return corrupt("another size");
+  const std::string_view tail = names.rest.substr(sizeof(Uuid) + 1);
+  const std::string of = names.names[0] + " " + Uuid::from_bytes(names.rest.substr(0, sizeof(Uuid)))->text() + " ";
+  switch (static_cast<keys::RunPart>(names.rest[sizeof(Uuid)])) {
+    case keys::RunPart::state: return of + "state " + at_epoch(~load_u64_be(tail.data()));
+    case keys::RunPart::last: return of + "last " + at_epoch(~load_u64_be(tail.data()));
+    case keys::RunPart::points: {
+      constexpr std::size_t kNumbers = 20;
+      if (tail.size() < kNumbers) return corrupt("another size");
+      ASSIGN_OR_RETURN(const auto name, model::split_components(tail.substr(0, tail.size() - kNumbers)));
+      if (name.size() != 1) return corrupt("another size");
+      return of + name[0] + " step " + std::to_string(load_u64_be(tail.data() + tail.size() - kNumbers)) + " " +
+             at_epoch(load_u64_be(tail.data() + tail.size() - kNumbers + 8)) + " " +
+             std::to_string(load_u32_be(tail.data() + tail.size() - 4));
+    }
+  }
+  return corrupt("no such part");
+}
+
+/// "acme/total status=failed epoch 12 0190…", "acme/total metrics.rmse=81.2 epoch 12 0190…"
+Result<std::string> record_index_text(std::string_view key) {
+  ASSIGN_OR_RETURN(const Names names, split_names(key, 2));
+  constexpr std::size_t kPlace = 8 + sizeof(Uuid);
+  if (names.rest.size() < 1 + kPlace) return corrupt("another size");
+  std::string_view tail = names.rest.substr(1, names.rest.size() - 1 - kPlace);
+  const std::string_view place = names.rest.substr(names.rest.size() - kPlace);
+  const std::string of = names.names[0] + "/" + names.names[1] + " ";
+  const std::string run = " " + at_epoch(~load_u64_be(place.data())) + " " + Uuid::from_bytes(place.substr(8))->text();
+  switch (static_cast<keys::RecordIndex>(names.rest[0])) {
+    case keys::RecordIndex::open: return of + "running" + run;
+    case keys::RecordIndex::ended: return of + "ended" + run;
+    case keys::RecordIndex::attributes: {
+      ASSIGN_OR_RETURN(const auto pair, model::split_components(tail));
+      if (pair.size() != 2) return corrupt("another size");
+      return of + pair[0] + "=" + pair[1] + run;
+    }
+    case keys::RecordIndex::numbers: {
+      if (tail.size() < 8) return corrupt("another size");
+      ASSIGN_OR_RETURN(const auto name, model::split_components(tail.substr(0, tail.size() - 8)));
+      if (name.size() != 1) return corrupt("another size");
+      return of + name[0] + "=" + number_text(load_u64_be(tail.data() + tail.size() - 8)) + run;
+    }
+  }
+  return corrupt("no such index");
+}
+
 Result<std::string> dated_text(std::string_view key, bool newest_first) {
   if (key.size() != 9) return corrupt("another size");
   const std::uint64_t epoch = load_u64_be(key.data() + 1);
@@ -74,6 +124,9 @@ Result<std::string> text_of(std::string_view key) {
       ASSIGN_OR_RETURN(const ModelParts parts, model_parts(key));
       return parts.tenant + "/" + parts.model + " " + at_epoch(parts.epoch);
     }
+    case Table::run_part: return run_part_text(key);
+    case Table::record_index: return record_index_text(key);
+    case Table::run_file:
     case Table::spec:
     case Table::artefact: {
       ASSIGN_OR_RETURN(const HashParts parts, hash_parts(key));
@@ -88,10 +141,12 @@ Result<std::string> text_of(std::string_view key) {
       ASSIGN_OR_RETURN(const TagParts parts, tag_parts(key));
       return node_text(parts.tenant, parts.model, parts.components) + " tag " + parts.tag + " " + at_epoch(parts.epoch);
     }
+    case Table::run:
     case Table::release: {
       ASSIGN_OR_RETURN(const ReleaseParts parts, release_parts(key));
       return parts.tenant + "/" + parts.model + " " + at_epoch(parts.epoch) + " " + parts.release.text();
     }
+    case Table::run_by_uuid:
     case Table::version_by_uuid:
     case Table::release_by_uuid:
     case Table::collected:

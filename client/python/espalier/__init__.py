@@ -13,6 +13,7 @@ from .client import Client
 from .errors import Code, EspalierError
 from .messages import Part, PartPrediction, Prediction, Provenance, Reason
 from .registry import Registry
+from .runs import Run
 
-__all__ = ["Client", "Code", "EspalierError", "Part", "PartPrediction", "Prediction", "Provenance", "Reason", "Registry"]
+__all__ = ["Client", "Code", "EspalierError", "Part", "PartPrediction", "Prediction", "Provenance", "Reason", "Registry", "Run"]
 __version__ = "0.1.0"

@@ -13,13 +13,14 @@ import msgpack
 import zmq
 
 from .errors import Code, EspalierError, code_of
+from .runs import RunOperations, readable_run
 from .tags import TagOperations
 
 #: After so long without an answer a request is sent again, to the next endpoint where there is one.
 _RESEND_S = 3.0
 
 
-class Registry(TagOperations):
+class Registry(TagOperations, RunOperations):
     """The registry's records. Belongs to one thread.
 
         with Registry("tcp://127.0.0.1:4700") as registry:
@@ -61,7 +62,7 @@ class Registry(TagOperations):
         Goes on to the end, or to `limit`; all of it is the state as of one epoch, whatever is written meanwhile.
 
         Args:
-            kind: "versions", "releases", "nodes", "models" or "tenants".
+            kind: "versions", "releases", "nodes", "models", "tenants" or "runs".
             tenant, model: narrow it; a model needs its tenant.
             epoch, time_us: as of when; now by default.
             page: how many are asked for at once.
@@ -80,7 +81,8 @@ class Registry(TagOperations):
             request["limit"] = page if limit is None else min(page, limit - given)
             reply = self.call("search", request)
             for row in reply.get("rows", []):
-                record = _record(msgpack.unpackb(row["record"], raw=False))
+                unpacked = msgpack.unpackb(row["record"], raw=False)
+                record = readable_run(unpacked) if kind == "runs" else _record(unpacked)
                 yield {**record, "tenant": row["tenant"], **({"model": row["model"]} if row.get("model") else {})}
                 given += 1
             if not reply.get("cursor"):

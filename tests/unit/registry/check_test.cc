@@ -161,7 +161,7 @@ TEST_F(CheckTest, FindsRecordsThatDisagree) {
       {first("R"), wire::encode(moved), "its tag holds"},
       {tag, other_version, "which is not there"},
       {other_number, records.at(number), "has another rmse"},
-      {"Y", "", "doesn't know"},
+      {"y", "", "doesn't know"},
       {"\xFFx", "", "doesn't know"},
   };
   for (const auto& [key, value, what] : cases) {

@@ -1,0 +1,41 @@
+// The registry's reads of runs.
+#include "model/ids.h"
+#include "registry/registry.h"
+
+namespace espalier::registry {
+namespace {
+
+Status check_reader(const Principal& principal, const std::string& tenant) {
+  RETURN_IF_ERROR(model::check_name("tenant", tenant));
+  return principal.check_read(tenant);
+}
+
+}  // namespace
+
+Result<wire::RunsReply> Registry::runs(const Principal& principal, const wire::RunsRequest& request) {
+  RETURN_IF_ERROR(check_reader(principal, request.tenant));
+  if (request.runs.size() > kMaxRunsAsked) {
+    return invalid_argument("runs: " + std::to_string(request.runs.size()) + " of them, at most " +
+                            std::to_string(kMaxRunsAsked) + " are told at once");
+  }
+  wire::RunsReply reply;
+  reply.generation = store_->generation();
+  reply.epoch = store_->epoch();
+  for (const Uuid& run : request.runs) {
+    ASSIGN_OR_RETURN(reply.runs.emplace_back(), records_.runs.get(request.tenant, run));
+  }
+  return reply;
+}
+
+Result<wire::RunMetricsReply> Registry::run_metrics(const Principal& principal,
+                                                    const wire::RunMetricsRequest& request) {
+  RETURN_IF_ERROR(check_reader(principal, request.tenant));
+  return records_.runs.metrics(request);
+}
+
+Result<wire::RunFileReply> Registry::run_file(const Principal& principal, const wire::RunFileRequest& request) {
+  RETURN_IF_ERROR(check_reader(principal, request.tenant));
+  return records_.runs.file(request);
+}
+
+}  // namespace espalier::registry

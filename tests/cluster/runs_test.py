@@ -1,0 +1,113 @@
+"""Runs: written from Python, told, compared and found by the commands; and what is refused."""
+
+import json
+import math
+import pathlib
+import sys
+import unittest
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from espalier_cluster import ROOT, Cluster, Failed  # noqa: E402
+
+sys.path.insert(0, str(ROOT / "client" / "python"))
+from espalier import Code, EspalierError, Registry  # noqa: E402
+
+
+class Runs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(shards=1).__enter__()
+        cls.addClassCleanup(cls.cluster.__exit__, None, None, None)
+        cls.registry = Registry(cls.cluster.registry()).__enter__()
+        cls.addClassCleanup(cls.registry.__exit__, None, None, None)
+
+    def assert_narrow(self, text):
+        for line in text.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+
+    def test_many_runs_stand_in_one_table(self):
+        made = []
+        for depth in (3, 5, 7):
+            with self.registry.start_run("table", "total", name=f"depth {depth}", params={"depth": depth, "seed": 1, "l2": {"city": 0.5}},
+                                         properties={"owner": "eta"}) as run:
+                for step in range(1, 2001):
+                    run.log({"rmse": 100 / (depth * step)}, step=step)
+                run.attach("notes.txt", b"tried depth %d" % depth)
+            made.append(run.run)
+        rows = self.registry.compare_runs("table", made)
+        self.assertEqual([row["params.depth"] for row in rows], [3, 5, 7])
+        self.assertEqual(rows[0]["metrics.rmse"], 100 / 6000)
+        self.assertEqual(list(rows[0]), ["run", "name", "status", "params.depth", "params.l2.city", "params.seed", "metrics.rmse"])
+        self.assertEqual([row["run"] for row in self.registry.compare_runs("table", order="metrics.rmse")], made[::-1])
+        points = list(self.registry.run_metrics("table", made[1], "rmse"))
+        self.assertEqual([point["step"] for point in points], list(range(1, 2001)))
+        table = self.cluster.run("run", "compare", "table", *made)
+        self.assert_narrow(table)
+        self.assertIn("params.depth", table)
+        self.assertNotIn("params.seed", table)
+        self.assertIn("2 parameters are the same in all", table)
+        self.assertIn("params.seed", self.cluster.run("run", "compare", "table", "--where", "params.depth > 3", "--all"))
+        listed = self.cluster.json("run", "list", "table/total", "--where", "metrics.rmse < 0.015 and properties.owner = 'eta'")
+        self.assertEqual([run["run"] for run in listed], [str(run) for run in made[:0:-1]])
+        shown = self.cluster.json("run", "show", "table", made[0])
+        self.assertEqual((shown["params"]["depth"], shown["metrics"]["rmse"]["count"], shown["status"]), (3, 2000, "finished"))
+        self.assertEqual(len(self.cluster.json("run", "log", "table", made[0], "--metric", "rmse")), 2000)
+        self.assertEqual(self.cluster.run("run", "files", "table", made[2], "--get", "notes.txt"), "tried depth 7")
+        for command in (("list", "table"), ("show", "table", made[0]), ("files", "table", made[0])):
+            self.assert_narrow(self.cluster.run("run", *command))
+        self.assertEqual(len(self.cluster.json("search", "runs", "--tenant", "table")), 3)
+
+    def test_a_block_that_raises_leaves_a_failed_run(self):
+        with self.assertRaises(ZeroDivisionError), self.registry.start_run("failing", "total") as run:
+            run.log({"rmse": 1}, step=1)
+            run.log({"rmse": 1 / 0}, step=2)
+        (record,) = self.registry.runs("failing", [run.run])
+        self.assertEqual((record["status"], record["message"]), ("failed", "ZeroDivisionError: division by zero"))
+        self.assertEqual(record["metrics"]["rmse"]["step"], 1)
+        self.assertEqual(len(self.cluster.json("run", "list", "failing", "--where", "status = 'failed'")), 1)
+
+    def test_what_is_wrong_is_refused_with_its_place(self):
+        run = self.registry.start_run("wrong", "total", params={"depth": 3})
+        for attempt, code, says in (
+            (lambda: self.registry.log_run("wrong", run.run, [{"name": "a", "value": 1.0}, {"name": "rmse", "value": math.nan}]),
+             Code.INVALID_ARGUMENT, "metrics[1].value: NaN"),
+            (lambda: self.registry.log_run("wrong", run.run, [{"name": "rmse", "value": math.inf}]), Code.INVALID_ARGUMENT, "metrics[0].value"),
+            (lambda: run.set_params({"depth": 4}), Code.FAILED_PRECONDITION, "depth is 3 already"),
+            (lambda: run.attach("big", b"x" * (4 << 20 | 1)), Code.INVALID_ARGUMENT, "at most 4194304"),
+            (lambda: self.registry.run_file("wrong", run.run, "none"), Code.NOT_FOUND, "file none"),
+            (lambda: self.registry.runs("other", [run.run]), Code.NOT_FOUND, "run "),
+            (lambda: self.registry.start_run("wrong", "total", run=run.run), Code.ALREADY_EXISTS, "run "),
+        ):
+            with self.subTest(says=says), self.assertRaises(EspalierError) as refused:
+                attempt()
+            self.assertEqual(refused.exception.code, code)
+            self.assertIn(says, str(refused.exception))
+        run.end()
+        with self.assertRaises(EspalierError) as refused:
+            run.end()
+        self.assertEqual(refused.exception.code, Code.FAILED_PRECONDITION)
+        for words, says in (
+            (("list", "wrong", "--where", "metrics_rmse < 5"), "did you mean 'metrics.rmse'"),
+            (("show", "wrong", str(uuid.uuid4())), "run "),
+            (("show", "wrong", "R17"), "run: a UUID is written"),
+            (("compare", "wrong", str(run.run), "--where", "depth > 1"), "excludes"),
+            (("files", "wrong", str(run.run), "--get", "none"), "file none"),
+        ):
+            with self.subTest(words=words), self.assertRaises(Failed) as refused:
+                self.cluster.run("run", *words)
+            self.assertIn(says, refused.exception.errors + refused.exception.output)
+        self.assertEqual(list(self.registry.run_metrics("wrong", run.run)), [])
+
+    def test_runs_are_of_the_registry_as_everything_else(self):
+        with self.registry.start_run("kept", "total", params={"depth": 3}) as run:
+            run.log({"rmse": 1}, step=1)
+            run.attach("f", b"content")
+        self.assertTrue(self.cluster.json("registry", "check")["clean"])
+        as_of = self.cluster.json("run", "list", "kept", "--as-of", "2020-01-01")
+        self.assertEqual(as_of, [])
+        self.assertEqual(json.loads(self.cluster.run("run", "files", "kept", run.run, "--json"))[0]["bytes"], 7)
+
+
+if __name__ == "__main__":
+    unittest.main()
