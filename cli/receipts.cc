@@ -25,6 +25,15 @@ Result<std::vector<wire::ReceiptItem>> items_of(client::RegistryClient& registry
   return items;
 }
 
+std::string_view kind_name(wire::ReceiptKind kind) {
+  switch (kind) {
+    case wire::ReceiptKind::collection: return "collection";
+    case wire::ReceiptKind::erasure: return "erasure";
+    case wire::ReceiptKind::import: return "import";
+  }
+  return "";
+}
+
 json receipt_json(const wire::ReceiptReply& reply, const std::vector<wire::ReceiptItem>& items) {
   const wire::Receipt& receipt = reply.receipt;
   auto versions = json::array(), artefacts = json::array();
@@ -40,7 +49,7 @@ json receipt_json(const wire::ReceiptReply& reply, const std::vector<wire::Recei
     }
   }
   json document = {{"receipt", receipt.receipt.text()},
-                   {"kind", receipt.kind == wire::ReceiptKind::erasure ? "erasure" : "collection"},
+                   {"kind", kind_name(receipt.kind)},
                    {"tenant", receipt.tenant},
                    {"model", receipt.model.empty() ? json(nullptr) : json(receipt.model)},
                    {"dry_run", receipt.dry_run},
@@ -82,6 +91,12 @@ void print_summary(const wire::ReceiptReply& reply) {
                            " artefacts, " + bytes_text(receipt.artefact_bytes);
   if (receipt.dry_run) {
     print_line("would go: " + what + "; nothing was changed");
+    return;
+  }
+  if (receipt.kind == wire::ReceiptKind::import) {
+    print_line("imported: " + count_text(receipt.versions) + " versions, " + count_text(receipt.records) + " records");
+    print_line("receipt  " + receipt.receipt.text() + ", " + time_text(receipt.started_us) + " by " +
+               receipt.principal);
     return;
   }
   print_line((receipt.kind == wire::ReceiptKind::erasure ? "erased: " : "collected: ") + what);

@@ -3,10 +3,31 @@
 #include "cli/upkeep.h"
 
 namespace espalier::cli {
+namespace {
+
+void add_moving_commands(CLI::App& registry, UpkeepOptions& options, const Shared& shared,
+                         std::function<Status()>& chosen) {
+  auto* out = registry.add_subcommand("export", "Write the histories of a tenant's models, or of one, into one file");
+  out->add_option("of", options.of, "TENANT or TENANT/MODEL")->required();
+  out->add_option("--to", options.file, "File to write")->required();
+  out->add_option("--dir", options.dir, "Folder of a stopped registry (of a cluster: DIR/registry)");
+  out->add_flag("--dry-run", options.dry_run, "Say what would be written, and write nothing");
+  out->callback([&] { chosen = [&] { return run_registry_export(options, shared); }; });
+
+  auto* in = registry.add_subcommand("import", "Take in the histories of a file that export wrote");
+  in->add_option("--from", options.file, "File that export wrote")->required();
+  auto* dry_run = in->add_flag("--dry-run", options.dry_run, "Say what would come, and what is in its way");
+  in->add_flag("--abandon", options.abandon, "Take away what came of imports of these models and was not finished")
+      ->excludes(dry_run);
+  in->callback([&] { chosen = [&] { return run_registry_import(options, shared); }; });
+}
+
+}  // namespace
 
 void add_registry_commands(CLI::App& app, UpkeepOptions& options, const Shared& shared,
                            std::function<Status()>& chosen) {
-  auto* registry = app.add_subcommand("registry", "Look after a registry: check, repair, backup, restore");
+  auto* registry = app.add_subcommand(
+      "registry", "Look after a registry: check, repair, backup, restore; move histories out and in");
   registry->require_subcommand(1);
   const auto stopped = [&options](CLI::App* command) {
     return command->add_option("--dir", options.dir, "Folder of a stopped registry (of a cluster: DIR/registry)");
@@ -37,6 +58,7 @@ void add_registry_commands(CLI::App& app, UpkeepOptions& options, const Shared& 
     if (options.dir.empty() && !options.dry_run) throw CLI::RequiredError("--dir");
     chosen = [&] { return run_registry_restore(options, shared); };
   });
+  add_moving_commands(*registry, options, shared, chosen);
 }
 
 }  // namespace espalier::cli

@@ -27,6 +27,7 @@
 #include "client/exchange.h"
 #include "common/status.h"
 #include "wire/messages.h"
+#include "wire/moving_messages.h"
 #include "wire/run_messages.h"
 #include "wire/search_messages.h"
 #include "wire/socket.h"
@@ -194,6 +195,11 @@ struct ReplyTo<wire::RunMetricsRequest> {
 template <>
 struct ReplyTo<wire::RunFileRequest> {
   using type = wire::RunFileReply;
+};
+
+template <>
+struct ReplyTo<wire::ImportRequest> {
+  using type = wire::ImportReply;
 };
 
 class RegistryClient {

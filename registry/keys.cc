@@ -241,6 +241,22 @@ std::string record_index(std::string_view tenant, std::string_view model, Record
   return with_names(Table::record_index, {tenant, model}).append(1, static_cast<char>(index));
 }
 
+std::string history(std::string_view tenant, std::string_view model, std::int64_t time_us) {
+  std::string key = of_model(Table::history, tenant, model);
+  append_u64_be(key, static_cast<std::uint64_t>(time_us));
+  return key;
+}
+
+std::string import_record(std::string_view tenant, std::string_view model) {
+  return of_model(Table::imported, tenant, model);
+}
+
+std::string import_state(std::string_view tenant, std::string_view model, std::uint64_t epoch) {
+  std::string key = import_record(tenant, model);
+  append_u64_be(key, epoch);
+  return key;
+}
+
 std::string idem(std::string_view principal, const Uuid& idem) {
   return with_names(Table::idem, {principal}).append(idem.view());
 }

@@ -46,6 +46,8 @@ enum class Table : char {
   run_part = 'P',
   run_file = 'O',
   record_index = 'Y',
+  history = 'H',
+  imported = 'h',
   idem = 'I',
   idem_by_time = 'i',
 };
@@ -122,6 +124,11 @@ std::string run_file(std::string_view tenant, const Hash256& hash);
 /// Indexes of runs. Behind the first two index_attribute() or index_number() and the number; then the place.
 enum class RecordIndex : char { attributes = 'a', numbers = 'n', open = 'o', ended = 'z' };
 std::string record_index(std::string_view tenant, std::string_view model, RecordIndex index);
+/// A commit of an imported history, by the time that it had where it was made.
+std::string history(std::string_view tenant, std::string_view model, std::int64_t time_us);
+/// How far an import is; a state of the model that waits for the import's end.
+std::string import_record(std::string_view tenant, std::string_view model);
+std::string import_state(std::string_view tenant, std::string_view model, std::uint64_t epoch);
 
 std::string idem(std::string_view principal, const Uuid& idem);
 std::string idem_by_time(std::int64_t time_us, std::string_view principal, const Uuid& idem);

@@ -296,8 +296,8 @@ Result<Batch> LevelDbStore::begin() {
 }
 
 Status LevelDbStore::check_requirements(const Batch& batch) {
-  if (batch.epoch() != epoch_ + 1) {
-    return failed_precondition("epoch " + std::to_string(batch.epoch()) + " can't follow epoch " +
+  if (batch.first_epoch() != epoch_ + 1) {
+    return failed_precondition("epoch " + std::to_string(batch.first_epoch()) + " can't follow epoch " +
                                std::to_string(epoch_));
   }
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -327,8 +327,11 @@ Status LevelDbStore::apply(const Batch& batch) {
     if (operation.kind == Batch::Kind::put) writes.Put(slice(operation.key), slice(operation.value));
     if (operation.kind == Batch::Kind::remove) writes.Delete(slice(operation.key));
   }
-  writes.Put(slice(keys::epoch(batch.epoch())), slice(as_bytes(static_cast<std::uint64_t>(batch.time_us()))));
-  writes.Put(slice(keys::time(batch.time_us())), slice(as_bytes(batch.epoch())));
+  for (std::uint64_t epoch = batch.first_epoch(); epoch <= batch.epoch(); ++epoch) {
+    const std::int64_t time_us = batch.time_us() - static_cast<std::int64_t>(batch.epoch() - epoch);
+    writes.Put(slice(keys::epoch(epoch)), slice(as_bytes(static_cast<std::uint64_t>(time_us))));
+    writes.Put(slice(keys::time(time_us)), slice(as_bytes(epoch)));
+  }
   const Status written = translate(db_->Write({}, &writes), folder_);
   if (!written.ok()) {
     healthy_ = false;

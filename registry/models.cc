@@ -69,7 +69,8 @@ Result<std::optional<wire::ModelRecord>> Models::find(const std::string& tenant,
                                                       std::uint64_t epoch) {
   const std::string prefix = keys::model_prefix(tenant, model);
   ASSIGN_OR_RETURN(const auto dated, newest_as_of(store_, prefix, epoch));
-  if (!dated) return std::optional<wire::ModelRecord>();
+  // Empty: as of then it wasn't there (docs/moving.md).
+  if (!dated || dated->value.empty()) return std::optional<wire::ModelRecord>();
   auto record = wire::decode<wire::ModelRecord>(dated->value);
   if (!record.ok()) return bad_record(prefix, record.status());
   return std::optional<wire::ModelRecord>(*std::move(record));

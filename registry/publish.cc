@@ -54,6 +54,7 @@ class Publish {
   /// The model as the release leaves it.
   Status check_model() {
     ASSIGN_OR_RETURN(const auto existing, records_.models.find(request_.tenant, request_.model, now_));
+    if (!existing) RETURN_IF_ERROR(records_.imports.check_none_under_way(request_.tenant, request_.model));
     if (existing) {
       model_ = *existing;
       model_before_ = wire::encode(*existing);

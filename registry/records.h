@@ -11,6 +11,7 @@
 #include "registry/idempotency.h"
 #include "registry/membership.h"
 #include "registry/models.h"
+#include "registry/moving/imports.h"
 #include "registry/records/runs.h"
 #include "registry/releases.h"
 #include "registry/space/receipts.h"
@@ -27,6 +28,7 @@ struct Records {
         collected(store),
         feed(store),
         idempotency(store),
+        imports(store),
         membership(store),
         models(store),
         receipts(store),
@@ -41,6 +43,7 @@ struct Records {
   Collected collected;
   Feed feed;
   Idempotency idempotency;
+  Imports imports;
   Membership membership;
   Models models;
   Receipts receipts;

@@ -7,6 +7,7 @@
 #include "common/version.h"
 #include "model/ids.h"
 #include "registry/differences.h"
+#include "registry/moving/import.h"
 #include "registry/promote.h"
 #include "registry/publish.h"
 #include "registry/rollback.h"
@@ -60,11 +61,18 @@ Result<std::unique_ptr<Registry>> Registry::open(Files& files, const Clock& cloc
   return registry;
 }
 
-Result<Registry::Page> Registry::page(std::string_view cursor, std::uint64_t epoch, std::int64_t time_us) {
+template <class Request>
+Result<Registry::Page> Registry::page(const Request& request) {
   Page page;
-  ASSIGN_OR_RETURN(page.cursor, PageCursor::parse(cursor));
+  std::uint64_t epoch = request.epoch;
+  std::int64_t time_us = request.time_us;
+  ASSIGN_OR_RETURN(page.cursor, PageCursor::parse(request.cursor));
   if (page.cursor.epoch != 0) epoch = page.cursor.epoch, time_us = 0;
-  ASSIGN_OR_RETURN(page.epoch, records_.feed.as_of(epoch, time_us));
+  if (request.model.empty()) {
+    ASSIGN_OR_RETURN(page.epoch, records_.feed.as_of(epoch, time_us));
+  } else {
+    ASSIGN_OR_RETURN(page.epoch, records_.imports.as_of(records_.feed, request.tenant, request.model, epoch, time_us));
+  }
   return page;
 }
 
@@ -280,7 +288,7 @@ Result<wire::ModelsReply> Registry::models(const Principal& principal, const wir
     RETURN_IF_ERROR(principal.check_read(request.tenant));
   }
   if (!request.model.empty()) RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
+  ASSIGN_OR_RETURN(const Page at, page(request));
   const auto may_read = [&](std::string_view tenant) { return principal.may_read(tenant); };
   ASSIGN_OR_RETURN(wire::ModelsReply reply, records_.models.page(request, at.cursor, at.epoch, may_read));
   reply.generation = store_->generation();
@@ -291,7 +299,7 @@ Result<wire::EntriesReply> Registry::tag_entries(const Principal& principal, con
   RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
   RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
-  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
+  ASSIGN_OR_RETURN(const Page at, page(request));
   ASSIGN_OR_RETURN(const auto model, records_.models.get(request.tenant, request.model, at.epoch));
   if (!std::ranges::binary_search(model.tags, request.tag)) {
     return not_found("tag " + request.tag + " of model " + request.tenant + "/" + request.model);
@@ -303,7 +311,7 @@ Result<wire::VersionsReply> Registry::versions(const Principal& principal, const
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
-  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
+  ASSIGN_OR_RETURN(const Page at, page(request));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
   ASSIGN_OR_RETURN(wire::VersionsReply reply, records_.versions.page(request, at.cursor, at.epoch));
   RETURN_IF_ERROR(records_.collected.fill_in(request.tenant, reply.versions));
@@ -313,7 +321,7 @@ Result<wire::VersionsReply> Registry::versions(const Principal& principal, const
 Result<wire::ReleasesReply> Registry::releases(const Principal& principal, const wire::ReleasesRequest& request) {
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   RETURN_IF_ERROR(principal.check_read(request.tenant));
-  ASSIGN_OR_RETURN(const Page at, page(request.cursor, request.epoch, request.time_us));
+  ASSIGN_OR_RETURN(const Page at, page(request));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
   return records_.releases.page(request, at.cursor, at.epoch);
 }
@@ -329,6 +337,16 @@ Result<wire::CheckReply> Registry::check(const Principal& principal, const wire:
 Result<wire::ArchiveReply> Registry::archive(const Principal& principal, const wire::ArchiveRequest& request,
                                              Bodies& bodies) {
   return upkeep_->archive(principal, request, bodies);
+}
+
+Result<wire::ImportReply> Registry::import_history(const Principal& principal, const wire::ImportRequest& request,
+                                                   const Bodies& bodies) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  if (request.step == wire::ImportStep::look) return look_at_import(records_, request, bodies);
+  return change<wire::ImportReply>(principal, request, bodies, [&](Batch& batch) {
+    return prepare_import(records_, principal, request, bodies, batch);
+  });
 }
 
 Result<wire::UploadReply> Registry::upload(const Principal& principal, const wire::UploadRequest& request,

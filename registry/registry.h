@@ -24,6 +24,7 @@
 #include "registry/records.h"
 #include "registry/space/jobs.h"
 #include "wire/messages.h"
+#include "wire/moving_messages.h"
 #include "wire/run_messages.h"
 #include "wire/search_messages.h"
 #include "wire/space_messages.h"
@@ -117,6 +118,10 @@ class Registry {
   Result<wire::DifferencesReply> release_diff(const Principal& principal, const wire::ReleaseDiffRequest& request);
   Result<wire::TagHistoryReply> tag_history(const Principal& principal, const wire::TagHistoryRequest& request);
 
+  /// A slice of moving a model's history in (docs/moving.md).
+  Result<wire::ImportReply> import_history(const Principal& principal, const wire::ImportRequest& request,
+                                           const Bodies& bodies);
+
   Result<wire::CheckReply> check(const Principal& principal, const wire::CheckRequest& request);
   /// `bodies` stay until the session's next step, or until it is over.
   Result<wire::ArchiveReply> archive(const Principal& principal, const wire::ArchiveRequest& request, Bodies& bodies);
@@ -144,7 +149,8 @@ class Registry {
     PageCursor cursor;
     std::uint64_t epoch = 0;
   };
-  Result<Page> page(std::string_view cursor, std::uint64_t epoch, std::int64_t time_us);
+  template <class Request>
+  Result<Page> page(const Request& request);
   /// Applies `prepare(batch)` once, however often the request comes.
   template <class Reply, class Request, class Prepare>
   Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);

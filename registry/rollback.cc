@@ -59,7 +59,7 @@ Result<std::uint64_t> epoch_of(Records& records, const Way& way) {
     }
     epoch = release.epoch;
   } else {
-    ASSIGN_OR_RETURN(epoch, records.feed.as_of(way.to.epoch, way.to.time_us));
+    ASSIGN_OR_RETURN(epoch, records.imports.as_of(records.feed, way.tenant, way.model, way.to.epoch, way.to.time_us));
   }
   ASSIGN_OR_RETURN(const auto last, records.releases.last_of(way.tenant, way.model, way.tag, epoch));
   if (last) return epoch;

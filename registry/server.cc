@@ -154,6 +154,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   with_bodies(&Registry::upload);
   with_bodies(&Registry::publish);
   with_bodies(&Registry::move);
+  with_bodies(&Registry::import_history);
   plain(&Registry::models);
   plain(&Registry::view);
   plain(&Registry::hello);

@@ -31,6 +31,14 @@ class Batch {
   /// The epoch and the time that the commit will have: records may carry them, in keys too.
   std::uint64_t epoch() const { return epoch_; }
   std::int64_t time_us() const { return time_us_; }
+  /// The commit takes `count` epochs in front of its own, each with a time of its own: from now on epoch() and
+  /// time_us() are behind them. REQUIRES: nothing was put yet.
+  void reserve(std::uint64_t count) {
+    epoch_ += count;
+    time_us_ += static_cast<std::int64_t>(count);
+    reserved_ += count;
+  }
+  std::uint64_t first_epoch() const { return epoch_ - reserved_; }
 
   void put(std::string_view key, std::string_view value) { add(Kind::put, key, value); }
   void remove(std::string_view key) { add(Kind::remove, key, {}); }
@@ -57,6 +65,7 @@ class Batch {
 
   std::uint64_t epoch_;
   std::int64_t time_us_;
+  std::uint64_t reserved_ = 0;
   /// Keys and values, one behind the other: a release has hundreds of thousands, and one text would be copied each time
   /// it grows.
   std::vector<std::string> chunks_;

@@ -55,7 +55,8 @@ Result<wire::TagHistoryReply> tag_history(Records& records, const wire::TagHisto
   reply.generation = records.store.generation();
   ASSIGN_OR_RETURN(QueryCursor at, QueryCursor::parse(request.cursor, xxh3_64(wire::encode(shared)), reply.generation));
   if (at.epoch == 0) {
-    ASSIGN_OR_RETURN(at.epoch, records.feed.as_of(request.epoch, request.time_us));
+    ASSIGN_OR_RETURN(
+        at.epoch, records.imports.as_of(records.feed, request.tenant, request.model, request.epoch, request.time_us));
   }
   reply.epoch = at.epoch;
   ASSIGN_OR_RETURN(const auto model, records.models.get(request.tenant, request.model, at.epoch));

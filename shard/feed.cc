@@ -219,7 +219,13 @@ Status Feed::add_change(const Change& change, Batch& batch) {
     // Where a node is placed depends on the number of levels.
     if (known != nullptr && known->levels.size() != change.levels) add_moved_nodes(*known, change.levels, batch);
   }
-  if (change.kind != ChangeKind::release || !holdings_.holds_tenant(change.tenant)) return {};
+  if (!holdings_.holds_tenant(change.tenant)) return {};
+  if (change.kind == ChangeKind::model && live_.current().models.find(key) == nullptr) {
+    // It came with a history: an import.
+    const auto it = batch.models.find(key);
+    return it == batch.models.end() ? Status() : add_model_entries(it->second, change.epoch, batch);
+  }
+  if (change.kind != ChangeKind::release) return {};
   std::vector<wire::TagEntry> entries;
   RETURN_IF_ERROR(read_entries(change, entries));
   for (wire::TagEntry& entry : entries) {

@@ -4,7 +4,7 @@
 
 namespace espalier::wire {
 
-constexpr std::uint64_t most(ReceiptKind) { return static_cast<std::uint64_t>(ReceiptKind::erasure); }
+constexpr std::uint64_t most(ReceiptKind) { return static_cast<std::uint64_t>(ReceiptKind::import); }
 
 template <class V>
 void describe(V&& v, const RetentionRule*) {

@@ -62,7 +62,8 @@ struct StartedReply {
   Uuid receipt;
 };
 
-enum class ReceiptKind : std::uint8_t { collection = 0, erasure = 1 };
+/// import: `versions` and `records` are what came; what came without artefact names the receipt.
+enum class ReceiptKind : std::uint8_t { collection = 0, erasure = 1, import = 2 };
 struct Receipt {
   Uuid receipt;
   ReceiptKind kind = ReceiptKind::collection;

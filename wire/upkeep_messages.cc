@@ -33,6 +33,10 @@ template <class V>
 void describe(V&& v, const ArchiveRequest*) {
   v("session", &ArchiveRequest::session);
   v("step", &ArchiveRequest::step);
+  v("tenant", &ArchiveRequest::tenant);
+  v("model", &ArchiveRequest::model);
+  v("epoch", &ArchiveRequest::epoch);
+  v("records_only", &ArchiveRequest::records_only);
 }
 
 template <class V>

@@ -30,10 +30,14 @@ struct CheckReply {
   bool done = false;
 };
 
-/// The same for a backup: the bodies of the replies, one after the other, are the payloads of an archive's blocks.
+/// The same for a backup: the bodies of the replies, one after the other, are the payloads of an archive's blocks. With
+/// `tenant`, of its models (or of one): their histories, as docs/moving.md has them.
 struct ArchiveRequest {
   Uuid session;
   std::uint32_t step = 0;
+  std::string tenant, model;
+  std::uint64_t epoch = 0;    ///< of histories: up to this one; 0: all
+  bool records_only = false;  ///< of histories: without artefacts
   static constexpr std::string_view op = "archive";
 };
 struct ArchiveReply {

@@ -107,8 +107,9 @@ std::string top_text(std::string_view text, std::string_view name) {
   return found;
 }
 
-CommitIndex::CommitIndex(std::string_view tenant, std::string_view model, std::uint64_t epoch)
-    : tenant_(tenant), model_(model), epoch_(epoch) {}
+CommitIndex::CommitIndex(std::string_view tenant, std::string_view model, std::uint64_t epoch,
+                         std::uint32_t first_block)
+    : tenant_(tenant), model_(model), epoch_(epoch), first_block_(first_block) {}
 
 void CommitIndex::add_attribute(std::string_view name, std::string_view text) {
   if (text.empty() || text.size() > kMaxIndexedTextBytes) return;
@@ -157,7 +158,7 @@ void CommitIndex::each_block(const Take& take) const {
     append(block, static_cast<std::uint32_t>(listed[i].components.size()));
     block.append(listed[i].components).append(listed[i].version.view());
     if ((i + 1) % kVersionsInBlock != 0 && i + 1 < listed.size()) continue;
-    take(keys::index_block(prefix, epoch_, static_cast<std::uint32_t>(i / kVersionsInBlock)), block);
+    take(keys::index_block(prefix, epoch_, first_block_ + static_cast<std::uint32_t>(i / kVersionsInBlock)), block);
     block.clear();
   }
 }

@@ -44,13 +44,16 @@ class CommitIndex {
   using Take = std::function<void(std::string_view key, std::string_view value)>;
 
   /// Of the records that the commit `epoch` made for that model.
-  CommitIndex(std::string_view tenant, std::string_view model, std::uint64_t epoch);
+  /// `first_block`: how many blocks of its versions there are already.
+  CommitIndex(std::string_view tenant, std::string_view model, std::uint64_t epoch, std::uint32_t first_block = 0);
   void add(const wire::ReleaseRecord& release);
   /// `components` of its partition outlive this.
   void add(std::string_view components, const wire::VersionRecord& version);
   /// Each entry once, each index in the order of its keys.
   void each_entry(const Take& take) const;
   void write(Batch& batch) const;
+  /// How many blocks its versions take.
+  std::size_t blocks() const { return (versions_.size() + kVersionsInBlock - 1) / kVersionsInBlock; }
 
  private:
   struct Listed {
@@ -67,6 +70,7 @@ class CommitIndex {
 
   const std::string tenant_, model_;
   const std::uint64_t epoch_;
+  const std::uint32_t first_block_;
   std::vector<Listed> versions_;
   std::set<std::pair<std::string, std::string>, std::less<>> attributes_;
   std::map<std::string, std::vector<Number>> numbers_;

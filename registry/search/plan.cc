@@ -56,8 +56,44 @@ Result<std::uint64_t> last_epoch_until(Store& store, double time_us) {
   return behind == ~std::uint64_t{0} ? behind : behind - 1;
 }
 
+/// The record of the import where the search is in one model, and that came with a history.
+Result<std::optional<wire::ImportRecord>> import_of(const Context& context, bool by_history) {
+  if (!by_history || context.scope.size() != 1) return std::optional<wire::ImportRecord>();
+  ASSIGN_OR_RETURN(auto record, context.records.imports.find(context.scope[0].tenant, context.scope[0].model));
+  if (record && record->epoch == 0) record.reset();
+  return record;
+}
+
+/// The same within the scope: an imported model's first commits have the times that they had elsewhere, and its own
+/// come after them.
+Result<std::uint64_t> first_commit_from(const Context& context, double time_us, bool by_history) {
+  ASSIGN_OR_RETURN(const std::uint64_t epoch, first_epoch_from(context.records.store, time_us));
+  ASSIGN_OR_RETURN(const auto import, import_of(context, by_history));
+  if (!import) return epoch;
+  const auto from = static_cast<std::int64_t>(as_epoch(std::ceil(time_us)));
+  const ModelName& model = context.scope[0];
+  ASSIGN_OR_RETURN(const std::uint64_t imported, context.records.imports.first_from(model.tenant, model.model, from));
+  return imported != 0 ? imported : std::max(epoch, import->epoch);
+}
+
+Result<std::uint64_t> last_commit_until(const Context& context, double time_us, bool by_history) {
+  ASSIGN_OR_RETURN(const auto import, import_of(context, by_history));
+  if (!import || time_us >= static_cast<double>(import->finished_us)) {
+    return last_epoch_until(context.records.store, time_us);
+  }
+  const auto until = static_cast<std::int64_t>(as_epoch(std::floor(time_us)));
+  return context.records.imports.last_until(context.scope[0].tenant, context.scope[0].model, until);
+}
+
+/// Whether the order of epochs is the order of times. Not across models that came with a history of other times.
+Result<bool> is_in_order_of_time(const Context& context) {
+  if (context.scope.size() == 1) return true;
+  ASSIGN_OR_RETURN(const bool any, context.records.imports.has_any());
+  return !any;
+}
+
 /// Narrows the path to what the test leaves. The whole filter is tested later: what is kept here may be too much.
-Status narrow(const Context& context, const Test& test, Path& path) {
+Status narrow(const Context& context, const Test& test, bool by_history, Path& path) {
   double least = -HUGE_VAL, most = HUGE_VAL;
   const auto numbers = [&](const auto& choose) {
     return std::get<double>(*std::ranges::min_element(test.literals, [&](const Value& a, const Value& b) {
@@ -80,11 +116,11 @@ Status narrow(const Context& context, const Test& test, Path& path) {
     if (std::isfinite(most)) high = as_key(as_epoch(std::ceil(most)));
   } else {
     if (std::isfinite(least)) {
-      ASSIGN_OR_RETURN(const std::uint64_t epoch, first_epoch_from(context.records.store, least));
+      ASSIGN_OR_RETURN(const std::uint64_t epoch, first_commit_from(context, least, by_history));
       low = as_key(epoch);
     }
     if (std::isfinite(most)) {
-      ASSIGN_OR_RETURN(const std::uint64_t epoch, last_epoch_until(context.records.store, most));
+      ASSIGN_OR_RETURN(const std::uint64_t epoch, last_commit_until(context, most, by_history));
       high = as_key(epoch);
     }
   }
@@ -116,6 +152,9 @@ class Planner {
       : context_(context), query_(query), conjuncts_(query.filter.conjuncts()) {}
 
   Result<Plan> make(std::optional<std::uint8_t> way) {
+    if (has_histories_) {
+      ASSIGN_OR_RETURN(has_times_, is_in_order_of_time(context_));
+    }
     RETURN_IF_ERROR(add_ways());
     if (!way) {
       ASSIGN_OR_RETURN(way, choose());
@@ -141,6 +180,7 @@ class Planner {
     const OrderTerm& term = query_.order.front();
     bool backwards = false;
     const Access access = term.field.field->access;
+    if (access == Access::time && !has_times_) return {};
     if (!query_.kind->gives_order(access, backwards) || context_.scope.size() > kMostMerged) return {};
     Plan plan;
     ASSIGN_OR_RETURN(plan.path, range_of(term.field, access));
@@ -172,7 +212,7 @@ class Planner {
     for (const Test* test : conjuncts_) {
       if (test->negated || test->relation == Relation::missing || !(test->field == field)) continue;
       if (access_of(*test) != access) continue;
-      RETURN_IF_ERROR(narrow(context_, *test, path));
+      RETURN_IF_ERROR(narrow(context_, *test, has_histories_, path));
     }
     return path;
   }
@@ -195,6 +235,7 @@ class Planner {
   /// The way that a test gives, if any.
   Result<std::optional<Path>> path_of(const Test& test) {
     const Access access = access_of(test);
+    if (access == Access::time && !has_times_) return std::optional<Path>();
     if (access == Access::none || test.negated || test.relation == Relation::missing) return std::optional<Path>();
     if (has_range(access)) {
       ASSIGN_OR_RETURN(Path path, range_of(test.field, access));
@@ -273,8 +314,11 @@ class Planner {
 
   const Context& context_;
   const Query& query_;
+  /// Runs are made here, whatever came with a history.
+  const bool has_histories_ = !query_.kind->is_of_commits();
   const std::vector<const Test*> conjuncts_;
   std::vector<Plan> ways_;
+  bool has_times_ = true;    ///< epochs stand in the order of times
   std::size_t ordered_ = 0;  ///< the way in the query's order; 0: none
 };
 

@@ -84,8 +84,8 @@ class Search {
     } else {
       const Feed& feed = context_.records.feed;
       const bool is_of_commits = query_.kind->is_of_commits();
-      ASSIGN_OR_RETURN(context_.epoch, is_of_commits ? feed.commit_as_of(request_.epoch, request_.time_us)
-                                                     : feed.as_of(request_.epoch, request_.time_us));
+      ASSIGN_OR_RETURN(context_.epoch,
+                       is_of_commits ? feed.commit_as_of(request_.epoch, request_.time_us) : as_of_request());
     }
     if (query_.kind->is_of_commits()) {
       RETURN_IF_ERROR(context_.records.feed.commit_as_of(context_.epoch, 0).status());
@@ -94,6 +94,13 @@ class Search {
     }
     cursor_.epoch = context_.epoch;
     return {};
+  }
+
+  /// Of one model: of a time before its import, as its history has it.
+  Result<std::uint64_t> as_of_request() const {
+    const Records& records = context_.records;
+    if (request_.model.empty()) return records.feed.as_of(request_.epoch, request_.time_us);
+    return records.imports.as_of(records.feed, request_.tenant, request_.model, request_.epoch, request_.time_us);
   }
 
   /// Each request gets on by one candidate at least.
@@ -262,7 +269,9 @@ Status Kind::find_scope(Context& context, const Principal& principal, const std:
     ASSIGN_OR_RETURN(auto names, model::split_components(std::string_view(prefix).substr(1)));
     if (names.size() != 2) return corrupt("a key of table M does not name tenant and model");
     context.steps += kReadCost;
-    if (principal.may_read(names[0])) context.scope.push_back({std::move(names[0]), std::move(names[1])});
+    // Empty: as of then the model isn't there (docs/moving.md).
+    const bool is_there = !cursor->value().empty();
+    if (is_there && principal.may_read(names[0])) context.scope.push_back({std::move(names[0]), std::move(names[1])});
     cursor->seek(keys::behind(prefix));
   }
   RETURN_IF_ERROR(cursor->status());

@@ -9,14 +9,13 @@ namespace espalier::registry::upkeep {
 namespace {
 
 constexpr std::string_view kMagic = "ESPALARC";
-constexpr std::uint32_t kWholeRegistry = 1;
 constexpr std::size_t kHeadBytes = 64, kBlockHeadBytes = 32, kEndBytes = 24 + 32;
 constexpr std::string_view kPartial = ".partial";
 
 std::string encoded(const ArchiveHead& head) {
   std::string bytes(kMagic);
   append(bytes, kArchiveVersion);
-  append(bytes, kWholeRegistry);
+  append(bytes, static_cast<std::uint32_t>(head.kind));
   append(bytes, head.generation);
   append(bytes, head.epoch);
   append(bytes, head.time_us);
@@ -90,6 +89,10 @@ void append_artefact(std::string& payload, std::string_view tenant, const Hash25
   append(payload, static_cast<std::uint32_t>(tenant.size()));
   append(payload, static_cast<std::uint64_t>(bytes.size()));
   payload.append(hash.view()).append(tenant).append(bytes);
+}
+
+Status each_record_of(std::string_view payload, const std::function<Status(std::string_view, std::string_view)>& take) {
+  return records_of(0, payload, take);
 }
 
 // ------------------------------------------------------------------------------------------------------------- writing
@@ -167,11 +170,12 @@ Status Archive::read_head() {
   if (xxh3_64(bytes_.substr(0, kHeadBytes - 8)) != load<std::uint64_t>(from + kHeadBytes - 8)) {
     return at_byte(0, "the header's checksum doesn't hold");
   }
-  if (load<std::uint32_t>(from + 12) != kWholeRegistry) {
-    return Status(Code::unimplemented, "an archive of kind " + std::to_string(load<std::uint32_t>(from + 12)));
+  const auto kind = load<std::uint32_t>(from + 12);
+  if (kind < 1 || kind > static_cast<std::uint32_t>(ArchiveKind::histories)) {
+    return Status(Code::unimplemented, "an archive of kind " + std::to_string(kind));
   }
   head_ = {load<std::uint64_t>(from + 16), load<std::uint64_t>(from + 24), load<std::int64_t>(from + 32),
-           load<std::uint32_t>(from + 40)};
+           load<std::uint32_t>(from + 40), static_cast<ArchiveKind>(kind)};
   if (head_.schema == 0 || head_.schema > keys::kSchemaVersion) {
     return Status(Code::unimplemented, "keys of schema version " + std::to_string(head_.schema) +
                                            ", this build reads version " + std::to_string(keys::kSchemaVersion));

@@ -22,10 +22,14 @@ inline constexpr std::uint64_t kMaxBlockBytes = 1ull << 30;
 /// In the file: never change.
 enum class BlockKind : std::uint32_t { records = 1, artefacts = 2, end = 3 };
 
+/// What an archive holds. In the file: never change.
+enum class ArchiveKind : std::uint32_t { registry = 1, histories = 2 };
+
 struct ArchiveHead {
   std::uint64_t generation = 0, epoch = 0;
   std::int64_t time_us = 0;
   std::uint32_t schema = 0;
+  ArchiveKind kind = ArchiveKind::registry;
 };
 struct ArchiveCounts {
   std::uint64_t records = 0, artefacts = 0, artefact_bytes = 0;
@@ -35,6 +39,8 @@ struct ArchiveCounts {
 /// Payloads of blocks.
 void append_record(std::string& payload, std::string_view key, std::string_view value);
 void append_artefact(std::string& payload, std::string_view tenant, const Hash256& hash, std::string_view bytes);
+/// Calls with each record of a payload; corrupt: its lengths don't fit.
+Status each_record_of(std::string_view payload, const std::function<Status(std::string_view, std::string_view)>& take);
 
 /// Writes PATH.partial; finish() gives it its name. A writer that is destroyed before leaves nothing.
 class ArchiveWriter {

@@ -20,31 +20,46 @@ struct Block {
   std::string payload;
 };
 
-class ArchiveSource {
+/// Where an archive's blocks come from, some at a time.
+class BlockSource {
  public:
   static constexpr std::size_t kStepBytes = 4u << 20;
-
-  static Result<std::unique_ptr<ArchiveSource>> start(Records& records, const Clock& clock);
+  virtual ~BlockSource() = default;
 
   /// The next blocks: what comes together in about `slice_us` and kStepBytes; at least one record or artefact.
   Result<std::vector<Block>> step(std::int64_t slice_us);
-  bool is_done() const { return stage_ == Stage::done; }
+  virtual bool is_done() const = 0;
   const ArchiveHead& head() const { return head_; }
   const ArchiveCounts& counts() const { return counts_; }
 
- private:
-  enum class Stage : std::uint8_t { records, artefacts, done };
-  ArchiveSource(Records& records, const Clock& clock) : records_(records), clock_(clock) {}
-  /// One record or artefact, or the end of the stage.
-  Status take_one(std::vector<Block>& blocks);
-  Status take_artefact(std::vector<Block>& blocks);
+ protected:
+  BlockSource(Records& records, const Clock& clock) : records_(records), clock_(clock) {}
+  /// Generation, epoch, time and schema, of now.
+  Status fill_head();
+  /// One record or artefact, or the end of a stage.
+  virtual Status take_one(std::vector<Block>& blocks) = 0;
+  void add_record(std::vector<Block>& blocks, std::string_view key, std::string_view value);
+  Status add_artefact(std::vector<Block>& blocks, const std::string& tenant, const Hash256& hash);
 
   Records& records_;
   const Clock& clock_;
-  std::unique_ptr<Cursor> cursor_;
-  Stage stage_ = Stage::records;
   ArchiveHead head_;
   ArchiveCounts counts_;
+};
+
+class ArchiveSource final : public BlockSource {
+ public:
+  static Result<std::unique_ptr<ArchiveSource>> start(Records& records, const Clock& clock);
+  bool is_done() const override { return stage_ == Stage::done; }
+
+ private:
+  enum class Stage : std::uint8_t { records, artefacts, done };
+  ArchiveSource(Records& records, const Clock& clock) : BlockSource(records, clock) {}
+  Status take_one(std::vector<Block>& blocks) override;
+  Status take_artefact(std::vector<Block>& blocks);
+
+  std::unique_ptr<Cursor> cursor_;
+  Stage stage_ = Stage::records;
 };
 
 /// Makes the registry of `archive` in `folder`, which is empty or isn't there yet; the folder has it whole or stays as

@@ -15,6 +15,7 @@ const std::vector<Pass>& all_passes() {
   static const std::vector<Pass> passes = [] {
     std::vector<Pass> list;
     add_epoch_passes(list);
+    add_moving_passes(list);
     add_record_passes(list);
     add_tag_passes(list);
     add_index_passes(list);
@@ -86,6 +87,10 @@ void Check::advance() {
   }
   if (at.valid() && at.key().starts_with(pass.prefix)) {
     ++state_->counts.records;
+    if (state_->is_hidden(at.key(), at.value())) {
+      ++state_->counts.passed_over;
+      return;
+    }
     return pass.record(*state_, at.key(), at.value());
   }
   state_->note_status(at);

@@ -28,7 +28,7 @@ void generation(CheckState& state, std::string_view key, std::string_view value)
 /// Also: tables that nobody looks at.
 void generation_is_there(CheckState& state) {
   state.require(keys::generation(), "a registry has a generation");
-  static constexpr std::string_view kKnown = "GBEeFfCWMSAVvTRrXKDQqUuPOYIi";
+  static constexpr std::string_view kKnown = "GBEeFfCWMSAVvTRrXKDQqUuPOYHhIi";
   Cursor& at = *state.lookup;
   for (at.seek(""); at.valid(); at.seek(std::string(1, static_cast<char>(at.key().front() + 1)))) {
     if (at.key().empty() || kKnown.find(at.key().front()) == std::string_view::npos) {

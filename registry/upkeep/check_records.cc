@@ -127,6 +127,11 @@ void model(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = model_parts(key);
   if (!parts.ok()) return bad_key(state, key);
   state.models.insert(model::model_key(parts->tenant, parts->model));
+  // Between the epochs of its history and the end of its import a model isn't there.
+  if (value.empty() && state.imported.contains(model::model_key(parts->tenant, parts->model))) {
+    state.require_epoch(parts->epoch, key);
+    return;
+  }
   const auto record = decoded<wire::ModelRecord>(state, key, value);
   if (!record) {
     state.unread_models.insert(model::model_key(parts->tenant, parts->model));

@@ -58,20 +58,25 @@ struct CheckState {
   std::uint64_t chunk_epoch = 0;             ///< of the change whose chunks are looked at
   std::optional<wire::Change> chunk_change;  ///< it; nothing: it can't be read
   std::unordered_map<std::string, std::unordered_map<std::uint64_t, CommitSeen>> commits;  ///< by model_key()
-  std::unordered_set<std::uint64_t> attributes;   ///< hashes of the keys in X … a that the records ask for
-  std::unordered_set<std::uint64_t> left_out;     ///< likewise X … m
-  std::set<std::string> models;                   ///< model_key() of those that have a record
-  std::set<std::string> unread_models;            ///< a record of theirs doesn't decode
-  std::unordered_set<std::uint64_t> model_tags;   ///< hashes of tag prefixes that a model's record names
-  std::unordered_set<std::uint64_t> run_entries;  ///< hashes of the keys in Y that runs ask for
-  std::unordered_set<Uuid> unread_runs;           ///< a record of theirs doesn't decode
-  std::set<std::string> tenants;                  ///< of whom artefacts were looked at
+  std::unordered_set<std::uint64_t> attributes;       ///< hashes of the keys in X … a that the records ask for
+  std::unordered_set<std::uint64_t> left_out;         ///< likewise X … m
+  std::set<std::string> models;                       ///< model_key() of those that have a record
+  std::set<std::string> unread_models;                ///< a record of theirs doesn't decode
+  std::unordered_set<std::uint64_t> model_tags;       ///< hashes of tag prefixes that a model's record names
+  std::unordered_set<std::uint64_t> run_entries;      ///< hashes of the keys in Y that runs ask for
+  std::unordered_set<Uuid> unread_runs;               ///< a record of theirs doesn't decode
+  std::set<std::string> importing;                    ///< model_key() of histories that are being imported
+  std::set<std::string> imported;                     ///< ... that were
+  std::unordered_set<std::uint64_t> imported_epochs;  ///< that stand for commits made elsewhere
+  std::set<std::string> tenants;                      ///< of whom artefacts were looked at
 
   /// A record of the snapshot. A read that fails is a finding, and counts as nothing there.
   std::optional<std::string> get(std::string_view key);
   /// Takes down what the cursor could not read.
   void note_status(const Cursor& cursor);
   bool has(std::string_view key) { return get(key).has_value(); }
+  /// Whether the record belongs to a model that is being imported: nobody sees it, and it may be half there.
+  bool is_hidden(std::string_view key, std::string_view value) const;
   /// A finding unless the key has one: `what` names it and it isn't there.
   void require(std::string_view key, const std::string& what);
   /// The same for an epoch; 0 where it has none.
@@ -90,6 +95,7 @@ void add_tag_passes(std::vector<Pass>& passes);     ///< F, T, C, W, I, i
 void add_index_passes(std::vector<Pass>& passes);   ///< X
 void add_space_passes(std::vector<Pass>& passes);   ///< K, D, Q, q
 void add_run_passes(std::vector<Pass>& passes);     ///< U, u, P, O, Y
+void add_moving_passes(std::vector<Pass>& passes);  ///< h, H: before those that ask which epochs and models came so
 
 /// The entries that one record asks for are in table X, but for its commit's blocks.
 void require_index(CheckState& state, const std::string& tenant, const std::string& model,

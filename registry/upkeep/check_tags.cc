@@ -61,7 +61,8 @@ void change(CheckState& state, std::string_view key, std::string_view value) {
 
 /// Whatever a change made has it in the feed, unless it is behind the horizon.
 void require_change(CheckState& state, std::uint64_t epoch, std::string_view key) {
-  if (epoch <= state.collected_changes || state.epochs[epoch].has_change) return;
+  if (epoch <= state.collected_changes || state.imported_epochs.contains(epoch) || state.epochs[epoch].has_change)
+    return;
   state.require(keys::feed(epoch), named_by(key));
 }
 
@@ -75,9 +76,9 @@ void horizon(CheckState& state, std::string_view key, std::string_view value) {
 }
 
 /// Each state of a model has its entry of the feed, and each release.
-void model_in_feed(CheckState& state, std::string_view key, std::string_view) {
+void model_in_feed(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = model_parts(key);
-  if (parts.ok()) require_change(state, parts->epoch, key);
+  if (parts.ok() && !value.empty()) require_change(state, parts->epoch, key);
 }
 
 void release_in_feed(CheckState& state, std::string_view key, std::string_view) {

@@ -119,6 +119,18 @@ Result<std::string> text_of(std::string_view key) {
       ASSIGN_OR_RETURN(const ChunkParts parts, chunk_parts(key));
       return at_epoch(parts.epoch) + " chunk " + std::to_string(parts.chunk);
     }
+    case Table::history: {
+      ASSIGN_OR_RETURN(const Names names, split_names(key, 2));
+      if (names.rest.size() != 8) return corrupt("another size");
+      return names.names[0] + "/" + names.names[1] + " " + std::to_string(load_u64_be(names.rest.data())) + " us";
+    }
+    case Table::imported: {
+      ASSIGN_OR_RETURN(const Names names, split_names(key, 2));
+      const std::string of = names.names[0] + "/" + names.names[1];
+      if (names.rest.empty()) return of;
+      if (names.rest.size() != 8) return corrupt("another size");
+      return of + " " + at_epoch(load_u64_be(names.rest.data()));
+    }
     case Table::retention:
     case Table::model: {
       ASSIGN_OR_RETURN(const ModelParts parts, model_parts(key));

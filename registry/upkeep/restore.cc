@@ -62,6 +62,9 @@ Status remove_all(const std::string& folder) {
 }  // namespace
 
 Result<std::uint64_t> restore(Files& files, const Clock& clock, const Archive& archive, const std::string& folder) {
+  if (archive.head().kind != ArchiveKind::registry) {
+    return failed_precondition("the archive holds histories of models, not a registry: `espalier registry import`");
+  }
   std::string into = folder;
   while (into.size() > 1 && into.back() == '/') into.pop_back();
   if (files.exists(into)) {

@@ -2,7 +2,25 @@
 
 #include <algorithm>
 
+#include "model/ids.h"
+#include "registry/moving/export_source.h"
+
 namespace espalier::registry::upkeep {
+namespace {
+
+/// All of a registry is for those who take part in the cluster, a tenant's models for those who may read them.
+Status check_scope(const Principal& principal, const wire::ArchiveRequest& request) {
+  if (request.tenant.empty()) {
+    if (!request.model.empty()) return invalid_argument("model: needs its tenant");
+    if (request.epoch != 0) return invalid_argument("epoch: only with a tenant");
+    return principal.check_serve();
+  }
+  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  if (!request.model.empty()) RETURN_IF_ERROR(model::check_name("model", request.model));
+  return principal.check_read(request.tenant);
+}
+
+}  // namespace
 
 void Upkeep::drop_idle() {
   if (sessions_.empty()) return;
@@ -88,12 +106,12 @@ Result<wire::CheckReply> Upkeep::check_on(Session& session) {
 
 Result<wire::ArchiveReply> Upkeep::archive(const Principal& principal, const wire::ArchiveRequest& request,
                                            std::vector<std::string_view>& bodies) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(check_scope(principal, request));
   bool repeated = false;
   ASSIGN_OR_RETURN(Session* const at, session(principal, request.op, request.session, request.step, repeated));
   if (!repeated) {
     if (at->is_done()) return failed_precondition("session: it is done");
-    auto reply = archive_on(*at);
+    auto reply = archive_on(*at, request);
     if (!reply.ok()) {
       end(at);
       return reply;
@@ -105,11 +123,14 @@ Result<wire::ArchiveReply> Upkeep::archive(const Principal& principal, const wir
   return at->archive_reply;
 }
 
-Result<wire::ArchiveReply> Upkeep::archive_on(Session& session) {
-  if (session.next_step == 0) {
+Result<wire::ArchiveReply> Upkeep::archive_on(Session& session, const wire::ArchiveRequest& request) {
+  if (session.next_step == 0 && request.tenant.empty()) {
     ASSIGN_OR_RETURN(session.source, ArchiveSource::start(records_, clock_));
+  } else if (session.next_step == 0) {
+    const ExportScope scope{request.tenant, request.model, request.epoch, request.records_only};
+    ASSIGN_OR_RETURN(session.source, ExportSource::start(records_, clock_, scope));
   }
-  ArchiveSource& source = *session.source;
+  BlockSource& source = *session.source;
   ASSIGN_OR_RETURN(session.blocks, source.step(slice_us_));
   wire::ArchiveReply reply;
   reply.generation = source.head().generation;

@@ -46,7 +46,7 @@ class Upkeep {
     std::int64_t used_us = 0;
     std::unique_ptr<Check> check;  ///< nothing: it is done, the last reply is kept
     wire::CheckReply check_reply;
-    std::unique_ptr<ArchiveSource> source;  ///< likewise
+    std::unique_ptr<BlockSource> source;  ///< likewise
     wire::ArchiveReply archive_reply;
     std::vector<Block> blocks;  ///< of that reply
     bool is_done() const { return next_step > 0 && !check && !source; }
@@ -56,7 +56,7 @@ class Upkeep {
                            bool& repeated);
   void end(const Session* session);
   Result<wire::CheckReply> check_on(Session& session);
-  Result<wire::ArchiveReply> archive_on(Session& session);
+  Result<wire::ArchiveReply> archive_on(Session& session, const wire::ArchiveRequest& request);
 
   Records& records_;
   const Clock& clock_;

@@ -7,9 +7,12 @@
 
 #include "common/bytes.h"
 #include "common/hash.h"
+#include "registry/keys.h"
+#include "registry/moving/history.h"
 #include "registry/upkeep/archive.h"
 #include "tests/support/fuzz_driver.h"
 #include "tests/support/temp_dir.h"
+#include "wire/messages.h"
 
 namespace {
 
@@ -64,6 +67,11 @@ void use(std::string_view bytes) {
         if (blake2b_256(artefact) != hash) std::abort();
         return Status();
       });
+  // Records that are no history's are refused; what is taken has its commits.
+  const auto histories = registry::histories_of(**archive);
+  for (std::size_t i = 0; histories.ok() && i < histories->size(); ++i) {
+    if ((*histories)[i].records.back().commit != (*histories)[i].times.size()) std::abort();
+  }
   if (!first.ok() || !second.ok() || read > bytes.size()) std::abort();
   if (records != (*archive)->counts().records || artefacts != (*archive)->counts().artefacts) std::abort();
 }
@@ -73,21 +81,40 @@ void target(std::string_view input) {
   use(repaired(input));
 }
 
-std::string seed() {
+std::string archive_of(ArchiveKind kind, const std::string& records, std::uint64_t count) {
   const espalier::testing::TempDir folder;
-  auto writer = ArchiveWriter::make(Files::system(), folder / "seed", {1, 2, 3, 1});
+  auto writer = ArchiveWriter::make(Files::system(), folder / "seed", {1, 2, 3, 1, kind});
   if (!writer.ok()) std::exit(1);
-  std::string records, artefacts;
-  append_record(records, "A", "value");
-  append_record(records, "B", std::string(100, 'b'));
+  std::string artefacts;
   append_artefact(artefacts, "acme", blake2b_256("bytes"), "bytes");
   const bool good = (*writer)->add(BlockKind::records, records).ok() &&
-                    (*writer)->add(BlockKind::artefacts, artefacts).ok() && (*writer)->finish({2, 1, 5}).ok();
+                    (*writer)->add(BlockKind::artefacts, artefacts).ok() && (*writer)->finish({count, 1, 5}).ok();
   const auto bytes = Files::system().read(folder / "seed");
   if (!good || !bytes.ok()) std::exit(1);
   return *bytes;
 }
 
+std::string registry_seed() {
+  std::string records;
+  append_record(records, "A", "value");
+  append_record(records, "B", std::string(100, 'b'));
+  return archive_of(ArchiveKind::registry, records, 2);
+}
+
+std::string histories_seed() {
+  namespace keys = registry::keys;
+  std::string records, first;
+  append(first, std::uint64_t{1});
+  append_record(records, keys::history("acme", "total", 5), first);
+  append_record(records, keys::model("acme", "total", 1), wire::encode(wire::ModelRecord{}));
+  append_record(records, keys::release("acme", "total", 1, Uuid{}), wire::encode(wire::ReleaseRecord{}));
+  const std::string tag = keys::tag_prefix("acme", "total", "production");
+  append_record(records, keys::node_at(tag, keys::components({"usa"}), 1), "entry");
+  const std::string versions = keys::versions_prefix("acme", "total");
+  append_record(records, keys::version_at(versions, {}, 1, Uuid{}), wire::encode(wire::VersionRecord{}));
+  return archive_of(ArchiveKind::histories, records, 5);
+}
+
 }  // namespace
 
-int main() { return espalier::testing::run_fuzzer({seed()}, target); }
+int main() { return espalier::testing::run_fuzzer({registry_seed(), histories_seed()}, target); }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/wire/moving_samples.h"
 #include "tests/unit/wire/run_samples.h"
 #include "tests/unit/wire/search_samples.h"
 #include "tests/unit/wire/space_samples.h"
@@ -217,6 +218,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   for (auto& message : run_messages(uuid(9), uuid(2), hash(1), hash(2))) messages.push_back(std::move(message));
   for (auto& message : search_messages(uuid(2))) messages.push_back(std::move(message));
   for (auto& message : tag_messages(uuid)) messages.push_back(std::move(message));
+  for (auto& message : moving_messages(uuid(9), uuid(6), hash(3))) messages.push_back(std::move(message));
   for (auto& message : upkeep_messages(uuid(2))) messages.push_back(std::move(message));
   return messages;
 }

@@ -17,7 +17,7 @@ inline std::vector<std::pair<std::string, std::string>> upkeep_messages(const Uu
   const ArchiveReply archived{1, 12, 1'763'672'558'000'000, 1, {1, 2}, 5000, 40, 28000, true};
   return {{"check.request", encode(CheckRequest{uuid, 3})},
           {"check.reply", encode_reply(Status(), checked)},
-          {"archive.request", encode(ArchiveRequest{uuid, 3})},
+          {"archive.request", encode(ArchiveRequest{uuid, 3, "acme", "total", 11, true})},
           {"archive.reply", encode_reply(Status(), archived)}};
 }
 

@@ -1,0 +1,210 @@
+"""Histories move from one cluster to another: predictions and everything that was ever said stay as they were."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from espalier_cluster import BIN, ROOT, Cluster, Failed, Wire, wait_until  # noqa: E402
+
+MODEL = "acme/duration"
+NODES = ["", "france", "france/paris", "japan/tokyo", "brazil/recife", "nowhere/at"]
+
+
+def utc(time_us):
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time_us // 1_000_000))
+    return f"{moment}.{time_us % 1_000_000:06d}"
+
+
+def without_epochs(value):
+    """What a registry says, but for the epochs, which are its own."""
+    if isinstance(value, dict):
+        return {key: without_epochs(inner) for key, inner in value.items() if "epoch" not in key and key != "generation"}
+    return [without_epochs(inner) for inner in value] if isinstance(value, list) else value
+
+
+def told(cluster, *as_of):
+    """All that the registry says of the model."""
+    said = [cluster.json("versions", MODEL, *as_of), cluster.json("release", "list", MODEL, *as_of), cluster.json("tags", MODEL, *as_of)]
+    for tag in ("production", "next"):
+        if tag in [t["tag"] for t in said[2]]:
+            said.append(cluster.json("tags", MODEL, "--tag", tag, *as_of))
+            said.append(cluster.json("tags", "history", MODEL, "--tag", tag, *as_of))
+    return without_epochs(said)
+
+
+def answers(cluster, ref="tag:production"):
+    said = []
+    for node in NODES:
+        answer = cluster.json("predict", f"{MODEL}@{node}" if node else MODEL, "--ref", ref, "--row", json.dumps({"distance_km": 5}))
+        provenance = answer["provenance"]
+        said.append([answer["predictions"], *(provenance[name] for name in ("version", "served", "reason", "release"))])
+    return said
+
+
+def wait_until_served(cluster):
+    with Wire(cluster.registry()) as wire:
+        epoch = wire.ask({"v": 1, "op": "hello"})[0]["epoch"]
+        reply, _ = wire.ask({"v": 1, "op": "wait", "epoch": epoch, "wait_us": 30_000_000}, seconds=40)
+    assert reply["served"], reply
+
+
+class Moving(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.source = Cluster(shards=2).__enter__()
+        cls.addClassCleanup(cls.source.__exit__, None, None, None)
+        cls.rides = cls.source.folder / "rides.csv"
+        cls.source.run("sample-data", cls.rides, "--rows", 4000)
+        spec = ROOT / "examples" / "rides.toml"
+        for seed, tag in enumerate(["production", "next", "production", "next", "production"]):
+            cls.source.train(spec, cls.rides, tag=tag, property=f"seed={seed}")
+        releases = cls.source.json("release", "list", MODEL)
+        cls.source.run("rollback", MODEL, "--to", releases[-1]["release"])
+        cls.source.run("retention", "set", MODEL, "--keep-last", 2, "--keep-tagged", "production")
+        cls.source.run("collect", "acme")
+        cls.file = cls.source.folder / "duration.espalier"
+        cls.exported = cls.source.json("registry", "export", MODEL, "--to", cls.file)
+
+    def refused(self, cluster, *words):
+        with self.assertRaises(Failed) as raised:
+            cluster.run(*words)
+        return raised.exception.errors
+
+    def expect_equal(self, target):
+        wait_until_served(target)
+        self.assertEqual(answers(target), answers(self.source))
+        self.assertEqual(answers(target, "tag:next"), answers(self.source, "tag:next"))
+        self.assertEqual(told(target), told(self.source))
+        releases = self.source.json("release", "list", MODEL)
+        for release in releases:
+            for moment in (release["time_us"], release["time_us"] - 1):
+                if moment < releases[-1]["time_us"]:
+                    self.assertIn("not_found", self.refused(target, "tags", MODEL, "--as-of", utc(moment)))
+                else:
+                    self.assertEqual(told(target, "--as-of", utc(moment)), told(self.source, "--as-of", utc(moment)))
+        for where in ("properties.seed = '2'", "metrics.rmse > 0", f"created <= '{utc(releases[2]['time_us'])}'"):
+            words = ["search", "versions", where, "--tenant", "acme", "--model", "duration", "--order", "created, version"]
+            found = self.source.json(*words)
+            self.assertEqual(without_epochs(target.json(*words)), without_epochs(found))
+        self.assertTrue(target.json("registry", "check")["clean"])
+
+    def test_a_model_moves_with_its_whole_history(self):
+        with Cluster(shards=2) as target:
+            target.train(ROOT / "examples" / "rides.toml", self.rides, tenant="zeta")
+            before = target.json("tags", "zeta/duration", "--tag", "production")
+            epoch = target.json("release", "list", "zeta/duration")[0]["epoch"]
+            looked = target.json("registry", "import", "--from", self.file, "--dry-run")
+            history = looked["histories"][0]
+            self.assertEqual((history["state"], history["conflict"], history["verified"]), ("absent", "", False))
+            self.assertEqual(history["versions"], len(self.source.json("versions", MODEL)))
+            self.assertEqual(history["releases"], 6)
+            self.assertGreater(history["without_artefact"], 0)
+            self.assertEqual(looked["artefacts"], self.exported["artefacts"])
+            self.assertIn("not_found", self.refused(target, "versions", MODEL))
+
+            imported = target.json("registry", "import", "--from", self.file)
+            self.assertTrue(imported["histories"][0]["verified"])
+            self.expect_equal(target)
+            # What was, is: as of an epoch of before the model isn't there.
+            self.assertIn("not_found", self.refused(target, "tags", MODEL, "--as-of", epoch))
+            self.assertEqual(target.json("tags", "zeta/duration", "--tag", "production", "--as-of", epoch), before)
+            receipt = target.json("collect", "--receipt", imported["histories"][0]["receipt"], "acme")
+            self.assertEqual((receipt["kind"], receipt["version_count"]), ("import", history["versions"]))
+
+            again = target.json("registry", "import", "--from", self.file)
+            self.assertEqual(again["histories"][0]["epoch"], imported["histories"][0]["epoch"])
+            back = target.folder / "back.espalier"
+            target.run("registry", "export", "acme", "--to", back)
+            with Cluster(shards=1) as third:
+                moved = third.json("registry", "import", "--from", back)
+                self.assertEqual(moved["histories"][0]["history"], history["history"])
+            # It goes on as any other.
+            target.train(ROOT / "examples" / "rides.toml", self.rides)
+            self.assertEqual(len(target.json("release", "list", MODEL)), 7)
+            self.assertTrue(target.json("registry", "check")["clean"])
+
+    def test_an_import_that_was_killed_is_run_again(self):
+        with Cluster(shards=1) as target, Wire(target.registry()) as wire:
+            look = {"v": 1, "op": "import", "tenant": "acme", "model": "duration"}
+            name = target.json("registry", "import", "--from", self.file, "--dry-run")["histories"][0]["history"]
+            look["history"] = bytes.fromhex(name)
+            importing = subprocess.Popen([BIN / "espalier", "registry", "import", "--from", self.file],
+                                         env={**os.environ, "ESPALIER_CLUSTER": str(target.dir)})
+
+            # It gets on by little bursts, so that it is caught in between.
+            def is_half_way():
+                importing.send_signal(signal.SIGCONT)
+                importing.send_signal(signal.SIGSTOP)
+                self.assertIsNone(importing.poll())
+                return wire.ask(look)[0].get("records", 0) > 0
+
+            wait_until(is_half_way, what="some records")
+            importing.kill()
+            importing.wait()
+            reply = wire.ask(look)[0]
+            self.assertEqual(reply["state"], 1)
+            self.assertIn("not_found", self.refused(target, "versions", MODEL))
+            self.assertIn("is being imported", self.refused(target, "train", ROOT / "examples" / "rides.toml", "--data", self.rides,
+                                                            "--tenant", "acme"))
+            self.assertTrue(target.json("registry", "check")["clean"])
+            registry = target.processes("registry")[0]["pid"]
+            os.kill(registry, signal.SIGKILL)
+            wait_until(lambda: target.processes("registry")[0]["pid"] != registry, what="another registry")
+            imported = target.json("registry", "import", "--from", self.file)
+            self.assertTrue(imported["histories"][0]["verified"])
+            self.expect_equal(target)
+
+    def test_what_cannot_be_taken_is_refused_and_changes_nothing(self):
+        content = self.file.read_bytes()
+        with Cluster(shards=1) as target:
+            target.train(ROOT / "examples" / "rides.toml", self.rides)
+            before = told(target)
+            errors = self.refused(target, "registry", "import", "--from", self.file)
+            self.assertIn("already_exists: model acme/duration is there, with a history of its own; nothing was changed", errors)
+            with self.assertRaises(Failed) as raised:
+                target.run("registry", "import", "--from", self.file, "--dry-run")
+            self.assertIn("conflict: model acme/duration is there", raised.exception.output)
+            self.assertEqual(told(target), before)
+
+            cut = target.folder / "cut.espalier"
+            cut.write_bytes(content[:-1000])
+            errors = self.refused(target, "registry", "import", "--from", cut)
+            self.assertIn(f"byte {len(content) - 1000}: the archive is cut short", errors)
+            flipped = bytearray(content)
+            flipped[2000] ^= 4
+            cut.write_bytes(flipped)
+            self.assertIn("byte 96: the checksum of block 0 doesn't hold", self.refused(target, "registry", "import", "--from", cut))
+            self.assertIn("not_found", self.refused(target, "registry", "import", "--from", target.folder / "none"))
+            self.assertIn("already_exists", self.refused(target, "registry", "export", MODEL, "--to", cut))
+            self.assertIn("not_found", self.refused(target, "registry", "export", "acme/none", "--to", target.folder / "new"))
+            self.assertFalse((target.folder / "new").exists())
+            whole = target.folder / "whole.espalier"
+            target.run("registry", "backup", "--to", whole)
+            self.assertIn("espalier registry restore", self.refused(target, "registry", "import", "--from", whole))
+            self.assertIn("espalier registry import",
+                          self.refused(target, "registry", "restore", "--from", self.file, "--dir", target.folder / "new"))
+            self.assertFalse((target.folder / "new").exists())
+            self.assertEqual(told(target), before)
+
+    def test_a_stopped_registry_is_exported_as_a_running_one(self):
+        with Cluster(shards=1) as target:
+            target.run("registry", "import", "--from", self.file)
+            running = target.json("registry", "export", MODEL, "--to", target.folder / "a", "--dry-run")
+            self.assertFalse((target.folder / "a").exists())
+            target.stop()
+            file = target.folder / "b"
+            stopped = target.json("registry", "export", MODEL, "--to", file, "--dir", target.dir / "registry")
+            for name in ("records", "artefacts", "artefact_bytes", "epoch"):
+                self.assertEqual(stopped[name], running[name])
+            target.start()
+            self.assertEqual(target.json("registry", "import", "--from", file)["histories"][0]["state"], "there")
+
+
+if __name__ == "__main__":
+    unittest.main()
