@@ -90,7 +90,9 @@ void print_summary(const wire::ReceiptReply& reply) {
   const std::string what = count_text(receipt.versions) + " versions, " + count_text(receipt.artefacts) +
                            " artefacts, " + bytes_text(receipt.artefact_bytes);
   if (receipt.dry_run) {
-    print_line("would go: " + what + "; nothing was changed");
+    const bool is_erasure = receipt.kind == wire::ReceiptKind::erasure;
+    print_line("would go: " + what + (is_erasure ? ", " + count_text(receipt.records) + " records" : "") +
+               "; nothing was changed");
     return;
   }
   if (receipt.kind == wire::ReceiptKind::import) {
@@ -125,6 +127,28 @@ Result<wire::ReceiptReply> finished_receipt(client::RegistryClient& registry, co
       std::fprintf(stderr, "espalier: it waits, and is tried again: %s\n", said.c_str());
     }
   }
+}
+
+Result<std::string> wrong_items(client::RegistryClient& registry, const wire::Receipt& receipt) {
+  Hash256 digest;
+  std::uint64_t artefacts = 0, bytes = 0;
+  wire::ReceiptItemsRequest request{receipt.tenant, receipt.receipt, {}};
+  do {
+    ASSIGN_OR_RETURN(auto page, registry.call(request));
+    if (!page.items.empty()) {
+      digest = blake2b_256(std::string(digest.view()).append(wire::encode_array(page.items)));
+    }
+    for (const auto& item : page.items) {
+      artefacts += item.is_artefact ? 1 : 0;
+      bytes += item.is_artefact ? item.bytes : 0;
+    }
+    request.cursor = std::move(page.cursor);
+  } while (!request.cursor.empty());
+  if (digest != receipt.items) return std::string("the receipt's items don't have its hash");
+  if (artefacts != receipt.artefacts || bytes != receipt.artefact_bytes) {
+    return std::string("the receipt counts other artefacts than it names");
+  }
+  return std::string();
 }
 
 Status print_receipt(client::RegistryClient& registry, const wire::ReceiptReply& reply, bool list, bool as_json) {

@@ -14,6 +14,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::int64_t kSecondUs = 1'000'000;
+
 json rule_json(const wire::RetentionRule& rule) {
   return {{"keep_all", rule.keep_all}, {"keep_last", rule.keep_last}, {"keep_tagged", rule.keep_tagged},
           {"tagged", rule.tagged},     {"keep_days", rule.keep_days}, {"principal", rule.principal},
@@ -91,6 +93,62 @@ Status run_collect(const CollectOptions& options, const Shared& shared) {
   }
   ASSIGN_OR_RETURN(const auto reply, finished_receipt(*registry, request.tenant, request.receipt));
   return print_receipt(*registry, reply, options.dry_run, shared.json);
+}
+
+namespace {
+
+/// Until every shard has acknowledged it, or for so long.
+Result<wire::ReceiptReply> acknowledged_receipt(client::RegistryClient& registry, const std::string& tenant,
+                                                const Uuid& receipt, std::uint32_t seconds) {
+  ASSIGN_OR_RETURN(auto reply, finished_receipt(registry, tenant, receipt));
+  if (reply.missing.empty()) return reply;
+  return registry.call(wire::ReceiptRequest{tenant, receipt, seconds * kSecondUs});
+}
+
+Status verify_erasure(client::RegistryClient& registry, const EraseOptions& options, const Shared& shared) {
+  wire::VerifyErasureRequest request;
+  request.tenant = options.tenant;
+  ASSIGN_OR_RETURN(request.receipt, parse_receipt(options.verify));
+  ASSIGN_OR_RETURN(const auto head, registry.call(wire::ReceiptRequest{request.tenant, request.receipt, 0}));
+  std::vector<std::string> left;
+  std::uint64_t looked_at = 0;
+  do {
+    ASSIGN_OR_RETURN(auto page, registry.call(request));
+    left.insert(left.end(), page.left.begin(), page.left.end());
+    looked_at += page.looked_at;
+    request.cursor = std::move(page.cursor);
+  } while (!request.cursor.empty());
+  ASSIGN_OR_RETURN(const std::string wrong, wrong_items(registry, head.receipt));
+  if (!wrong.empty()) left.push_back(wrong);
+  for (const std::string& shard : head.missing) left.push_back("shard " + shard + " has not acknowledged it");
+  if (shared.json) {
+    print_json({{"receipt", request.receipt.text()},
+                {"tenant", request.tenant},
+                {"clean", left.empty()},
+                {"left", left},
+                {"looked_at", looked_at}});
+  } else {
+    for (const std::string& line : left) print_line(line);
+    if (left.empty()) print_line("nothing is left of " + request.tenant + " (" + count_text(looked_at) + " records)");
+  }
+  if (left.empty()) return {};
+  return failed_precondition("the erasure of " + request.tenant + " does not hold yet: " + std::to_string(left.size()) +
+                             " findings");
+}
+
+}  // namespace
+
+Status run_erase(const EraseOptions& options, const Shared& shared) {
+  ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
+  if (!options.verify.empty()) return verify_erasure(*registry, options, shared);
+  wire::EraseRequest request{new_uuid(), options.tenant, new_uuid(), options.dry_run};
+  if (!options.receipt.empty()) {
+    ASSIGN_OR_RETURN(request.receipt, parse_receipt(options.receipt));
+  } else {
+    RETURN_IF_ERROR(registry->call(request).status());
+  }
+  ASSIGN_OR_RETURN(const auto reply, acknowledged_receipt(*registry, options.tenant, request.receipt, options.wait_s));
+  return print_receipt(*registry, reply, false, shared.json);
 }
 
 }  // namespace espalier::cli

@@ -34,6 +34,16 @@ struct CollectOptions {
 };
 Status run_collect(const CollectOptions& options, const Shared& shared);
 
+struct EraseOptions {
+  std::string tenant;
+  bool yes = false;
+  bool dry_run = false;  ///< only count what would go
+  std::string verify;    ///< UUID of a receipt: only look whether it holds
+  std::string receipt;   ///< UUID: only print that one
+  std::uint32_t wait_s = 60;
+};
+Status run_erase(const EraseOptions& options, const Shared& shared);
+
 /// Adds the commands; the one that the command line names is left in `chosen`. `shared` and `chosen` outlive the app.
 void add_space_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen);
 

@@ -1,5 +1,6 @@
 // The options of the commands in space_commands.h.
 #include <memory>
+#include <vector>
 
 #include "cli/space_commands.h"
 #include "cli/validators.h"
@@ -47,11 +48,41 @@ void add_collect(CLI::App& app, const Shared& shared, std::function<Status()>& c
   collect->callback([=, &shared, &chosen] { chosen = [=, &shared] { return run_collect(*options, shared); }; });
 }
 
+void add_erase(CLI::App& app, const Shared& shared, std::function<Status()>& chosen) {
+  const auto options = std::make_shared<EraseOptions>();
+  auto* erase = app.add_subcommand("erase", "Remove a tenant with all that it has, for good, on registry and shards");
+  erase->add_option("tenant", options->tenant, "TENANT")->required()->check(kName);
+  auto* yes = erase->add_flag("--yes", options->yes, "Do it: there is no way back");
+  auto* dry_run = erase->add_flag("--dry-run", options->dry_run, "Only count what would go");
+  auto* verify =
+      erase->add_option("--verify", options->verify, "Look whether the erasure of this receipt holds, everywhere")
+          ->check(kUuid);
+  auto* receipt = erase->add_option("--receipt", options->receipt, "Print this receipt again")->check(kUuid);
+  erase->add_option("--wait-seconds", options->wait_s, "How long to wait for shards that have not acknowledged it")
+      ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  const std::vector<CLI::Option*> ways = {yes, dry_run, verify, receipt};
+  for (auto* way : ways) {
+    for (auto* other : ways) {
+      if (way != other) way->excludes(other);
+    }
+  }
+  erase->callback([=, &shared, &chosen] {
+    if (yes->count() + dry_run->count() + verify->count() + receipt->count() == 0) {
+      throw CLI::RequiredError(
+          "--yes (nothing of the tenant is left afterwards, and its name can't be used again), --dry-run, --verify or "
+          "--receipt");
+    }
+    chosen = [=, &shared] { return run_erase(*options, shared); };
+  });
+}
+
 }  // namespace
 
 void add_space_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen) {
   add_retention(app, shared, chosen);
   add_collect(app, shared, chosen);
+  add_erase(app, shared, chosen);
 }
 
 }  // namespace espalier::cli

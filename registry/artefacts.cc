@@ -19,6 +19,8 @@ constexpr std::uint64_t kCompactedAtOnce = 1ull << 20;
 /// An upload of what is there is noted when the last one was so long ago: collections leave alone what is uploaded
 /// anew.
 constexpr std::int64_t kNotedAgainUs = 600'000'000;
+/// Each is a call or two of the operating system.
+constexpr std::size_t kFilesErasedAtOnce = 64;
 constexpr std::uint64_t kMostInOneReply = wire::kMaxInternalMessageBytes / 2;
 
 std::string place(std::size_t i) { return "artefacts[" + std::to_string(i) + "]"; }
@@ -147,11 +149,28 @@ Result<bool> Artefacts::compact_some(const std::string& tenant) {
 }
 
 Result<std::vector<Hash256>> Artefacts::hashes(const std::string& tenant) {
+  if (!has_pack(tenant)) return std::vector<Hash256>();
   ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
   return from->hashes();
 }
 
+Result<bool> Artefacts::erase_some(const std::string& tenant) {
+  packs_.erase(tenant);
+  const std::string folder = folder_ + "/" + tenant;
+  if (!files_.exists(folder)) return false;
+  ASSIGN_OR_RETURN(const auto names, files_.list(folder));
+  for (std::size_t i = 0; i < names.size() && i < kFilesErasedAtOnce; ++i) {
+    RETURN_IF_ERROR(files_.remove(folder + "/" + names[i]));
+  }
+  if (names.size() > kFilesErasedAtOnce) return true;
+  RETURN_IF_ERROR(files_.sync_directory(folder));
+  RETURN_IF_ERROR(files_.remove(folder));
+  RETURN_IF_ERROR(files_.sync_directory(folder_));
+  return false;
+}
+
 Result<std::uint64_t> Artefacts::disk_bytes(const std::string& tenant) {
+  if (!has_pack(tenant)) return std::uint64_t{0};
   ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
   return from->disk_bytes();
 }
@@ -170,9 +189,12 @@ Result<std::optional<ArtefactRecord>> Artefacts::find(const std::string& tenant,
 }
 
 Result<std::string_view> Artefacts::held(const std::string& tenant, const Hash256& hash) {
+  const Status missing = not_found("the pack of tenant " + tenant + " doesn't have its bytes");
+  // Who reads a snapshot may ask for what was erased since: opening would make the folder anew.
+  if (!has_pack(tenant)) return missing;
   ASSIGN_OR_RETURN(model::Pack* const from, pack(tenant));
   const auto bytes = from->find(hash);
-  if (!bytes) return not_found("the pack of tenant " + tenant + " doesn't have its bytes");
+  if (!bytes) return missing;
   RETURN_IF_ERROR(from->verify(hash));
   return *bytes;
 }

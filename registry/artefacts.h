@@ -83,6 +83,9 @@ class Artefacts {
   Status forget(const std::string& tenant, const Hash256& hash);
   /// Gives back some of the space of what was forgotten; false: nothing is left that is worth it.
   Result<bool> compact_some(const std::string& tenant);
+  /// Removes the tenant's pack, a few files at a time; true: there are more.
+  Result<bool> erase_some(const std::string& tenant);
+  bool has_pack(const std::string& tenant) const { return files_.exists(folder_ + "/" + tenant); }
   /// What the tenant's pack takes.
   Result<std::uint64_t> disk_bytes(const std::string& tenant);
 

@@ -52,6 +52,10 @@ enum class Table : char {
   idem_by_time = 'i',
 };
 
+/// All of them, and those whose keys begin with a tenant: an erasure takes these.
+inline constexpr std::string_view kTables = "GBEeFfCWMSAVvTRrXKDQqZUuPOYHhIi";
+inline constexpr std::string_view kTablesOfTenants = "VvTRrXSKDMAUuPOYHhQqZ";
+
 /// The prefix of a table, and the first key behind everything that starts with `prefix`.
 std::string table(Table table);
 std::string behind(std::string_view prefix);

@@ -18,6 +18,7 @@
 #include "common/uuid.h"
 #include "registry/keys.h"
 #include "registry/leveldb_env.h"
+#include "registry/leveldb_rewrite.h"
 
 namespace espalier::registry {
 namespace {
@@ -138,7 +139,6 @@ LevelDbStore::~LevelDbStore() { close_database(); }
 
 Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clock& clock, const std::string& folder,
                                                          LevelDbOptions options) {
-  if (!options.as_it_is) RETURN_IF_ERROR(files.create_directories(folder));
   std::unique_ptr<LevelDbStore> store(new LevelDbStore(files, clock, folder, options));
   RETURN_IF_ERROR(store->open_database());
   RETURN_IF_ERROR(store->read_state());
@@ -151,7 +151,7 @@ Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clo
   return store;
 }
 
-Status LevelDbStore::open_database() {
+leveldb::Options LevelDbStore::database_options() const {
   leveldb::Options options;
   options.create_if_missing = !options_.as_it_is;
   options.env = env_.get();
@@ -159,8 +159,13 @@ Status LevelDbStore::open_database() {
   options.write_buffer_size = options_.write_buffer_bytes;
   options.block_cache = cache_.get();
   options.filter_policy = filter_.get();
+  return options;
+}
+
+Status LevelDbStore::open_database() {
+  if (!options_.as_it_is) RETURN_IF_ERROR(settle_folders());
   leveldb::DB* db = nullptr;
-  RETURN_IF_ERROR(translate(leveldb::DB::Open(options, folder_, &db), folder_));
+  RETURN_IF_ERROR(translate(leveldb::DB::Open(database_options(), folder_, &db), folder_));
   db_.reset(db);
   return {};
 }
@@ -210,6 +215,9 @@ Status LevelDbStore::rewrite(const Changes& changes) {
   leveldb::WriteOptions synced;
   synced.sync = true;
   RETURN_IF_ERROR(translate(db_->Write(synced, &writes), folder_));
+  for (const auto& [key, value] : changes) {
+    if (rewrite_) rewrite_->note(key);
+  }
   if (synced_ != nullptr) keep_snapshot();
   return {};
 }
@@ -341,6 +349,7 @@ Status LevelDbStore::apply(const Batch& batch) {
   }
   epoch_ = batch.epoch();
   time_us_ = batch.time_us();
+  if (rewrite_) note_changed(batch);
   return {};
 }
 
@@ -387,6 +396,7 @@ void LevelDbStore::drop_snapshot() {
 }
 
 void LevelDbStore::close_database() {
+  rewrite_.reset();
   if (!db_) return;
   for (OpenCursor* const cursor : cursors_) cursor->abandon();
   drop_snapshot();

@@ -27,11 +27,13 @@ class DB;
 class Env;
 class FilterPolicy;
 class Snapshot;
+struct Options;
 struct ReadOptions;
 }  // namespace leveldb
 
 namespace espalier::registry {
 
+class LevelDbRewrite;
 class StoreEnv;
 
 struct LevelDbOptions {
@@ -61,6 +63,10 @@ class LevelDbStore final : public Store {
   Status apply(const Batch& batch) override;
   Status sync() override;
 
+  /// A thread writes all records anew, into a database that takes this one's place; needs as much room as they take.
+  /// Cursors end with that: ones that are open are waited for, two minutes at most.
+  Result<bool> purge() override;
+
   /// For a repair or a restore: writes records as they are, outside of any epoch (nothing: removes). On disk when it
   /// returns.
   using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
@@ -81,7 +87,17 @@ class LevelDbStore final : public Store {
  private:
   LevelDbStore(Files& files, const Clock& clock, std::string folder, LevelDbOptions options);
 
+  leveldb::Options database_options() const;
   Status open_database();
+  std::string fresh_folder() const { return folder_ + ".new"; }
+  std::string old_folder() const { return folder_ + ".old"; }
+  /// After a process ended while a fresh database took the place of the old one.
+  Status settle_folders();
+  Status begin_rewrite();
+  /// Lets the fresh database take the old one's place.
+  Status change_over();
+  Result<bool> remove_old();
+  void note_changed(const Batch& batch);
   Status start_new();
   Status read_generation();
   /// Generation, last epoch and its time, from the records.
@@ -113,6 +129,10 @@ class LevelDbStore final : public Store {
   class OpenCursor;
   std::unordered_set<OpenCursor*> cursors_;  ///< that LevelDB must not outlive
   std::shared_ptr<leveldb::DB> db_;          ///< nothing: closed, and opening it again failed
+
+  std::unique_ptr<LevelDbRewrite> rewrite_;  ///< one is under way; ended before the database is closed
+  std::int64_t rewritten_us_ = 0;            ///< when it had caught up; 0: not yet
+  bool is_removing_old_ = false;
 
   std::uint64_t generation_ = 0;
   std::uint32_t schema_;

@@ -21,6 +21,7 @@ class Publish {
 
   Result<wire::ReleaseReply> prepare(const std::vector<std::string_view>& bodies) {
     RETURN_IF_ERROR(check_names(request_.tenant, request_.model, request_.tag));
+    RETURN_IF_ERROR(records_.erased.check(request_.tenant));
     RETURN_IF_ERROR(check_text("run_json", request_.run_json, kMaxRunBytes, true));
     RETURN_IF_ERROR(records_.releases.check_free(request_.tenant, request_.release));
     RETURN_IF_ERROR(records_.releases.check_last(expected_of(request_), now_));

@@ -14,6 +14,7 @@
 #include "registry/moving/imports.h"
 #include "registry/records/runs.h"
 #include "registry/releases.h"
+#include "registry/space/erased.h"
 #include "registry/space/receipts.h"
 #include "registry/space/retention.h"
 #include "registry/tags.h"
@@ -26,6 +27,7 @@ struct Records {
       : store(store),
         artefacts(files, store, artefacts_folder, segment_bytes),
         collected(store),
+        erased(store),
         feed(store),
         idempotency(store),
         imports(store),
@@ -41,6 +43,7 @@ struct Records {
   Store& store;
   Artefacts artefacts;
   Collected collected;
+  Erased erased;
   Feed feed;
   Idempotency idempotency;
   Imports imports;

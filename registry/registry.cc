@@ -12,6 +12,7 @@
 #include "registry/publish.h"
 #include "registry/rollback.h"
 #include "registry/search/search.h"
+#include "registry/space/erasure.h"
 #include "registry/tag_history.h"
 #include "registry/upkeep/migrate.h"
 #include "registry/upkeep/upkeep.h"
@@ -100,6 +101,10 @@ Result<Reply> Registry::change(const Principal& principal, const Request& reques
   }
   ASSIGN_OR_RETURN(const Reply reply, std::move(prepared));
   if (batch.size() == 0) return reply;
+  if constexpr (requires { request.tenant; } && !std::is_same_v<Request, wire::EraseRequest>) {
+    // Whatever a change makes: nothing comes back under an erased tenant's name.
+    RETURN_IF_ERROR(records_.erased.check(request.tenant));
+  }
   Idempotency::remember(batch, principal.name(), request.idem, sent, wire::encode_reply(Status(), reply));
   RETURN_IF_ERROR(records_.idempotency.expire(batch));
   RETURN_IF_ERROR(store_->apply(batch));
@@ -223,8 +228,10 @@ Result<wire::StartedReply> Registry::collect(const Principal& principal, const w
 
 Result<wire::EpochReply> Registry::run_start(const Principal& principal, const wire::RunStartRequest& request) {
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  return record(principal, request,
-                [&](Batch& batch) { return records_.runs.start(batch, request, principal.name()); });
+  return record(principal, request, [&](Batch& batch) -> Status {
+    RETURN_IF_ERROR(records_.erased.check(request.tenant));
+    return records_.runs.start(batch, request, principal.name());
+  });
 }
 
 Result<wire::EpochReply> Registry::run_log(const Principal& principal, const wire::RunLogRequest& request) {
@@ -237,6 +244,31 @@ Result<wire::EpochReply> Registry::run_end(const Principal& principal, const wir
 
 Result<wire::EpochReply> Registry::run_attach(const Principal& principal, const wire::RunAttachRequest& request) {
   return record(principal, request, [&](Batch& batch) { return records_.runs.attach(batch, request); });
+}
+
+Result<wire::StartedReply> Registry::erase(const Principal& principal, const wire::EraseRequest& request) {
+  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  wire::Receipt receipt;
+  receipt.receipt = request.receipt;
+  receipt.kind = wire::ReceiptKind::erasure;
+  receipt.tenant = request.tenant;
+  receipt.principal = principal.name();
+  receipt.dry_run = request.dry_run;
+  if (request.dry_run) {
+    RETURN_IF_ERROR(check_erasable(request.tenant));
+    return plan(std::move(receipt));
+  }
+  ASSIGN_OR_RETURN(const auto reply,
+                   change<wire::StartedReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::StartedReply> {
+                     RETURN_IF_ERROR(check_erasable(request.tenant));
+                     RETURN_IF_ERROR(prepare_erasure(records_, receipt, batch));
+                     ASSIGN_OR_RETURN(wire::StartedReply started, prepare_job(receipt, batch));
+                     started.epoch = batch.epoch();
+                     return started;
+                   }));
+  RETURN_IF_ERROR(start_job(request.tenant, reply.receipt));
+  return reply;
 }
 
 Result<wire::FeedReply> Registry::feed(const Principal& principal, const wire::FeedRequest& request) {
@@ -343,6 +375,7 @@ Result<wire::ImportReply> Registry::import_history(const Principal& principal, c
                                                    const Bodies& bodies) {
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  RETURN_IF_ERROR(records_.erased.check(request.tenant));
   if (request.step == wire::ImportStep::look) return look_at_import(records_, request, bodies);
   return change<wire::ImportReply>(principal, request, bodies, [&](Batch& batch) {
     return prepare_import(records_, principal, request, bodies, batch);
@@ -353,6 +386,7 @@ Result<wire::UploadReply> Registry::upload(const Principal& principal, const wir
                                            const Bodies& bodies) {
   RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
   RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  RETURN_IF_ERROR(records_.erased.check(request.tenant));
   ASSIGN_OR_RETURN(const wire::UploadReply reply, records_.artefacts.upload(request.tenant, request.artefacts, bodies));
   if (!records_.artefacts.is_settled()) RETURN_IF_ERROR(settle());
   return reply;
@@ -362,7 +396,13 @@ Result<wire::FetchReply> Registry::fetch(const Principal& principal, const wire:
                                          Bodies& bodies) {
   RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
   RETURN_IF_ERROR(principal.check_read(request.tenant));
-  return records_.artefacts.fetch(request, bodies);
+  ASSIGN_OR_RETURN(const auto erased, records_.erased.find(request.tenant));
+  if (!erased) return records_.artefacts.fetch(request, bodies);
+  // Its artefacts may be there for a while; nobody gets them any more.
+  wire::FetchReply nothing;
+  nothing.missing = request.artefacts;
+  nothing.answered = static_cast<std::uint32_t>(request.artefacts.size());
+  return nothing;
 }
 
 Result<wire::ReleaseReply> Registry::publish(const Principal& principal, const wire::PublishRequest& request,
@@ -418,6 +458,9 @@ Result<wire::DifferencesReply> Registry::release_diff(const Principal& principal
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
+  // Its records may be there for a while; releases are found without the model.
+  ASSIGN_OR_RETURN(const auto erased, records_.erased.find(request.tenant));
+  if (erased) return not_found("release " + request.from.text());
   return registry::release_diff(records_, request, options_.search_work);
 }
 

@@ -42,7 +42,7 @@ struct RegistryOptions {
   /// What one request of a search may do before it gives what it has: 20,000 steps through indexes are about 20 ms.
   std::size_t search_work = 20'000;
   /// What one step of a check or an archive may take; the last record may take it beyond.
-  std::int64_t upkeep_slice_us = 15'000;
+  std::int64_t upkeep_slice_us = 10'000;
   /// Changes of the last so many epochs stay in the feed; 0: all. Readers further behind take a snapshot.
   std::uint64_t kept_epochs = 1'000'000;
   /// What one slice of background work looks at: 4,000 records are about 10 ms.
@@ -69,6 +69,9 @@ class Registry {
   Result<wire::RetentionReply> retention(const Principal& principal, const wire::RetentionRequest& request);
   Result<wire::RetentionReply> set_retention(const Principal& principal, const wire::SetRetentionRequest& request);
   Result<wire::StartedReply> collect(const Principal& principal, const wire::CollectRequest& request);
+  Result<wire::StartedReply> erase(const Principal& principal, const wire::EraseRequest& request);
+  Result<wire::VerifyErasureReply> verify_erasure(const Principal& principal,
+                                                  const wire::VerifyErasureRequest& request);
   /// As of now, like feed().
   Result<wire::ReceiptReply> receipt(const Principal& principal, const wire::ReceiptRequest& request);
   Result<wire::ReceiptItemsReply> receipt_items(const Principal& principal, const wire::ReceiptItemsRequest& request);
@@ -162,6 +165,7 @@ class Registry {
 
   // registry/space/operations.cc
   Status check_collectable(const std::string& tenant, const std::string& model);
+  Status check_erasable(const std::string& tenant);
   Result<wire::StartedReply> plan(wire::Receipt receipt);
   Result<wire::StartedReply> prepare_job(wire::Receipt receipt, Batch& batch);
   Status start_job(const std::string& tenant, const Uuid& receipt);

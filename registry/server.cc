@@ -150,6 +150,8 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::set_retention);
   plain(&Registry::collect);
   plain(&Registry::receipt_items);
+  plain(&Registry::erase);
+  plain(&Registry::verify_erasure);
   plain(&Registry::search);
   with_bodies(&Registry::upload);
   with_bodies(&Registry::publish);

@@ -51,6 +51,7 @@ void describe(V&& v, const EraseRequest*) {
   v("idem", &EraseRequest::idem);
   v("tenant", &EraseRequest::tenant);
   v("receipt", &EraseRequest::receipt);
+  v("dry_run", &EraseRequest::dry_run);
 }
 
 template <class V>

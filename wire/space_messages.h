@@ -54,6 +54,7 @@ struct EraseRequest {
   Uuid idem;
   std::string tenant;
   Uuid receipt;
+  bool dry_run = false;
   static constexpr std::string_view op = "erase";
 };
 struct StartedReply {

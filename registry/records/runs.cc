@@ -11,6 +11,7 @@
 #include "registry/reading.h"
 #include "registry/records/params.h"
 #include "registry/records/run_index.h"
+#include "registry/space/erased.h"
 #include "wire/messages.h"
 
 namespace espalier::registry {
@@ -132,6 +133,9 @@ Result<std::optional<wire::RunRecord>> Runs::told(std::string_view key, std::str
 Result<wire::RunRecord> Runs::get(const std::string& tenant, const Uuid& run, std::uint64_t epoch) const {
   ASSIGN_OR_RETURN(const auto key, store_.get(keys::run_by_uuid(tenant, run)));
   if (!key) return no_run(run);
+  // While its tenant is being erased it may be there for a while.
+  ASSIGN_OR_RETURN(const auto erased, Erased(store_).find(tenant));
+  if (erased) return no_run(run);
   ASSIGN_OR_RETURN(const auto start, store_.get(*key));
   if (!start) return corrupt("the index of runs names a run that is not there: " + run.text());
   ASSIGN_OR_RETURN(auto record, told(*key, *start, epoch));

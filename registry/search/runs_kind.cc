@@ -97,6 +97,10 @@ class RunsKind final : public Kind {
 
   Status find_scope(Context& context, const Principal& principal, const std::string& tenant,
                     const std::string& model) const override {
+    if (!tenant.empty()) {
+      ASSIGN_OR_RETURN(const auto erased, context.records.erased.find(tenant));
+      if (erased) return {};
+    }
     if (!model.empty()) {
       context.scope.push_back({tenant, model});
       return {};
@@ -109,7 +113,8 @@ class RunsKind final : public Kind {
       ASSIGN_OR_RETURN(auto names, keys::parse_names(cursor->key(), 2));
       const std::string prefix(cursor->key().substr(0, names.bytes));
       context.steps += kReadCost;
-      if (principal.may_read(names.names[0])) {
+      ASSIGN_OR_RETURN(const auto erased, context.records.erased.find(names.names[0]));
+      if (!erased && principal.may_read(names.names[0])) {
         context.scope.push_back({std::move(names.names[0]), std::move(names.names[1])});
       }
       cursor->seek(keys::behind(prefix));

@@ -20,8 +20,7 @@ class Collection final : public BackgroundWork {
 
   Result<bool> step() override;
   const wire::Receipt& receipt() const override { return receipt_; }
-  /// Of a dry run that is finished: what would go.
-  const std::vector<wire::ReceiptItem>& plan() const { return plan_; }
+  const std::vector<wire::ReceiptItem>& plan() const override { return plan_; }
 
  private:
   enum class Phase { mark, versions, artefacts, unrecorded, bytes, finish, done };

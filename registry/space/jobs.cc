@@ -4,22 +4,37 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "registry/space/erasure.h"
 
 namespace espalier::registry {
 
 Status Jobs::load() {
   ASSIGN_OR_RETURN(const auto receipts, records_.receipts.unfinished());
-  for (const wire::Receipt& receipt : receipts) add(receipt);
+  for (const wire::Receipt& receipt : receipts) {
+    if (find(receipt.tenant, receipt.receipt) == nullptr) add(receipt);
+  }
   return {};
 }
 
 Status Jobs::check_room() const {
   if (jobs_.size() < kMostWaiting) return {};
-  return Status(Code::overloaded, "collect: " + std::to_string(kMostWaiting) + " collections are waiting already");
+  return Status(Code::overloaded, std::to_string(kMostWaiting) + " collections and erasures are waiting already");
 }
 
 void Jobs::add(const wire::Receipt& receipt) {
-  jobs_.push_back(std::make_unique<Collection>(records_, receipt, work_));
+  if (receipt.kind == wire::ReceiptKind::collection) {
+    jobs_.push_back(std::make_unique<Collection>(records_, receipt, work_));
+    return;
+  }
+  if (receipt.kind != wire::ReceiptKind::erasure) return;
+  if (receipt.dry_run) {
+    jobs_.push_back(std::make_unique<Erasure>(records_, receipt, work_));
+    return;
+  }
+  if (!jobs_.empty() && jobs_.front()->receipt().tenant == receipt.tenant) is_first_checked_ = false;
+  std::erase_if(jobs_, [&](const auto& job) { return job->receipt().tenant == receipt.tenant; });
+  if (last_plan_ && last_plan_->receipt().tenant == receipt.tenant) last_plan_.reset();
+  jobs_.push_back(std::make_unique<Erasure>(records_, receipt, work_));
 }
 
 Status Jobs::check_first() {
@@ -29,7 +44,7 @@ Status Jobs::check_first() {
   const auto written = records_.receipts.get(receipt.tenant, receipt.receipt);
   if (written.status().code() == Code::not_found) {
     jobs_.pop_front();
-    return {};
+    return load();
   }
   RETURN_IF_ERROR(written.status());
   is_first_checked_ = true;
@@ -44,16 +59,17 @@ bool Jobs::step() {
   if (!more.ok()) {
     retry_at_us_ = clock_.monotonic_us() + kRetryUs;
     const bool is_news = waits_for_ != more.status().text();
-    if (is_news) log::warn("registry", "a collection can't go on", {{"why", more.status()}});
+    if (is_news) log::warn("registry", "work beside requests can't go on", {{"why", more.status()}});
     waits_for_ = more.status().text();
     return is_news;
   }
   waits_for_.clear();
+  if (*more && jobs_.front()->is_waiting()) retry_at_us_ = clock_.monotonic_us() + kLookAgainUs;
   if (*more) return false;
   std::unique_ptr<BackgroundWork> done = std::move(jobs_.front());
   jobs_.pop_front();
   is_first_checked_ = false;
-  if (done->receipt().dry_run) last_plan_.reset(static_cast<Collection*>(done.release()));
+  if (done->receipt().dry_run) last_plan_ = std::move(done);
   return true;
 }
 

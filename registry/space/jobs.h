@@ -20,14 +20,16 @@ class Jobs {
  public:
   static constexpr std::size_t kMostWaiting = 64;
   static constexpr std::int64_t kRetryUs = 1'000'000;
+  static constexpr std::int64_t kLookAgainUs = 10'000;
 
   Jobs(Records& records, const Clock& clock, std::size_t work) : records_(records), clock_(clock), work_(work) {}
 
-  /// Takes up what was not finished when the process ended.
+  /// Takes up what is not finished and not known: of when the process ended.
   Status load();
   /// overloaded: too many are waiting.
   Status check_room() const;
-  /// The receipt has been committed, or is a dry run's.
+  /// The receipt has been committed, or is a dry run's. An erasure takes the place of all else that is to be done for
+  /// its tenant.
   void add(const wire::Receipt& receipt);
 
   /// A slice of the first one's work. True: something has ended, or can't go on, so that who waits may be told.
@@ -45,12 +47,13 @@ class Jobs {
   Records& records_;
   const Clock& clock_;
   const std::size_t work_;
-  /// Drops the first one if its receipt was never written: the change that asked for it has failed.
+  /// Drops the first one if its receipt was never written: the change that asked for it has failed. What it had taken
+  /// the place of is taken up again.
   Status check_first();
 
   std::deque<std::unique_ptr<BackgroundWork>> jobs_;
   bool is_first_checked_ = false;
-  std::unique_ptr<Collection> last_plan_;
+  std::unique_ptr<BackgroundWork> last_plan_;
   mutable wire::Receipt waiting_;  ///< the first one's, with why it doesn't go on
   std::string waits_for_;
   std::int64_t retry_at_us_ = 0;

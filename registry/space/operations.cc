@@ -1,6 +1,7 @@
 // The registry's operations on what is kept and what goes.
 #include "model/ids.h"
 #include "registry/registry.h"
+#include "registry/space/erasure.h"
 
 namespace espalier::registry {
 
@@ -23,6 +24,13 @@ Status Registry::check_collectable(const std::string& tenant, const std::string&
   ASSIGN_OR_RETURN(const auto models,
                    records_.models.page(any, {}, store_->epoch(), [](std::string_view) { return true; }));
   return models.models.empty() ? not_found("tenant " + tenant) : Status();
+}
+
+/// not_found where the tenant has nothing; failed_precondition: it was erased.
+Status Registry::check_erasable(const std::string& tenant) {
+  RETURN_IF_ERROR(records_.erased.check(tenant));
+  ASSIGN_OR_RETURN(const bool any, has_anything(*store_, tenant));
+  return any ? Status() : not_found("tenant " + tenant);
 }
 
 Result<wire::StartedReply> Registry::plan(wire::Receipt receipt) {
@@ -71,6 +79,10 @@ Result<wire::ReceiptReply> Registry::receipt(const Principal& principal, const w
   } else {
     ASSIGN_OR_RETURN(reply.receipt, records_.receipts.get(request.tenant, request.receipt));
   }
+  if (reply.receipt.kind == wire::ReceiptKind::erasure && !reply.receipt.dry_run) {
+    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+    reply.missing = acks_.state(view, reply.receipt.epoch).missing;
+  }
   return reply;
 }
 
@@ -84,6 +96,18 @@ Result<wire::ReceiptItemsReply> Registry::receipt_items(const Principal& princip
   }
   if (jobs_.is_plan(request.receipt)) return jobs_.plan(request.cursor);
   return records_.receipts.items(request.tenant, request.receipt, request.cursor);
+}
+
+Result<wire::VerifyErasureReply> Registry::verify_erasure(const Principal& principal,
+                                                          const wire::VerifyErasureRequest& request) {
+  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  ASSIGN_OR_RETURN(const wire::Receipt receipt, records_.receipts.get(request.tenant, request.receipt));
+  if (receipt.kind != wire::ReceiptKind::erasure) {
+    return invalid_argument("receipt: " + request.receipt.text() + " is not that of an erasure");
+  }
+  if (receipt.finished_us == 0) return failed_precondition("receipt " + request.receipt.text() + " is not finished");
+  return look_for_remains(records_, receipt, request.cursor, options_.background_work);
 }
 
 }  // namespace espalier::registry

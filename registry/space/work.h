@@ -4,6 +4,8 @@
 // Thread safety: the registry's control thread.
 #pragma once
 
+#include <vector>
+
 #include "common/status.h"
 #include "wire/space_messages.h"
 
@@ -15,8 +17,12 @@ class BackgroundWork {
   /// One slice: at most about 20 ms, and at most one commit. False: it is finished. After a failure the next step tries
   /// the same slice again.
   virtual Result<bool> step() = 0;
+  /// Whether the next step only looks whether something elsewhere is done.
+  virtual bool is_waiting() const { return false; }
   /// How far it is.
   virtual const wire::Receipt& receipt() const = 0;
+  /// Of a dry run that is finished: what would go, where it names that.
+  virtual const std::vector<wire::ReceiptItem>& plan() const = 0;
 };
 
 }  // namespace espalier::registry

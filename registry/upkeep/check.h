@@ -48,7 +48,8 @@ class Check {
 
   std::unique_ptr<CheckState> state_;
   std::size_t pass_ = 0;
-  bool begun_ = false;  ///< the pass
+  bool begun_ = false;      ///< the pass
+  bool is_ending_ = false;  ///< it has no more records
 };
 
 }  // namespace espalier::registry::upkeep

@@ -11,6 +11,9 @@ namespace {
 
 using keys::Index;
 
+/// Some ten microseconds.
+constexpr int kCommitsAtOnce = 256;
+
 void wrong(CheckState& state, std::string_view key, const IndexParts& parts, std::string what) {
   if (state.findings.add(key, std::move(what))) state.findings.index_is_wrong(parts.tenant, parts.model);
 }
@@ -44,27 +47,38 @@ void block(CheckState& state, std::string_view key, std::string_view value) {
   }
 }
 
-void blocks_are_read(CheckState& state) {
-  for (const auto& [name, commits] : state.commits) {
-    for (const auto& [epoch, commit] : commits) {
-      if (commit.listed == commit.versions) continue;
-      const auto names = model::split_components(name);
-      if (!names.ok() || names->size() != 2) continue;
-      const std::string prefix = keys::index_prefix((*names)[0], (*names)[1], Index::commits);
-      // The first block that isn't there, else the first.
-      std::uint32_t number = 0;
-      const std::uint32_t blocks = (commit.versions + search::kVersionsInBlock - 1) / search::kVersionsInBlock;
-      while (number < blocks && state.has(keys::index_block(prefix, epoch, number))) ++number;
-      const bool is_missing = number < blocks;
-      const std::string key = keys::index_block(prefix, epoch, is_missing ? number : 0);
-      IndexParts of;
-      of.tenant = (*names)[0];
-      of.model = (*names)[1];
-      wrong(state, key, of,
-            (is_missing ? "is missing: " : "lists another number: ") + std::to_string(commit.listed) +
-                " versions of that commit are listed, it made " + std::to_string(commit.versions));
-    }
+void check_commit(CheckState& state, const std::string& name, std::uint64_t epoch, const CommitSeen& commit) {
+  if (commit.listed == commit.versions) return;
+  const auto names = model::split_components(name);
+  if (!names.ok() || names->size() != 2) return;
+  const std::string prefix = keys::index_prefix((*names)[0], (*names)[1], Index::commits);
+  // The first block that isn't there, else the first.
+  std::uint32_t number = 0;
+  const std::uint32_t blocks = (commit.versions + search::kVersionsInBlock - 1) / search::kVersionsInBlock;
+  while (number < blocks && state.has(keys::index_block(prefix, epoch, number))) ++number;
+  const bool is_missing = number < blocks;
+  const std::string key = keys::index_block(prefix, epoch, is_missing ? number : 0);
+  IndexParts of;
+  of.tenant = (*names)[0];
+  of.model = (*names)[1];
+  wrong(state, key, of,
+        (is_missing ? "is missing: " : "lists another number: ") + std::to_string(commit.listed) +
+            " versions of that commit are listed, it made " + std::to_string(commit.versions));
+}
+
+bool blocks_are_read(CheckState& state) {
+  const bool is_first = !state.model_at;
+  if (is_first) state.model_at = state.commits.begin();
+  auto& model = *state.model_at;
+  if (model == state.commits.end()) return true;
+  if (is_first) state.commit_at = model->second.begin();
+  for (int i = 0; i < kCommitsAtOnce && state.commit_at != model->second.end(); ++i, ++state.commit_at) {
+    check_commit(state, model->first, state.commit_at->first, state.commit_at->second);
   }
+  if (state.commit_at != model->second.end()) return false;
+  if (++model == state.commits.end()) return true;
+  state.commit_at = model->second.begin();
+  return false;
 }
 
 void attribute(CheckState& state, std::string_view key, const IndexParts& parts) {

@@ -111,14 +111,17 @@ void bases(CheckState& state, std::string_view key, std::string_view value) {
 }
 
 /// Uploads that were cut short leave these.
-void artefacts_without_record(CheckState& state) {
-  for (const std::string& tenant : state.tenants) {
-    const auto hashes = state.records.artefacts.hashes(tenant);
-    if (!hashes.ok()) continue;  // each of its artefacts is a finding
-    for (const Hash256& hash : *hashes) {
-      if (!state.has(keys::artefact(tenant, hash))) ++state.counts.passed_over;
-    }
+bool artefacts_without_record(CheckState& state) {
+  if (state.unrecorded.empty()) {
+    if (state.tenants.empty()) return true;
+    state.unrecorded_of = std::move(state.tenants.extract(state.tenants.begin()).value());
+    const auto hashes = state.records.artefacts.hashes(state.unrecorded_of);
+    if (hashes.ok()) state.unrecorded = *hashes;  // else each of its artefacts is a finding
+    return false;
   }
+  if (!state.has(keys::artefact(state.unrecorded_of, state.unrecorded.back()))) ++state.counts.passed_over;
+  state.unrecorded.pop_back();
+  return false;
 }
 
 // -------------------------------------------------------------------------------------------------------------- models

@@ -1,4 +1,4 @@
-// K, D, Q, q: rules, marks of what was collected, receipts.
+// K, D, Q, q, Z: rules, marks of what was collected and erased, receipts.
 #include "common/bytes.h"
 #include "registry/keys.h"
 #include "registry/upkeep/check_state.h"
@@ -59,13 +59,64 @@ void unfinished(CheckState& state, std::string_view key, std::string_view) {
   state.require(keys::receipt(parts->tenant, parts->uuid), named_by(key));
 }
 
+/// A mark's receipt and epoch.
+std::optional<Uuid> erasure_of(CheckState& state, std::string_view key, std::string_view value) {
+  const auto receipt = value.size() == 16 + sizeof(Uuid) ? Uuid::from_bytes(value.substr(16)) : corrupt("another size");
+  if (receipt.ok()) return *receipt;
+  state.findings.add(key, "is not 32 bytes");
+  return std::nullopt;
+}
+
+void erased(CheckState& state, std::string_view key, std::string_view value) {
+  const auto names = split_names(key, 1);
+  if (!names.ok() || !names->rest.empty()) return static_cast<void>(state.findings.add(key, "no key of this table"));
+  const std::string& tenant = names->names[0];
+  const auto receipt = erasure_of(state, key, value);
+  if (!receipt) return;
+  state.require(keys::receipt(tenant, *receipt), named_by(key));
+  state.require_epoch(load<std::uint64_t>(value.data() + 8), key);
+  if (state.erasing.contains(tenant)) return;
+  for (const char table : keys::kTablesOfTenants) {
+    const std::string prefix = keys::of_tenant(static_cast<Table>(table), tenant);
+    state.lookup->seek(prefix);
+    if (table == 'Q') {
+      const std::string own = keys::receipt_items_prefix(tenant, *receipt);
+      while (state.lookup->valid() &&
+             (state.lookup->key() == keys::receipt(tenant, *receipt) || state.lookup->key().starts_with(own))) {
+        state.lookup->next();
+      }
+    }
+    if (table != 'Z' && state.lookup->valid() && state.lookup->key().starts_with(prefix)) {
+      state.findings.add(state.lookup->key(), "is an erased tenant's");
+    }
+    state.note_status(*state.lookup);
+  }
+  if (state.records.artefacts.has_pack(tenant)) {
+    state.findings.add_other("pack", tenant, "is an erased tenant's");
+  }
+}
+
 }  // namespace
+
+void note_erasing(CheckState& state) {
+  const std::string table = keys::table(Table::erased);
+  Cursor& at = *state.scan;
+  for (at.seek(table); at.valid() && at.key().starts_with(table); at.next()) {
+    const auto names = split_names(at.key(), 1);
+    const auto receipt =
+        at.value().size() == 16 + sizeof(Uuid) ? Uuid::from_bytes(at.value().substr(16)) : corrupt("another size");
+    if (!names.ok() || !receipt.ok()) continue;  // a finding of the pass over this table
+    if (state.has(keys::unfinished(names->names[0], *receipt))) state.erasing.insert(names->names[0]);
+  }
+  state.note_status(at);
+}
 
 void add_space_passes(std::vector<Pass>& passes) {
   passes.push_back({keys::table(Table::retention), rule, nullptr});
   passes.push_back({keys::table(Table::receipt), receipt, nullptr});
   passes.push_back({keys::table(Table::unfinished), unfinished, nullptr});
   passes.push_back({keys::table(Table::collected), collected, nullptr});
+  passes.push_back({keys::table(Table::erased), erased, nullptr});
 }
 
 }  // namespace espalier::registry::upkeep

@@ -52,12 +52,13 @@ struct CheckState {
   Findings findings;
 
   std::unordered_map<std::uint64_t, EpochSeen> epochs;
-  std::uint64_t last_epoch = 0;              ///< of the pass over E, then the newest
-  std::uint64_t collected_changes = 0;       ///< behind the feed's horizon
-  std::uint64_t last_change = 0;             ///< of the pass over F, then the newest
-  std::uint64_t chunk_epoch = 0;             ///< of the change whose chunks are looked at
-  std::optional<wire::Change> chunk_change;  ///< it; nothing: it can't be read
-  std::unordered_map<std::string, std::unordered_map<std::uint64_t, CommitSeen>> commits;  ///< by model_key()
+  std::uint64_t last_epoch = 0;                                   ///< of the pass over E, then the newest
+  std::uint64_t collected_changes = 0;                            ///< behind the feed's horizon
+  std::uint64_t last_change = 0;                                  ///< of the pass over F, then the newest
+  std::uint64_t chunk_epoch = 0;                                  ///< of the change whose chunks are looked at
+  std::optional<wire::Change> chunk_change;                       ///< it; nothing: it can't be read
+  using Commits = std::unordered_map<std::uint64_t, CommitSeen>;  ///< by epoch
+  std::unordered_map<std::string, Commits> commits;               ///< by model_key()
   std::unordered_set<std::uint64_t> attributes;       ///< hashes of the keys in X … a that the records ask for
   std::unordered_set<std::uint64_t> left_out;         ///< likewise X … m
   std::set<std::string> models;                       ///< model_key() of those that have a record
@@ -68,10 +69,20 @@ struct CheckState {
   std::set<std::string> importing;                    ///< model_key() of histories that are being imported
   std::set<std::string> imported;                     ///< ... that were
   std::unordered_set<std::uint64_t> imported_epochs;  ///< that stand for commits made elsewhere
-  std::set<std::string> tenants;                      ///< of whom artefacts were looked at
+  std::set<std::string> erasing;  ///< tenants whose erasure is under way: what is left of them is not looked at
+  std::set<std::string> tenants;  ///< of whom artefacts were looked at
+
+  // How far the ends of passes are.
+  std::optional<std::unordered_map<std::uint64_t, EpochSeen>::iterator> epoch_at;
+  std::optional<std::unordered_map<std::string, Commits>::iterator> model_at;
+  Commits::iterator commit_at;
+  std::string unrecorded_of;        ///< tenant
+  std::vector<Hash256> unrecorded;  ///< of its pack, to be looked for
 
   /// A record of the snapshot. A read that fails is a finding, and counts as nothing there.
   std::optional<std::string> get(std::string_view key);
+  /// Whether the record is one that an erasure under way has yet to remove.
+  bool is_being_erased(std::string_view key) const;
   /// Takes down what the cursor could not read.
   void note_status(const Cursor& cursor);
   bool has(std::string_view key) { return get(key).has_value(); }
@@ -87,16 +98,19 @@ struct CheckState {
 struct Pass {
   std::string prefix;
   void (*record)(CheckState& state, std::string_view key, std::string_view value);
-  void (*finish)(CheckState& state);  ///< may be null
+  /// May be null. True: it is over, else it is called again, after a look at the clock.
+  bool (*finish)(CheckState& state);
 };
 void add_epoch_passes(std::vector<Pass>& passes);   ///< G, E, e
 void add_record_passes(std::vector<Pass>& passes);  ///< S, A, M, R, r, V, v
 void add_tag_passes(std::vector<Pass>& passes);     ///< F, T, C, W, I, i
 void add_index_passes(std::vector<Pass>& passes);   ///< X
-void add_space_passes(std::vector<Pass>& passes);   ///< K, D, Q, q
+void add_space_passes(std::vector<Pass>& passes);   ///< K, D, Q, q, Z
 void add_run_passes(std::vector<Pass>& passes);     ///< U, u, P, O, Y
 void add_moving_passes(std::vector<Pass>& passes);  ///< h, H: before those that ask which epochs and models came so
 
+/// Which tenants are being erased.
+void note_erasing(CheckState& state);
 /// The entries that one record asks for are in table X, but for its commit's blocks.
 void require_index(CheckState& state, const std::string& tenant, const std::string& model,
                    const search::CommitIndex& index, std::string_view by);

@@ -91,7 +91,7 @@ void sort(Findings& findings, Repaired& repaired) {
 Result<Repaired> repair(Files& files, const Clock& clock, const std::string& folder, const RepairOptions& options) {
   Repaired repaired;
   if (options.leveldb && !options.dry_run) {
-    RETURN_IF_ERROR(LevelDbStore::gather(files, folder + "/store"));
+    RETURN_IF_ERROR(LevelDbStore::gather(files, store_folder(files, folder)));
     repaired.is_changed = true;
   }
   ASSIGN_OR_RETURN(const Stopped stopped, open_stopped(files, clock, folder));

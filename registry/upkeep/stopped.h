@@ -18,6 +18,9 @@ struct Stopped {
   std::unique_ptr<LevelDbStore> store;
   std::unique_ptr<Records> records;  ///< over the store
 };
+/// Where its records are: elsewhere than usual if it ended while a fresh store took the old one's place
+/// (registry/leveldb_purge.cc); its next start puts that right.
+std::string store_folder(Files& files, const std::string& folder);
 Result<Stopped> open_stopped(Files& files, const Clock& clock, const std::string& folder);
 
 }  // namespace espalier::registry::upkeep

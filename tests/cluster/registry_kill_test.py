@@ -1,4 +1,4 @@
-"""kill -9 of the registry at random moments while many publish, set tags, go back and collect: after each kill `registry check` finds nothing, and
+"""kill -9 of the registry at random moments while many publish, set tags, go back, collect and erase: after each kill `registry check` finds nothing, and
 everything acknowledged is there. $ESPALIER_KILL_SECONDS sets how long it goes on (default 8); the seed is printed.
 """
 
@@ -16,7 +16,7 @@ import uuid
 import msgpack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from espalier_cluster import BIN, ROOT, Cluster  # noqa: E402
+from espalier_cluster import BIN, ROOT, Cluster, Wire, wait_until  # noqa: E402
 
 import espalier  # noqa: E402
 import espalier.registry  # noqa: E402
@@ -38,7 +38,7 @@ class Writer(threading.Thread):
         super().__init__(daemon=True)
         self.test, self.tag = test, f"tag{number}"
         self.chance = random.Random(SEED + number)
-        self.acknowledged, self.seen_failures = [], 0
+        self.acknowledged, self.erased, self.seen_failures = [], [], 0
         self.is_stopping = threading.Event()
         self.error = None
 
@@ -54,17 +54,28 @@ class Writer(threading.Thread):
     def call(self, op, members, body=None):
         while True:
             try:
-                return self.registry.call(op, members, [] if body is None else [msgpack.packb(body)])
+                return self.registry.call(op, members, [] if body is None else [body])
             except espalier.EspalierError as error:
                 if error.code == espalier.Code.FAILED_PRECONDITION and "collected" in str(error):
                     return None  # it went back to what is gone
-                if error.code == espalier.Code.OVERLOADED and op == "collect":
+                if error.code == espalier.Code.OVERLOADED and op in ("collect", "erase"):
                     return None  # enough are waiting
                 if error.code != espalier.Code.UNAVAILABLE:
                     raise
                 self.seen_failures += 1
                 if self.is_stopping.is_set():
                     return None
+
+    def erase(self):
+        """A tenant that has no more than a release."""
+        tenant, receipt, node, model = f"gone{fresh().hex()[:12]}", fresh(), self.test.nodes[0], self.test.model
+        request = {"idem": fresh(), "tenant": tenant, "model": "duration", "tag": self.tag, "release": fresh(),
+                   "spec_json": model["spec_json"], "fields": model["fields"]}
+        self.call("upload", {"tenant": tenant, "artefacts": [node["artefact"]]}, self.test.artefact)
+        if self.call("publish", request, msgpack.packb([{**node, "version": fresh()}])) is None:
+            return
+        if self.call("erase", {"idem": fresh(), "tenant": tenant, "receipt": receipt}) is not None:
+            self.erased.append((tenant, receipt))
 
     def change(self):
         release, versions = fresh(), []
@@ -73,18 +84,21 @@ class Writer(threading.Thread):
         if kind < 0.02:
             self.call("collect", {"idem": fresh(), "tenant": "acme", "receipt": fresh()})
             return
+        if kind < 0.03:
+            self.erase()
+            return
         if kind < 0.7 or not self.acknowledged:
             nodes = self.chance.sample(self.test.nodes, self.chance.randint(1, 8))
             versions = [{**node, "version": fresh()} for node in nodes]
             model = self.test.model
             reply = self.call("publish", {**request, "spec_json": model["spec_json"], "fields": model["fields"],
-                                          "replace": self.chance.random() < 0.5}, versions)
+                                          "replace": self.chance.random() < 0.5}, msgpack.packb(versions))
         elif kind < 0.85:
             back = self.chance.choice(self.acknowledged)[0]
             reply = self.call("move", {**request, "from_release": back})
         else:
             node = self.chance.choice(self.test.nodes)
-            reply = self.call("move", request, [{"partition": node["partition"], "kind": REMOVED}])
+            reply = self.call("move", request, msgpack.packb([{"partition": node["partition"], "kind": REMOVED}]))
         if reply is not None:
             self.acknowledged.append((release, [version["version"] for version in versions]))
 
@@ -103,6 +117,8 @@ class KilledRegistry(unittest.TestCase):
             cls.model = registry.call("models", {"tenant": "acme"})["models"][0]
             versions = registry.call("versions", {"tenant": "acme", "model": "duration"})["versions"]
             registry.call("set_retention", {"idem": fresh(), "tenant": "acme", "model": "duration", "rule": {"keep_all": False, "keep_last": 2}})
+        with Wire(cls.cluster.registry()) as wire:
+            _, (cls.artefact,) = wire.ask({"v": 1, "op": "fetch", "tenant": "acme", "artefacts": [versions[0]["artefact"]]})
         cls.nodes = [{"partition": version.get("partition", []), "artefact": version["artefact"]} for version in versions]
         cls.cluster.stop()
         cls.folder = cls.cluster.dir / "registry"
@@ -134,6 +150,13 @@ class KilledRegistry(unittest.TestCase):
                 for version in versions:
                     registry.call("versions", {"tenant": "acme", "model": "duration", "version": version})
 
+    def expect_erased(self, erased):
+        with espalier.Registry(self.endpoint) as registry:
+            for tenant, receipt in erased:
+                members = {"tenant": tenant, "receipt": receipt}
+                wait_until(lambda: registry.call("receipt", members)["receipt"].get("finished_us", 0) != 0, 60, "its end")  # pylint: disable=cell-var-from-loop
+                self.assertEqual(registry.call("verify_erasure", members).get("left", []), [])
+
     def test_what_it_acknowledged_is_there_and_everything_holds(self):
         chance = random.Random(SEED)
         writers = [Writer(self, number) for number in range(CLIENTS)]
@@ -162,8 +185,10 @@ class KilledRegistry(unittest.TestCase):
             writer.join(60)
             self.assertIsNone(writer.error)
             self.expect_there(writer.acknowledged)
+        erased = [one for writer in writers for one in writer.erased]
+        self.expect_erased(erased)
         changes = sum(len(writer.acknowledged) for writer in writers)
-        print(f"{kills} kills, {changes} changes acknowledged")
+        print(f"{kills} kills, {changes} changes and {len(erased)} erasures acknowledged")
         self.assertGreater(changes, 10 * kills)
         self.kill()
         self.check()

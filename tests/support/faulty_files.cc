@@ -140,9 +140,7 @@ class FaultyFiles::FaultyFile final : public File {
 
 FaultyFiles::FaultyFiles(Files& real) : real_(real), counts_(8, 0) {}
 
-FaultyFiles::~FaultyFiles() {
-  for (const std::string& path : kept_aside_) ::unlink(path.c_str());
-}
+FaultyFiles::~FaultyFiles() = default;
 
 void FaultyFiles::fail_at(std::uint64_t n, Status status, unsigned kinds) {
   const std::lock_guard lock(mutex_);
@@ -227,9 +225,8 @@ void FaultyFiles::made_durable(const std::string& scope) {
 
 /// A second name for the file, from which it can come back.
 std::string FaultyFiles::keep_aside(const std::string& path) {
-  const std::string aside = folder_of(path) + "/.kept-aside-" + std::to_string(kept_aside_.size());
+  const std::string aside = aside_ / std::to_string(kept_aside_++);
   must(::link(path.c_str(), aside.c_str()) == 0, "keep aside");
-  kept_aside_.push_back(aside);
   return aside;
 }
 
@@ -311,9 +308,7 @@ Status FaultyFiles::sync_directory(const std::string& path) {
 Result<std::vector<std::string>> FaultyFiles::list(const std::string& path) {
   const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(call(kRead, path));
-  ASSIGN_OR_RETURN(std::vector<std::string> names, real_.list(path));
-  std::erase_if(names, [](const std::string& name) { return name.starts_with(".kept-aside-"); });
-  return names;
+  return real_.list(path);
 }
 
 bool FaultyFiles::exists(const std::string& path) { return real_.exists(path); }

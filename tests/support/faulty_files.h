@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "common/files.h"
+#include "tests/support/temp_dir.h"
 
 namespace espalier::testing {
 
@@ -115,7 +116,8 @@ class FaultyFiles final : public Files {
   std::uint64_t life_ = 0;  ///< number of crashes; a File of an earlier life fails
   std::vector<std::uint64_t> counts_;
   std::list<Undo> undos_;
-  std::vector<std::string> kept_aside_;
+  TempDir aside_;  ///< second names of what was removed or replaced, on the same file system as tests' folders
+  std::size_t kept_aside_ = 0;
 };
 
 }  // namespace espalier::testing

@@ -4,7 +4,9 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <sstream>
+#include <thread>
 
 #include "tests/support/sanitized.h"
 #include "tests/unit/registry/files_env.h"
@@ -41,23 +43,28 @@ struct Model {
   std::map<std::string, TagState> tags;
   std::map<std::uint32_t, Release> releases;
   std::map<std::uint32_t, Path> versions;  ///< by number: the node
+  std::set<std::string> others;            ///< tenants beside acme
 
   bool operator==(const Model& other) const {
-    return tags == other.tags && versions == other.versions && releases.size() == other.releases.size();
+    return tags == other.tags && versions == other.versions && others == other.others &&
+           releases.size() == other.releases.size();
   }
 };
 
 struct Operation {
-  enum class Kind { publish, move, roll_back } kind;
+  enum class Kind { publish, move, roll_back, add_other, erase_other } kind;
   std::uint32_t release;
   std::string tag;
   std::vector<Node> nodes;                       ///< publish
   bool replace = true;                           ///< publish
   std::vector<std::pair<Path, std::string>> to;  ///< move: entries, also "unset"
   std::uint32_t from = 0;                        ///< roll_back
+  std::string other;                             ///< add_other, erase_other: the tenant
 };
 
 void apply(Model& model, const Operation& operation) {
+  if (operation.kind == Operation::Kind::add_other) return static_cast<void>(model.others.insert(operation.other));
+  if (operation.kind == Operation::Kind::erase_other) return static_cast<void>(model.others.erase(operation.other));
   TagState& state = model.tags[operation.tag];
   if (operation.kind == Operation::Kind::publish) {
     if (operation.replace) state.clear();
@@ -103,6 +110,7 @@ class RandomOperations : public RegistryFixture {
   Operation draw_operation(const Model& model) {
     Operation operation;
     operation.release = ++releases_;
+    if (draw(12) == 0) return draw_for_others(std::move(operation), model);
     operation.tag = draw(3) == 0 ? "canary" : "production";
     const std::uint32_t kind = model.releases.empty() ? 0 : draw(4);
     if (kind == 3 && !model.releases.empty()) {
@@ -128,8 +136,55 @@ class RandomOperations : public RegistryFixture {
     return operation;
   }
 
+  /// Erases only what counts, so that nothing has to be sent again for a tenant that is no more.
+  Operation draw_for_others(Operation operation, const Model& model) {
+    const auto& all = model_.others;
+    const auto one = all.empty() ? all.end() : std::next(all.begin(), draw(all.size()));
+    const bool is_there = one != all.end() && model.others.contains(*one);
+    operation.kind = is_there && draw(2) == 0 ? Operation::Kind::erase_other : Operation::Kind::add_other;
+    operation.other =
+        operation.kind == Operation::Kind::erase_other ? *one : "other" + std::to_string(operation.release);
+    return operation;
+  }
+
+  Status perform_for_others(const Operation& operation) {
+    if (operation.kind == Operation::Kind::erase_other) {
+      const wire::EraseRequest request{uuid('k', operation.release), operation.other, uuid('q', operation.release),
+                                       false};
+      return registry_->erase(local_, request).status();
+    }
+    Operation publish;
+    publish.release = operation.release;
+    publish.tag = "production";
+    publish.nodes = {{{}, 1'000'000 + operation.release, 1}};
+    return publish_with_artefacts(publish, operation.other);
+  }
+
+  /// Some slices of erasures.
+  void work(std::uint32_t slices) {
+    for (; slices > 0 && registry_->next_work_us() >= 0; --slices) {
+      clock_.advance(registry_->next_work_us());
+      registry_->work();
+    }
+  }
+
+  /// Lets all erasures come to their end.
+  void expect_erased() {
+    for (int i = 0; registry_->next_work_us() >= 0; ++i) {
+      ASSERT_LT(i, 1'000'000);
+      work(1);
+      std::this_thread::yield();
+    }
+    for (const auto& [tenant, receipt] : erased_) {
+      const auto page = registry_->verify_erasure(local_, {tenant, receipt, {}});
+      ASSERT_OK(page);
+      for (const std::string& line : page->left) ADD_FAILURE() << tenant << ": " << line;
+    }
+  }
+
   Status perform(const Operation& operation) {
     clock_.advance(1000);
+    if (!operation.other.empty()) return perform_for_others(operation);
     if (operation.kind == Operation::Kind::roll_back) {
       return roll_back(operation.release, operation.from, operation.tag).status();
     }
@@ -151,9 +206,10 @@ class RandomOperations : public RegistryFixture {
     return publish_with_artefacts(operation);
   }
 
-  Status publish_with_artefacts(const Operation& operation) {
+  Status publish_with_artefacts(const Operation& operation, const std::string& tenant = "acme") {
     Proposal proposal;
     proposal.request = of_total<wire::PublishRequest>();
+    proposal.request.tenant = tenant;
     proposal.request.idem = uuid('i', operation.release);
     proposal.request.tag = operation.tag;
     proposal.request.release = uuid('r', operation.release);
@@ -166,7 +222,7 @@ class RandomOperations : public RegistryFixture {
       version.version = uuid('v', node.version);
       version.partition = node.partition;
       version.artefact = blake2b_256(bytes);
-      RETURN_IF_ERROR(registry_->upload(local_, {"acme", {version.artefact}}, {bytes}).status());
+      RETURN_IF_ERROR(registry_->upload(local_, {tenant, {version.artefact}}, {bytes}).status());
       proposal.versions.push_back(std::move(version));
     }
     return publish(proposal).status();
@@ -189,7 +245,12 @@ class RandomOperations : public RegistryFixture {
     return group;
   }
   void count_all(const Group& group) {
-    for (const Operation& operation : group) apply(model_, operation);
+    for (const Operation& operation : group) {
+      apply(model_, operation);
+      if (operation.kind == Operation::Kind::erase_other) {
+        erased_.emplace_back(operation.other, uuid('q', operation.release));
+      }
+    }
   }
 
   /// Not ok: of the first operation that failed, or of the group's end. `counted`: operations that said ok.
@@ -211,6 +272,11 @@ class RandomOperations : public RegistryFixture {
   /// As read through the registry.
   Model observed() {
     Model model;
+    const auto all = registry_->models(local_, {});
+    EXPECT_OK(all);
+    for (const auto& record : all->models) {
+      if (record.tenant != "acme") model.others.insert(record.tenant);
+    }
     auto request = of_total<wire::ModelsRequest>();
     const auto models = registry_->models(local_, request);
     if (!models.ok()) return model;
@@ -284,7 +350,8 @@ class RandomOperations : public RegistryFixture {
 
   FilesEnv files_env_{files_};
   std::mt19937 chance_{20};
-  Model model_, drawn_;  ///< after what counts; after what was drawn
+  Model model_, drawn_;                               ///< after what counts; after what was drawn
+  std::vector<std::pair<std::string, Uuid>> erased_;  ///< and their receipts
   std::uint32_t releases_ = 0, versions_ = 0;
   std::map<float, std::string> artefacts_;
   Registry::Bodies bodies_;
@@ -303,6 +370,7 @@ TEST_F(RandomOperations, WhatIsAcknowledgedSurvivesACrashBetweenAnyTwoCalls) {
       group = draw_group();
       operations += group.size();
       status = perform(group, counted);
+      if (status.ok()) work(draw(30));
     }
     ASSERT_TRUE(files_.was_reached()) << status.text();
     ++crashes;
@@ -323,6 +391,8 @@ TEST_F(RandomOperations, WhatIsAcknowledgedSurvivesACrashBetweenAnyTwoCalls) {
     drawn_ = model_;
     ASSERT_NO_FATAL_FAILURE(expect_history(seen));
   }
+  ASSERT_NO_FATAL_FAILURE(expect_erased());
+  if (!testing::kIsSanitized) EXPECT_GT(erased_.size(), 5u);
   EXPECT_GT(operations, 30u * kLives);
   EXPECT_EQ(crashes, kLives);
   if (!testing::kIsSanitized) {
@@ -349,6 +419,7 @@ TEST_F(RandomOperations, WhatIsSentAgainAfterAFailureIsAppliedOnce) {
     ASSERT_OK(status);
     count_all(group);
     ASSERT_TRUE(observed() == model_) << "round " << round;
+    work(draw(30));
     if (round % 20 == 19) {
       ASSERT_NO_FATAL_FAILURE(reopen());
       const Model seen = observed();
@@ -356,6 +427,7 @@ TEST_F(RandomOperations, WhatIsSentAgainAfterAFailureIsAppliedOnce) {
       ASSERT_NO_FATAL_FAILURE(expect_history(seen));
     }
   }
+  ASSERT_NO_FATAL_FAILURE(expect_erased());
   EXPECT_GT(failed, kRounds / 7);
 }
 

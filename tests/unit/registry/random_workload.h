@@ -90,6 +90,19 @@ class RandomWorkload : public RegistryFixture {
     return true;
   }
 
+  /// Begins the erasure of the tenant zeta, under whatever name; from now on that has another one.
+  void erase_zeta() {
+    const wire::EraseRequest request{uuid('i', next_++), zeta_, uuid('q', next_++), false};
+    note("erase", registry_->erase(local_, request).ok());
+    zeta_ = "zeta" + std::to_string(next_++);
+  }
+  void work(int slices) {
+    for (; slices > 0 && registry_->next_work_us() >= 0; --slices) {
+      clock_.advance(registry_->next_work_us());
+      registry_->work();
+    }
+  }
+
   std::map<std::string, int> done_;  ///< how often each went well
 
  private:
@@ -97,7 +110,7 @@ class RandomWorkload : public RegistryFixture {
   Request some_model() {
     Request request;
     request.idem = uuid('i', next_++);
-    request.tenant = one_of<std::string>({"acme", "zeta"});
+    request.tenant = one_of<std::string>({"acme", zeta_});
     request.model = one_of<std::string>({"total", "other"});
     request.tag = one_of<std::string>({"production", "next"});
     request.release = uuid('r', next_++);
@@ -107,6 +120,7 @@ class RandomWorkload : public RegistryFixture {
 
   std::mt19937 random_{20261121};
   std::uint32_t next_ = 1000;
+  std::string zeta_ = "zeta";
   std::map<std::string, std::vector<wire::VersionRecord>> versions_;  ///< by TENANT/MODEL
   std::map<std::string, std::vector<Uuid>> releases_;
 };

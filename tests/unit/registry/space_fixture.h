@@ -22,6 +22,8 @@ class SpaceFixture : public RegistryFixture {
 
   void set_rule(std::uint32_t idem, const std::function<void(wire::RetentionRule&)>& change);
   Status begin_collection(std::uint32_t receipt, const std::string& model = "", bool dry_run = false);
+  /// A slice, after whatever it waits for.
+  void work();
   /// Until there is nothing left to do.
   void finish_work();
   Result<wire::Receipt> collect(std::uint32_t receipt, const std::string& model = "", bool dry_run = false);
@@ -36,6 +38,7 @@ class SpaceFixture : public RegistryFixture {
   void expect_whole() { held(); }
   /// Artefacts that nobody names.
   void upload_unnamed(int count);
+  LevelDbOptions store_options_;  ///< what open() opens with
   /// Of acme's pack.
   std::uint64_t disk_bytes();
 

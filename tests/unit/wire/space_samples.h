@@ -55,7 +55,7 @@ inline std::vector<std::pair<std::string, std::string>> space_messages(const Uui
       {"receipt.reply", encode_reply(Status(), ReceiptReply{head, {"s1"}})},
       {"receipt_items.request", encode(ReceiptItemsRequest{"acme", receipt, "\x01\x02"})},
       {"receipt_items.reply", encode_reply(Status(), ReceiptItemsReply{items, "\x01\x02"})},
-      {"erase.request", encode(EraseRequest{idem, "acme", receipt})},
+      {"erase.request", encode(EraseRequest{idem, "acme", receipt, true})},
       {"verify_erasure.request", encode(VerifyErasureRequest{"acme", receipt, "\x01\x02"})},
       {"verify_erasure.reply", encode_reply(Status(), VerifyErasureReply{{"table V: 3 records"}, 20'000, "\x01\x02"})}};
 }
