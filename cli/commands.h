@@ -32,8 +32,9 @@ Status run_up(const UpOptions& options, const Shared& shared);
 
 struct TrainOptions {
   std::string spec, data, where, tenant, tenant_column, tag = "production";
-  std::string description;              ///< of each version
-  std::vector<std::string> properties;  ///< KEY=VALUE of each version
+  std::string run_name;                 ///< of the run that the registry keeps of it
+  std::string description;              ///< of the run and each version
+  std::vector<std::string> properties;  ///< KEY=VALUE of the run and each version
   std::uint32_t threads = 0;            ///< 0: all cores
   std::string if_release;               ///< UUID
   bool wait = false;

@@ -95,6 +95,35 @@ json run_json(const wire::RunRecord& run) {
           {"files", std::move(files)}};
 }
 
+json dataset_json(const wire::DatasetRecord& dataset) {
+  json columns = json::array();
+  for (const auto& column : dataset.columns) {
+    json of = {{"name", column.name}, {"count", column.count}, {"missing", column.missing}};
+    if (column.type == model::FieldType::number) {
+      of.update({{"type", "number"}, {"min", column.min}, {"max", column.max}, {"mean", column.mean}});
+    } else {
+      json top = json::array();
+      for (const auto& value : column.top) top.push_back({{"value", value.value}, {"count", value.count}});
+      of.update({{"type", "text"}, {"distinct", column.distinct}, {"top", std::move(top)}});
+      if (!column.first.empty()) of.update({{"first", column.first}, {"last", column.last}});
+    }
+    columns.push_back(std::move(of));
+  }
+  return {{"dataset", dataset.dataset.hex()},
+          {"tenant", dataset.tenant},
+          {"source", dataset.source},
+          {"where", dataset.where},
+          {"file", dataset.file.is_none() ? json(nullptr) : json(dataset.file.hex())},
+          {"rows", dataset.rows},
+          {"first", dataset.first},
+          {"last", dataset.last},
+          {"columns", std::move(columns)},
+          {"properties", dataset.properties},
+          {"principal", dataset.principal},
+          {"created_us", dataset.created_us},
+          {"epoch", dataset.epoch}};
+}
+
 json provenance_json(const wire::Provenance& provenance) {
   return {{"asked", provenance.asked},
           {"served", provenance.served},

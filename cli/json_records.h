@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/uuid.h"
+#include "wire/dataset_messages.h"
 #include "wire/messages.h"
 #include "wire/run_messages.h"
 
@@ -27,6 +28,7 @@ nlohmann::json version_json(const wire::VersionRecord& version);
 nlohmann::json entry_json(const wire::TagEntry& entry);
 nlohmann::json release_json(const wire::ReleaseRecord& release);
 nlohmann::json run_json(const wire::RunRecord& run);
+nlohmann::json dataset_json(const wire::DatasetRecord& dataset);
 nlohmann::json provenance_json(const wire::Provenance& provenance);
 
 /// "rmse 81.2, mae 60" from a JSON object of numbers; "-" where there are none.

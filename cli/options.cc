@@ -61,8 +61,9 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   auto* column = train->add_option("--tenant-column", line.train.tenant_column, "Column that names each row's tenant");
   tenant->excludes(column);
   train->add_option("--tag", line.train.tag, "Tag that the release moves")->capture_default_str()->check(kName);
-  train->add_option("--description", line.train.description, "What to say of each version");
-  train->add_option("--property", line.train.properties, "KEY=VALUE to find the versions by; may be repeated")
+  train->add_option("--run-name", line.train.run_name, "What to call the run");
+  train->add_option("--description", line.train.description, "What to say of the run and each version");
+  train->add_option("--property", line.train.properties, "KEY=VALUE to find run and versions by; may be repeated")
       ->allow_extra_args(false);
   train->add_option("--if-release", line.train.if_release, "Only if this is the last release of the tag")
       ->check(kUuid)
@@ -166,8 +167,10 @@ void add_record_commands(CLI::App& app, CommandLine& line) {
 }
 
 void add_search_command(CLI::App& app, CommandLine& line) {
-  auto* search = app.add_subcommand("search", "Find versions, releases, nodes, models, tenants or runs by a filter");
-  search->add_option("kind", line.search.kind, "versions, releases, nodes, models, tenants or runs")->required();
+  auto* search =
+      app.add_subcommand("search", "Find versions, releases, nodes, models, tenants, runs or datasets by a filter");
+  search->add_option("kind", line.search.kind, "versions, releases, nodes, models, tenants, runs or datasets")
+      ->required();
   search->add_option("where", line.search.where, "E.g. \"metrics.rmse < 85 and partition under 'br'\" (default: all)");
   search->add_option("--tenant", line.search.tenant, "Of this tenant only")->check(kName);
   search->add_option("--model", line.search.model, "Of this model only: NAME with --tenant, or TENANT/MODEL");
@@ -193,6 +196,7 @@ int run(int argc, char** argv) {
   add_record_commands(app, line);
   add_space_commands(app, line.shared, line.chosen);
   add_run_commands(app, line.shared, line.chosen);
+  add_dataset_commands(app, line.shared, line.chosen);
   add_search_command(app, line);
   add_tag_commands(app, *app.get_subcommand("release"), *app.get_subcommand("tags"), line.shared, line.chosen);
   add_registry_commands(app, line.upkeep, line.shared, line.chosen);

@@ -1,4 +1,4 @@
-// The commands about runs: what each was asked for, and the function that does it. As commands.h.
+// The commands about runs and datasets: what each was asked for, and the function that does it. As commands.h.
 //
 // Thread safety: one command runs in a process, on the main thread.
 #pragma once
@@ -51,7 +51,20 @@ struct RunFilesOptions {
 };
 Status run_run_files(const RunFilesOptions& options, const Shared& shared);
 
+struct DatasetListOptions {
+  std::string tenant, where;
+  std::string order = "created desc";
+  std::string as_of;
+};
+Status run_dataset_list(const DatasetListOptions& options, const Shared& shared);
+
+struct DatasetShowOptions {
+  std::string tenant, dataset;  ///< fingerprint, or what it begins with
+};
+Status run_dataset_show(const DatasetShowOptions& options, const Shared& shared);
+
 /// Adds the commands; the one that the command line names is left in `chosen`. `shared` and `chosen` outlive the app.
 void add_run_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen);
+void add_dataset_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen);
 
 }  // namespace espalier::cli

@@ -60,4 +60,21 @@ void add_run_commands(CLI::App& app, const Shared& shared, std::function<Status(
   files->add_option("--to", filed->to, "Write it to this path instead")->needs(get);
 }
 
+void add_dataset_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen) {
+  auto* dataset = app.add_subcommand("dataset", "What versions and runs were made from");
+  dataset->require_subcommand(1);
+
+  auto* list = dataset->add_subcommand("list", "Datasets of a tenant, the newest first");
+  const auto listed = options_of<DatasetListOptions>(*list, shared, chosen, run_dataset_list);
+  list->add_option("tenant", listed->tenant, "Tenant")->required()->check(kName);
+  list->add_option("--where", listed->where, "E.g. \"source = 'rides.csv' and rows > 1000\" (default: all)");
+  list->add_option("--order", listed->order, "E.g. \"rows desc\"")->capture_default_str();
+  list->add_option("--as-of", listed->as_of, "As it was at an epoch, or a time in UTC");
+
+  auto* show = dataset->add_subcommand("show", "One dataset: where it is from, and what each column holds");
+  const auto shown = options_of<DatasetShowOptions>(*show, shared, chosen, run_dataset_show);
+  show->add_option("tenant", shown->tenant, "Tenant")->required()->check(kName);
+  show->add_option("dataset", shown->dataset, "Fingerprint, or its first digits, 8 at least")->required();
+}
+
 }  // namespace espalier::cli

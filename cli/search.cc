@@ -122,6 +122,21 @@ Shape runs_shape() {
       run_json);
 }
 
+/// Of no model; without columns, which `dataset show` has.
+Shape datasets_shape() {
+  return {{"tenant", "dataset", "source", "rows"},
+          [](const wire::SearchRow& row) -> Result<Cells> {
+            ASSIGN_OR_RETURN(const auto dataset, wire::decode<wire::DatasetRecord>(row.record));
+            return Cells{dataset.tenant, dataset.dataset.hex(), dataset.source, count_text(dataset.rows)};
+          },
+          [](const wire::SearchRow& row) -> Result<json> {
+            ASSIGN_OR_RETURN(const auto dataset, wire::decode<wire::DatasetRecord>(row.record));
+            json document = dataset_json(dataset);
+            document.erase("columns");
+            return document;
+          }};
+}
+
 Result<Shape> shape_of(const std::string& kind) {
   if (kind == "versions") return versions_shape();
   if (kind == "releases") return releases_shape();
@@ -129,7 +144,9 @@ Result<Shape> shape_of(const std::string& kind) {
   if (kind == "models") return models_shape();
   if (kind == "tenants") return tenants_shape();
   if (kind == "runs") return runs_shape();
-  return invalid_argument("kind: no '" + kind + "'; there are versions, releases, nodes, models, tenants, runs");
+  if (kind == "datasets") return datasets_shape();
+  return invalid_argument("kind: no '" + kind +
+                          "'; there are versions, releases, nodes, models, tenants, runs, datasets");
 }
 
 Result<wire::SearchRequest> request_of(const SearchOptions& options) {

@@ -91,11 +91,12 @@ class Progress {
     if (said.contains("seconds")) line += " in " + seconds_text(said.value("seconds", 0.0));
     print_line(line);
     for (const json& tenant : said.value("tenants", json::array()))
-      if (tenant.is_object())
-        print_line("  " + tenant.value("tenant", "") + ": " + tenant.value("release", "") + details_of(tenant));
+      if (tenant.is_object()) print_tenant(tenant);
   }
-  static std::string details_of(const json& tenant) {
-    return tenant.contains("nodes") ? ", " + count_text(tenant.value("nodes", std::uint64_t{0})) + " nodes" : "";
+  static void print_tenant(const json& tenant) {
+    print_line("  " + tenant.value("tenant", "") + ": " + tenant.value("release", "") +
+               (tenant.contains("nodes") ? ", " + count_text(tenant.value("nodes", std::uint64_t{0})) + " nodes" : ""));
+    if (tenant.contains("run")) print_line("    run " + tenant.value("run", ""));
   }
 
   const bool raw_;
@@ -112,6 +113,7 @@ std::vector<std::string> arguments_of(const TrainOptions& options, const Cluster
   add("--where", options.where);
   add("--tenant", options.tenant);
   add("--tenant-column", options.tenant_column);
+  add("--run-name", options.run_name);
   add("--description", options.description);
   for (const std::string& property : options.properties) arguments.insert(arguments.end(), {"--property", property});
   add("--if-release", options.if_release);

@@ -26,6 +26,7 @@
 
 #include "client/exchange.h"
 #include "common/status.h"
+#include "wire/dataset_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
 #include "wire/run_messages.h"
@@ -195,6 +196,14 @@ struct ReplyTo<wire::RunMetricsRequest> {
 template <>
 struct ReplyTo<wire::RunFileRequest> {
   using type = wire::RunFileReply;
+};
+template <>
+struct ReplyTo<wire::DatasetPutRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::DatasetsRequest> {
+  using type = wire::DatasetsReply;
 };
 
 template <>

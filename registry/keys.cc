@@ -237,6 +237,10 @@ std::string run_file(std::string_view tenant, const Hash256& hash) {
   return of_tenant(Table::run_file, tenant).append(hash.view());
 }
 
+std::string dataset(std::string_view tenant, const Hash256& dataset) {
+  return of_tenant(Table::dataset, tenant).append(dataset.view());
+}
+
 std::string record_index(std::string_view tenant, std::string_view model, RecordIndex index) {
   return with_names(Table::record_index, {tenant, model}).append(1, static_cast<char>(index));
 }

@@ -46,6 +46,7 @@ enum class Table : char {
   run_part = 'P',
   run_file = 'O',
   record_index = 'Y',
+  dataset = 'N',
   history = 'H',
   imported = 'h',
   idem = 'I',
@@ -53,8 +54,8 @@ enum class Table : char {
 };
 
 /// All of them, and those whose keys begin with a tenant: an erasure takes these.
-inline constexpr std::string_view kTables = "GBEeFfCWMSAVvTRrXKDQqZUuPOYHhIi";
-inline constexpr std::string_view kTablesOfTenants = "VvTRrXSKDMAUuPOYHhQqZ";
+inline constexpr std::string_view kTables = "GBEeFfCWMSAVvTRrXKDQqZUuPONYHhIi";
+inline constexpr std::string_view kTablesOfTenants = "VvTRrXSKDMAUuPONYHhQqZ";
 
 /// The prefix of a table, and the first key behind everything that starts with `prefix`.
 std::string table(Table table);
@@ -125,8 +126,11 @@ std::string run_part_at(std::string_view tenant, const Uuid& run, RunPart part, 
 std::string run_point(std::string_view points, std::string_view name, std::uint64_t step, std::uint64_t epoch,
                       std::uint32_t number);
 std::string run_file(std::string_view tenant, const Hash256& hash);
-/// Indexes of runs. Behind the first two index_attribute() or index_number() and the number; then the place.
-enum class RecordIndex : char { attributes = 'a', numbers = 'n', open = 'o', ended = 'z' };
+/// What the records of a dataset start with.
+std::string dataset(std::string_view tenant, const Hash256& dataset);
+/// Indexes of runs, and of datasets, which belong to no model. Behind the first two index_attribute() or index_number()
+/// and the number; then the place: of a dataset its fingerprint.
+enum class RecordIndex : char { attributes = 'a', numbers = 'n', open = 'o', ended = 'z', made = 'd' };
 std::string record_index(std::string_view tenant, std::string_view model, RecordIndex index);
 /// A commit of an imported history, by the time that it had where it was made.
 std::string history(std::string_view tenant, std::string_view model, std::int64_t time_us);

@@ -12,6 +12,7 @@
 #include "registry/membership.h"
 #include "registry/models.h"
 #include "registry/moving/imports.h"
+#include "registry/records/datasets.h"
 #include "registry/records/runs.h"
 #include "registry/releases.h"
 #include "registry/space/erased.h"
@@ -27,6 +28,7 @@ struct Records {
       : store(store),
         artefacts(files, store, artefacts_folder, segment_bytes),
         collected(store),
+        datasets(store),
         erased(store),
         feed(store),
         idempotency(store),
@@ -43,6 +45,7 @@ struct Records {
   Store& store;
   Artefacts artefacts;
   Collected collected;
+  Datasets datasets;
   Erased erased;
   Feed feed;
   Idempotency idempotency;

@@ -271,6 +271,15 @@ Result<wire::StartedReply> Registry::erase(const Principal& principal, const wir
   return reply;
 }
 
+Result<wire::EpochReply> Registry::dataset_put(const Principal& principal, const wire::DatasetPutRequest& request) {
+  RETURN_IF_ERROR(model::check_name("tenant", request.dataset.tenant));
+  RETURN_IF_ERROR(principal.check_publish(request.dataset.tenant));
+  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    ASSIGN_OR_RETURN(const std::uint64_t epoch, records_.datasets.put(batch, request.dataset, principal.name()));
+    return wire::EpochReply{store_->generation(), epoch};
+  });
+}
+
 Result<wire::FeedReply> Registry::feed(const Principal& principal, const wire::FeedRequest& request) {
   RETURN_IF_ERROR(principal.check_serve());
   return records_.feed.after(request);

@@ -23,6 +23,7 @@
 #include "registry/leveldb_store.h"
 #include "registry/records.h"
 #include "registry/space/jobs.h"
+#include "wire/dataset_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
 #include "wire/run_messages.h"
@@ -76,7 +77,7 @@ class Registry {
   Result<wire::ReceiptReply> receipt(const Principal& principal, const wire::ReceiptRequest& request);
   Result<wire::ReceiptItemsReply> receipt_items(const Principal& principal, const wire::ReceiptItemsRequest& request);
 
-  // Runs (docs/runs.md).
+  // Runs (docs/runs.md) and datasets (docs/datasets.md).
   Result<wire::EpochReply> run_start(const Principal& principal, const wire::RunStartRequest& request);
   Result<wire::EpochReply> run_log(const Principal& principal, const wire::RunLogRequest& request);
   Result<wire::EpochReply> run_end(const Principal& principal, const wire::RunEndRequest& request);
@@ -84,6 +85,8 @@ class Registry {
   Result<wire::RunsReply> runs(const Principal& principal, const wire::RunsRequest& request);
   Result<wire::RunMetricsReply> run_metrics(const Principal& principal, const wire::RunMetricsRequest& request);
   Result<wire::RunFileReply> run_file(const Principal& principal, const wire::RunFileRequest& request);
+  Result<wire::EpochReply> dataset_put(const Principal& principal, const wire::DatasetPutRequest& request);
+  Result<wire::DatasetsReply> datasets(const Principal& principal, const wire::DatasetsRequest& request);
 
   /// A slice of what is done beside requests; between two of them, or when there are none.
   void work() {

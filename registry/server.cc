@@ -178,6 +178,8 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::runs);
   plain(&Registry::run_metrics);
   plain(&Registry::run_file);
+  plain(&Registry::dataset_put);
+  plain(&Registry::datasets);
   if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, false};
   reply->is_upload = *op == wire::UploadRequest::op;
   return *std::move(reply);

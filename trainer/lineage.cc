@@ -1,10 +1,9 @@
 #include "trainer/lineage.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "model/feature_program.h"
+#include "trainer/profile.h"
 
 namespace espalier::trainer {
 namespace {
@@ -14,28 +13,8 @@ using nlohmann::json;
 /// Names of files need not be UTF-8; records are.
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
-std::string level_name(const model::Spec& spec, std::size_t depth) {
-  return depth == 0 ? "global" : spec.levels[depth - 1];
-}
-
-/// First and last of a column of dates, as they are written; null where anything in it is no date.
-json time_range(const data::Column& column, const std::vector<std::uint32_t>& rows) {
-  constexpr std::size_t kYearAndMonth = 7;  ///< a year alone may be any number
-  std::string_view first, last;
-  for (const std::uint32_t row : rows) {
-    const std::string_view text = column.texts[row];
-    if (text.empty()) continue;
-    if (text.size() < kYearAndMonth || std::isnan(model::date_part(text, model::DatePart::month))) return nullptr;
-    if (first.empty() || text < first) first = text;
-    if (last.empty() || text > last) last = text;
-  }
-  return first.empty() ? json(nullptr) : json{{"from", first}, {"to", last}};
-}
-
 json data_of(const SourceOptions& options, const Source& source, const model::Spec& spec, const TrainedTree& tree) {
-  // The file's name, not its folder: records are read on other machines.
-  const std::string name = source.path.substr(source.path.find_last_of('/') + 1);
-  json data = {{"file", name},
+  json data = {{"file", file_name(source.path)},
                {"fingerprint", source.fingerprint.hex()},
                {"file_rows", source.frame.rows()},
                {"rows", tree.rows}};
@@ -46,19 +25,23 @@ json data_of(const SourceOptions& options, const Source& source, const model::Sp
     const bool is_plain = column.field.type == model::FieldType::text && column.field.name != spec.target.column &&
                           std::ranges::find(spec.levels, column.field.name) == spec.levels.end();
     if (!is_plain) continue;
-    json range = time_range(column, of_tenant->rows);
-    if (!range.is_null()) data["times"][column.field.name] = std::move(range);
+    const auto range = date_range(column, of_tenant->rows);
+    if (range) data["times"][column.field.name] = {{"from", range->first}, {"to", range->second}};
   }
   return data;
 }
 
+json params_of(const model::Spec& spec) {
+  return {{"family", "linear"},
+          {"seed", spec.training.seed},
+          {"holdout", spec.training.holdout},
+          {"min_rows", spec.training.min_rows}};
+}
+
 json params_of(const model::Spec& spec, const TrainedTree& tree) {
-  json params = {{"family", "linear"},
-                 {"features", tree.features},
-                 {"seed", spec.training.seed},
-                 {"holdout", spec.training.holdout},
-                 {"min_rows", spec.training.min_rows},
-                 {"kept_weights", tree.kept_share}};
+  json params = params_of(spec);
+  params["features"] = tree.features;
+  params["kept_weights"] = tree.kept_share;
   for (std::size_t depth = 0; depth < tree.l2.size(); ++depth) params["l2"][level_name(spec, depth)] = tree.l2[depth];
   return params;
 }
@@ -76,16 +59,19 @@ json summary_of(const model::Spec& spec, const TrainedTree& tree) {
           {"features", tree.features},
           {"l2", tree.l2},
           {"kept_weights", tree.kept_share},
+          {"held_out", json::parse(tree.held_out.json(spec.task))},
           {"root_held_out", json::parse(tree.nodes[0].held_out.json(spec.task))}};
 }
 
 }  // namespace
 
 Lineage lineage_of(const SourceOptions& options, const Source& source, const model::Spec& spec, const TrainedTree& tree,
-                   double read_seconds) {
+                   double read_seconds, const Origin& origin) {
   json of_version = {{"data", data_of(options, source, spec, tree)},
                      {"params", params_of(spec, tree)},
                      {"seconds", seconds_of(tree, read_seconds)}};
+  if (!origin.dataset.is_none()) of_version["data"]["dataset"] = origin.dataset.hex();
+  if (!origin.run.is_nil()) of_version["run"] = origin.run.text();
   json of_release = summary_of(spec, tree);
   of_release.update(of_version);
   of_release["rows_without_target"] = source.rows_without_target;
@@ -100,6 +86,14 @@ Lineage lineage_of(const SourceOptions& options, const Source& source, const mod
 std::string tree_summary_json(const model::Spec& spec, const TrainedTree& tree) {
   return summary_of(spec, tree).dump();
 }
+
+std::string level_name(const model::Spec& spec, std::size_t depth) {
+  return depth == 0 ? "global" : spec.levels[depth - 1];
+}
+
+std::string spec_params_json(const model::Spec& spec) { return params_of(spec).dump(); }
+
+std::string params_json(const model::Spec& spec, const TrainedTree& tree) { return params_of(spec, tree).dump(); }
 
 std::vector<Metrics> metrics_by_depth(const TrainedTree& tree) {
   std::vector<Metrics> sums(tree.l2.size());

@@ -19,9 +19,11 @@ int main(int argc, char** argv) {
   auto* const column = app.add_option("--tenant-column", options.source.tenant_column, "Column with each row's tenant");
   tenant->excludes(column);
   app.add_option("--tag", options.tag, "Tag that the release moves")->capture_default_str();
-  app.add_option("--description", options.description, "What to say of each version");
+  app.add_option("--run-name", options.run_name, "What to call the run");
+  app.add_option("--description", options.description, "What to say of the run and each version");
   std::vector<std::string> properties;
-  app.add_option("--property", properties, "KEY=VALUE of each version; again for more")->allow_extra_args(false);
+  app.add_option("--property", properties, "KEY=VALUE of the run and each version; again for more")
+      ->allow_extra_args(false);
   std::string if_release;
   app.add_option("--if-release", if_release, "Only if this is the last release of the tag")->excludes(column);
   app.add_option("--threads", options.threads, "Threads; 0: one a core")

@@ -72,6 +72,12 @@ class TreeTrainer {
       return tree.status().at(source_.path + ":" + std::to_string(source_.frame.line(tenant_.rows[bad_row])));
     }
     tree_ = *std::move(tree);
+    deepest_.assign(tenant_.rows.size(), 0);
+    has_children_.assign(tree_.nodes.size(), false);
+    for (std::uint32_t node = 1; node < tree_.nodes.size(); ++node) {
+      has_children_[tree_.nodes[node].parent] = true;
+      for (const std::uint32_t row : tree_.rows_of(tree_.nodes[node])) deepest_[row] = node;
+    }
     by_rows_.resize(tree_.nodes.size());
     std::iota(by_rows_.begin(), by_rows_.end(), std::size_t{0});
     std::ranges::stable_sort(by_rows_, std::greater<>(), [this](std::size_t i) { return tree_.nodes[i].rows(); });
@@ -83,6 +89,10 @@ class TreeTrainer {
   void choose() {
     const std::vector<double>& l2 = spec_.training.l2;
     held_out_metrics_.assign(tree_.nodes.size(), std::vector<Metrics>(l2.size()));
+    own_metrics_.assign(tree_.nodes.size(), {});
+    for (std::size_t node = 0; node < tree_.nodes.size(); ++node) {
+      if (has_children_[node]) own_metrics_[node].resize(l2.size());
+    }
     std::vector<model::LinearParameters> root(l2.size());
     // A task is a node with all penalties, or with one where that costs no more.
     const std::size_t at_once = family_->shares_work() ? l2.size() : 1;
@@ -94,8 +104,12 @@ class TreeTrainer {
       auto fitted =
           family_->fit(problem_, rows_of(node, false), std::span(l2).subspan(first, at_once), spec_.training.seed);
       const std::vector<std::uint32_t> rows = rows_of(node, true);
+      std::vector<std::uint32_t> own;
+      const auto is_own = [&](std::uint32_t row) { return deepest_[row] == node; };
+      if (has_children_[node]) std::ranges::copy_if(rows, std::back_inserter(own), is_own);
       for (std::size_t i = 0; i < at_once; ++i) {
         held_out_metrics_[node][first + i] = evaluate(problem_, spec_.target, fitted[i], rows);
+        if (has_children_[node]) own_metrics_[node][first + i] = evaluate(problem_, spec_.target, fitted[i], own);
         if (node == 0) root[first + i] = std::move(fitted[i]);
       }
       step();
@@ -103,6 +117,10 @@ class TreeTrainer {
     best_.assign(spec_.levels.size() + 1, 0);
     for (std::size_t depth = 0; depth < best_.size(); ++depth) best_[depth] = best_at(depth);
     for (const std::size_t best : best_) trained_.l2.push_back(l2[best]);
+    for (std::size_t node = 0; node < tree_.nodes.size(); ++node) {
+      const auto& metrics = has_children_[node] ? own_metrics_[node] : held_out_metrics_[node];
+      trained_.held_out.add(metrics[best_[tree_.nodes[node].partition.depth()]]);
+    }
     const bool is_prunable = spec_.task == model::Task::multiclass && spec_.training.compression_tolerance > 0 &&
                              root[0].weight.size() >= kFewestWeightsToPrune;
     if (!is_prunable) return;
@@ -207,6 +225,9 @@ class TreeTrainer {
   Tree tree_;                                           ///< its order has numbers of the tenant's rows
   std::vector<std::size_t> by_rows_;                    ///< the largest node first
   std::vector<std::vector<Metrics>> held_out_metrics_;  ///< for each node, one a penalty
+  std::vector<std::uint32_t> deepest_;                  ///< node of each of the tenant's rows
+  std::vector<bool> has_children_;                      ///< of each node
+  std::vector<std::vector<Metrics>> own_metrics_;       ///< of nodes with children: of the rows that none of those has
   std::vector<std::size_t> best_;                       ///< index of the penalty, for each depth
   std::optional<double> share_;                         ///< of the weights that are kept
   TrainedTree trained_;

@@ -40,6 +40,7 @@ struct TrainedTree {
   std::string tenant;
   std::vector<model::Field> inputs;  ///< that the feature program reads
   std::vector<TrainedNode> nodes;    ///< the root first
+  Metrics held_out;                  ///< of the whole tree: each held-out row answered by its deepest node
   std::vector<double> l2;            ///< chosen, for each depth
   double kept_share = 1;             ///< of the weights, where a model of many classes was made small
   std::uint64_t rows = 0;

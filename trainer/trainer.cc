@@ -10,6 +10,7 @@
 #include "model/ids.h"
 #include "trainer/lineage.h"
 #include "trainer/publisher.h"
+#include "trainer/run_recorder.h"
 #include "trainer/train.h"
 
 namespace espalier::trainer {
@@ -60,6 +61,65 @@ Status check_options(const TrainerOptions& options) {
   return {};
 }
 
+/// What a training goes by once its rows are read.
+struct Training {
+  const TrainerOptions& options;
+  const model::Spec& spec;
+  const model::FeatureSet& features;
+  const Source& source;
+  double read_seconds = 0;
+  std::int64_t start_us = 0;
+};
+
+/// Publishes a tree and adds to `done` what became of it.
+Status publish_tree(const Training& training, const TrainedTree& tree, Publisher& publisher, RunRecorder& recorder,
+                    json& done) {
+  const TrainerOptions& options = training.options;
+  const Origin origin = recorder.origin_of(tree.tenant);
+  Lineage lineage = lineage_of(options.source, training.source, training.spec, tree, training.read_seconds, origin);
+  const PublishAs as{options.tag,         std::move(lineage.release), std::move(lineage.version),
+                     options.description, options.properties,         options.expected_release};
+  RETURN_IF_ERROR(recorder.log(training.spec, tree, training.read_seconds));
+  ASSIGN_OR_RETURN(const Published published, publisher.publish(training.spec, tree, as));
+  RETURN_IF_ERROR(recorder.finish(tree.tenant));
+  json summary = json::parse(tree_summary_json(training.spec, tree));
+  summary["tenant"] = tree.tenant;
+  summary["run"] = origin.run.text();
+  summary["dataset"] = origin.dataset.hex();
+  summary["release"] = published.release.text();
+  summary["epoch"] = published.epoch;
+  summary["artefact_bytes"] = published.artefact_bytes;
+  summary["seconds"] = json::parse(as.run_json)["seconds"];
+  done["release"] = published.release.text();
+  done["epoch"] = std::max(done.value("epoch", std::uint64_t{0}), published.epoch);
+  done["nodes"] = done.value("nodes", std::size_t{0}) + tree.nodes.size();
+  done["tenants"].push_back(std::move(summary));
+  return {};
+}
+
+Status train_and_publish(const Training& training, client::RegistryClient& registry, UuidSource& uuids,
+                         RunRecorder& recorder, Progress& progress) {
+  const TrainerOptions& options = training.options;
+  const std::int64_t train_start = Clock::system().monotonic_us();
+  ASSIGN_OR_RETURN(const auto trees,
+                   train_all(training.spec, training.features, training.source, options.threads, progress));
+  progress.say({{"stage", "trained"}, {"seconds", seconds_since(train_start)}});
+
+  const std::int64_t publish_start = Clock::system().monotonic_us();
+  Publisher publisher(registry, uuids);
+  json done = {{"done", true}, {"release", ""}, {"epoch", 0u}, {"nodes", 0u}, {"tenants", json::array()}};
+  for (const TrainedTree& tree : trees) RETURN_IF_ERROR(publish_tree(training, tree, publisher, recorder, done));
+  progress.say({{"stage", "published"}, {"nodes", done["nodes"]}, {"seconds", seconds_since(publish_start)}});
+  if (options.wait) {
+    const std::int64_t wait_start = Clock::system().monotonic_us();
+    RETURN_IF_ERROR(publisher.wait_until_served(done["epoch"].get<std::uint64_t>(), kWaitUs));
+    progress.say({{"stage", "served"}, {"seconds", seconds_since(wait_start)}});
+  }
+  done["seconds"] = seconds_since(training.start_us);
+  progress.say(done);
+  return {};
+}
+
 }  // namespace
 
 Status run_trainer(const TrainerOptions& options, Progress& progress) {
@@ -81,44 +141,14 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
                 {"without_target", source.rows_without_target},
                 {"seconds", read_seconds}});
 
-  const std::int64_t train_start = Clock::system().monotonic_us();
-  ASSIGN_OR_RETURN(const auto trees, train_all(spec, features, source, options.threads, progress));
-  progress.say({{"stage", "trained"}, {"seconds", seconds_since(train_start)}});
-
-  const std::int64_t publish_start = Clock::system().monotonic_us();
   UuidSource uuids(Clock::system());
-  Publisher publisher(*registry, uuids);
-  json tenants = json::array();
-  std::size_t nodes = 0;
-  std::uint64_t epoch = 0;
-  std::string release;
-  for (const TrainedTree& tree : trees) {
-    Lineage lineage = lineage_of(options.source, source, spec, tree, read_seconds);
-    const PublishAs as{options.tag,         std::move(lineage.release), std::move(lineage.version),
-                       options.description, options.properties,         options.expected_release};
-    ASSIGN_OR_RETURN(const Published published, publisher.publish(spec, tree, as));
-    nodes += tree.nodes.size();
-    epoch = std::max(epoch, published.epoch);
-    release = published.release.text();
-    json summary = json::parse(tree_summary_json(spec, tree));
-    summary["tenant"] = tree.tenant;
-    summary["release"] = release;
-    summary["epoch"] = published.epoch;
-    summary["artefact_bytes"] = published.artefact_bytes;
-    summary["seconds"] = json::parse(as.run_json)["seconds"];
-    tenants.push_back(std::move(summary));
-  }
-  progress.say({{"stage", "published"}, {"nodes", nodes}, {"seconds", seconds_since(publish_start)}});
-  json done = {{"done", true},   {"release", release}, {"epoch", epoch},
-               {"nodes", nodes}, {"tenants", tenants}, {"seconds", seconds_since(start)}};
-  if (options.wait) {
-    const std::int64_t wait_start = Clock::system().monotonic_us();
-    RETURN_IF_ERROR(publisher.wait_until_served(epoch, kWaitUs));
-    progress.say({{"stage", "served"}, {"seconds", seconds_since(wait_start)}});
-    done["seconds"] = seconds_since(start);
-  }
-  progress.say(done);
-  return {};
+  RunRecorder recorder(*registry, uuids);
+  const RunAs as{options.run_name, options.description, options.properties};
+  Status status = recorder.start(spec, options.source, source, as);
+  const Training training{options, spec, features, source, read_seconds, start};
+  if (status.ok()) status = train_and_publish(training, *registry, uuids, recorder, progress);
+  if (!status.ok()) recorder.fail(status);
+  return status;
 }
 
 }  // namespace espalier::trainer

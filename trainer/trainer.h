@@ -19,8 +19,9 @@ struct TrainerOptions {
   std::string spec;                   ///< path of the TOML file
   SourceOptions source;
   std::string tag = "production";
-  std::string description;       ///< of each version
-  model::Properties properties;  ///< of each version
+  std::string run_name;          ///< of the run that the registry keeps of it
+  std::string description;       ///< of the run and each version
+  model::Properties properties;  ///< of the run and each version
   Uuid expected_release;         ///< publish only if that is the last release of the tag; nil: any
   std::size_t threads = 0;       ///< 0: one a core
   bool wait = false;             ///< until the shards answer from it

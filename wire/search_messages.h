@@ -1,5 +1,5 @@
-// The search over the registry's records: tenants, models, nodes, versions, releases, runs. docs/search.md has the language.
-// As messages.h: twin of docs/wire-protocol.md.
+// The search over the registry's records: tenants, models, nodes, versions, releases, runs, datasets. docs/search.md
+// has the language. As messages.h: twin of docs/wire-protocol.md.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace espalier::wire {
 /// One page of what passes `where`, in `order`, as of `epoch`, or as of the last change at or before `time_us` (both 0:
 /// now). The next page carries the cursor, and the same kind, tenant, model, where and order.
 struct SearchRequest {
-  std::string kind;           ///< "versions", "releases", "nodes", "models", "tenants", "runs"
+  std::string kind;           ///< "versions", "releases", "nodes", "models", "tenants", "runs", "datasets"
   std::string tenant, model;  ///< empty: all; a model needs its tenant
   std::string where, order;
   std::uint64_t epoch = 0;
@@ -25,8 +25,8 @@ struct SearchRequest {
 };
 struct SearchRow {
   std::string tenant, model;
-  std::string record;  ///< msgpack of the kind's record: VersionRecord, ReleaseRecord, NodeRecord, ModelRecord, RunRecord,
-                       ///< TenantRecord
+  std::string record;  ///< msgpack of the kind's record: VersionRecord, ReleaseRecord, NodeRecord, ModelRecord,
+                       ///< TenantRecord, RunRecord, DatasetRecord
 };
 /// A page with few rows, or none, isn't the end: an empty cursor is.
 struct SearchReply {

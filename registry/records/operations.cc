@@ -1,4 +1,4 @@
-// The registry's reads of runs.
+// The registry's reads of runs and datasets.
 #include "model/ids.h"
 #include "registry/registry.h"
 
@@ -36,6 +36,21 @@ Result<wire::RunMetricsReply> Registry::run_metrics(const Principal& principal,
 Result<wire::RunFileReply> Registry::run_file(const Principal& principal, const wire::RunFileRequest& request) {
   RETURN_IF_ERROR(check_reader(principal, request.tenant));
   return records_.runs.file(request);
+}
+
+Result<wire::DatasetsReply> Registry::datasets(const Principal& principal, const wire::DatasetsRequest& request) {
+  RETURN_IF_ERROR(check_reader(principal, request.tenant));
+  if (request.datasets.size() > kMaxDatasetsAsked) {
+    return invalid_argument("datasets: " + std::to_string(request.datasets.size()) + " of them, at most " +
+                            std::to_string(kMaxDatasetsAsked) + " are told at once");
+  }
+  wire::DatasetsReply reply;
+  reply.generation = store_->generation();
+  reply.epoch = store_->epoch();
+  for (const Hash256& dataset : request.datasets) {
+    ASSIGN_OR_RETURN(reply.datasets.emplace_back(), records_.datasets.get(request.tenant, dataset));
+  }
+  return reply;
 }
 
 }  // namespace espalier::registry

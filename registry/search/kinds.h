@@ -16,6 +16,7 @@ const Kind& nodes_kind();
 const Kind& models_kind();
 const Kind& tenants_kind();
 const Kind& runs_kind();
+const Kind& datasets_kind();
 
 /// invalid_argument names the kinds that there are.
 Result<const Kind*> find_kind(std::string_view name);

@@ -227,8 +227,8 @@ const Kind& tenants_kind() {
 }
 
 Result<const Kind*> find_kind(std::string_view name) {
-  const std::array<const Kind*, 6> kinds = {&versions_kind(), &releases_kind(), &nodes_kind(),
-                                            &models_kind(),   &tenants_kind(),  &runs_kind()};
+  const std::array<const Kind*, 7> kinds = {&versions_kind(), &releases_kind(), &nodes_kind(),   &models_kind(),
+                                            &tenants_kind(),  &runs_kind(),     &datasets_kind()};
   std::string names;
   for (const Kind* kind : kinds) {
     if (kind->name() == name) return kind;

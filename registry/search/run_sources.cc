@@ -1,4 +1,5 @@
-// Candidates of runs from table Y. Places are ~epoch of the start and UUID: the newest first.
+// Candidates of runs and datasets from table Y. A run's place is ~epoch of its start and UUID: the newest first. A
+// dataset's is its fingerprint.
 #include <algorithm>
 
 #include "common/bytes.h"
@@ -10,7 +11,7 @@ namespace {
 
 constexpr std::size_t kEpochBytes = 8;
 constexpr std::size_t kPlaceBytes = kEpochBytes + sizeof(Uuid);
-constexpr std::size_t kMostLookedAt = 4'096;  ///< marks, to tell which run
+constexpr std::size_t kMostLookedAt = 512;  ///< marks, to tell which run: each may cost a look into the store
 
 std::string complement_of(std::uint64_t epoch) {
   std::string bytes;
@@ -57,10 +58,11 @@ bool is_behind(const Start& start, std::string_view tail, bool descending) {
 class ByEntry final : public Source {
  public:
   ByEntry(std::optional<Range> range, std::size_t prefix_bytes, std::size_t order_bytes, std::uint64_t epoch,
-          bool descending)
+          bool descending, std::size_t place_bytes = kPlaceBytes)
       : range_(std::move(range)),
         prefix_bytes_(prefix_bytes),
         order_bytes_(order_bytes),
+        place_bytes_(place_bytes),
         epoch_(epoch),
         descending_(descending) {}
 
@@ -76,7 +78,7 @@ class ByEntry final : public Source {
     const bool has_entry = range_ && range_->valid();
     if (range_ && !has_entry) RETURN_IF_ERROR(range_->status());
     const std::string_view entry = has_entry ? range_->key().substr(prefix_bytes_) : std::string_view();
-    if (has_entry && entry.size() != order_bytes_ + kPlaceBytes) return corrupt("a key of table Y is cut short");
+    if (has_entry && entry.size() != order_bytes_ + place_bytes_) return corrupt("a key of table Y is cut short");
     if (at_ < running_.size() && (!has_entry || (descending_ ? running_[at_] > entry : running_[at_] < entry))) {
       give(running_[at_++], to);
       return true;
@@ -100,11 +102,46 @@ class ByEntry final : public Source {
   }
 
   std::optional<Range> range_;
-  const std::size_t prefix_bytes_, order_bytes_;
+  const std::size_t prefix_bytes_, order_bytes_, place_bytes_;
   const std::uint64_t epoch_;
   const bool descending_;
   std::vector<std::string> running_;  ///< tails, in order
   std::size_t at_ = 0;                ///< in running_
+};
+
+/// Table N: of each fingerprint the newest record as of the epoch comes with it.
+class ByFingerprint final : public Source {
+ public:
+  ByFingerprint(Range range, std::string prefix, std::uint64_t epoch)
+      : range_(std::move(range)), prefix_(std::move(prefix)), epoch_(epoch) {}
+
+  Result<bool> next(Candidate& to) override {
+    while (range_.valid()) {
+      ++steps_;
+      const std::string_view tail = range_.key().substr(prefix_.size());
+      if (tail.size() != sizeof(Hash256) + kEpochBytes) return corrupt("a key of table N is cut short");
+      const std::string place(tail.substr(0, sizeof(Hash256)));
+      if (~load_u64_be(tail.data() + sizeof(Hash256)) > epoch_) {
+        // Over those that came later; where nothing is left of it, this is the next one's.
+        range_.skip_to(prefix_ + place + complement_of(epoch_));
+        continue;
+      }
+      to.place = place;
+      to.tail = place;
+      to.order_key.clear();
+      to.record = range_.value();
+      to.is_later = false;
+      range_.skip_to(keys::behind(prefix_ + place));
+      return true;
+    }
+    RETURN_IF_ERROR(range_.status());
+    return false;
+  }
+
+ private:
+  Range range_;
+  const std::string prefix_;
+  const std::uint64_t epoch_;
 };
 
 Result<std::optional<double>> last_value(const Context& context, const ModelName& model, std::string_view place,
@@ -173,6 +210,30 @@ Result<std::unique_ptr<Source>> runs_by_number(const Context& context, const Mod
   }
   source->merge(std::move(running), steps);
   return std::unique_ptr<Source>(std::move(source));
+}
+
+Result<std::unique_ptr<Source>> datasets_by_fingerprint(const Context& context, const ModelName& tenant,
+                                                        const Start& start) {
+  const std::string prefix = keys::of_tenant(keys::Table::dataset, tenant.tenant);
+  std::string begin = prefix;
+  if (start.at != Start::At::beginning) begin = keys::behind(prefix + start.bytes);
+  ASSIGN_OR_RETURN(auto range, Range::open(context.records.store, std::move(begin), keys::behind(prefix), false));
+  return std::unique_ptr<Source>(std::make_unique<ByFingerprint>(std::move(range), prefix, context.epoch));
+}
+
+Result<std::unique_ptr<Source>> datasets_by_entry(const Context& context, const ModelName& tenant, const Path& path,
+                                                  const Start& start) {
+  const bool by_commit = path.access != Access::attribute;
+  std::string prefix =
+      keys::record_index(tenant.tenant, {}, by_commit ? keys::RecordIndex::made : keys::RecordIndex::attributes);
+  if (!by_commit) prefix = keys::index_attribute(prefix, path.name, path.text);
+  // Newest first.
+  std::string begin = by_commit ? prefix + complement(path.high) : prefix;
+  std::string end = keys::behind(by_commit ? prefix + complement(path.low) : prefix);
+  begin_at(start, prefix, path.descending, begin, end);
+  ASSIGN_OR_RETURN(auto range, Range::open(context.records.store, std::move(begin), std::move(end), path.descending));
+  return std::unique_ptr<Source>(std::make_unique<ByEntry>(std::move(range), prefix.size(), by_commit ? kEpochBytes : 0,
+                                                           context.epoch, path.descending, sizeof(Hash256)));
 }
 
 }  // namespace espalier::registry::search

@@ -73,6 +73,13 @@ Result<std::unique_ptr<Source>> runs_by_number(const Context& context, const Mod
 /// Whether those that run as of the epoch can be told in few steps.
 Result<bool> are_few_running(const Context& context, const ModelName& model);
 
+/// Table N of a tenant.
+Result<std::unique_ptr<Source>> datasets_by_fingerprint(const Context& context, const ModelName& tenant,
+                                                        const Start& start);
+/// Table Y: by commit, or by an attribute.
+Result<std::unique_ptr<Source>> datasets_by_entry(const Context& context, const ModelName& tenant, const Path& path,
+                                                  const Start& start);
+
 /// The partitions that have versions: of each the newest record as of the epoch comes with it.
 Result<std::unique_ptr<Source>> nodes_by_partition(const Context& context, const ModelName& model, const Path& path,
                                                    const Start& start);

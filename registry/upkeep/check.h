@@ -4,8 +4,8 @@
 // under its own key first. Each pass takes one record at a time.
 //
 // Thread safety: as the Store. Ownership: borrows the records and keeps two cursors: it must not outlive the Store.
-// Memory: some 50 bytes for each epoch and each model's commit, and the findings. Errors: what a check finds is no
-// error; unavailable: the store was opened anew meanwhile, and the snapshot is gone.
+// Memory: some 50 bytes for each epoch, each model's commit and each entry of table Y, and the findings. Errors: what a
+// check finds is no error; unavailable: the store was opened anew meanwhile, and the snapshot is gone.
 #pragma once
 
 #include <cstdint>

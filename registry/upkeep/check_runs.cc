@@ -1,9 +1,10 @@
-// U, u, P, O, Y: runs, what they measured, their files, and what searches find them by.
+// U, u, P, O, N, Y: runs, what they measured, their files, datasets, and what searches find them by.
 #include <cmath>
 
 #include "common/bytes.h"
 #include "common/hash.h"
 #include "registry/keys.h"
+#include "registry/records/datasets.h"
 #include "registry/records/run_index.h"
 #include "registry/records/runs.h"
 #include "registry/upkeep/check_state.h"
@@ -131,15 +132,36 @@ void file(CheckState& state, std::string_view key, std::string_view value) {
   if (blake2b_256(value) != parts->hash) state.findings.add(key, "the bytes don't have that hash");
 }
 
+/// Of a fingerprint that stands in a place of table Y: the part that tells it apart here.
+Uuid end_of(const Hash256& hash) { return *Uuid::from_bytes(hash.view().substr(sizeof(Hash256) - sizeof(Uuid))); }
+
+void dataset(CheckState& state, std::string_view key, std::string_view value) {
+  const auto names = split_names(key, 1);
+  if (!names.ok() || names->rest.size() != sizeof(Hash256) + 8) return bad_key(state, key);
+  const Hash256 fingerprint = *Hash256::from_bytes(names->rest.substr(0, sizeof(Hash256)));
+  const auto record = wire::decode<wire::DatasetRecord>(value);
+  if (!record.ok()) {
+    state.unread_runs.insert(end_of(fingerprint));
+    return static_cast<void>(state.findings.add(key, "does not decode: " + record.status().message()));
+  }
+  const std::uint64_t epoch = ~load_u64_be(names->rest.data() + sizeof(Hash256));
+  if (record->dataset != fingerprint || record->tenant != names->names[0] || record->epoch > epoch) {
+    return static_cast<void>(state.findings.add(key, "says that it is dataset " + record->dataset.hex()));
+  }
+  state.require_epoch(epoch, key);
+  each_dataset_entry(*record,
+                     [&](std::string_view entry, std::string_view since) { require_entry(state, entry, since, key); });
+}
+
 void entry(CheckState& state, std::string_view key, std::string_view) {
   if (state.run_entries.contains(xxh3_64(key))) return;
   const auto names = split_names(key, 2);
   if (!names.ok() || names->rest.size() <= sizeof(Uuid)) {
     return static_cast<void>(state.findings.add(key, "no key of this table", std::nullopt));
   }
-  // Of a run that can't be read nobody knows.
+  // Of a record that can't be read nobody knows.
   if (state.unread_runs.contains(*Uuid::from_bytes(names->rest.substr(names->rest.size() - sizeof(Uuid))))) return;
-  state.findings.add(key, "no run asks for it", std::nullopt);
+  state.findings.add(key, "no run or dataset asks for it", std::nullopt);
 }
 
 }  // namespace
@@ -149,6 +171,7 @@ void add_run_passes(std::vector<Pass>& passes) {
   passes.push_back({keys::table(Table::run), run, nullptr});
   passes.push_back({keys::table(Table::run_by_uuid), by_uuid, nullptr});
   passes.push_back({keys::table(Table::run_part), part, nullptr});
+  passes.push_back({keys::table(Table::dataset), dataset, nullptr});
   passes.push_back({keys::table(Table::record_index), entry, nullptr});
 }
 

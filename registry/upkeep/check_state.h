@@ -64,7 +64,7 @@ struct CheckState {
   std::set<std::string> models;                       ///< model_key() of those that have a record
   std::set<std::string> unread_models;                ///< a record of theirs doesn't decode
   std::unordered_set<std::uint64_t> model_tags;       ///< hashes of tag prefixes that a model's record names
-  std::unordered_set<std::uint64_t> run_entries;      ///< hashes of the keys in Y that runs ask for
+  std::unordered_set<std::uint64_t> run_entries;      ///< hashes of the keys in Y that records ask for
   std::unordered_set<Uuid> unread_runs;               ///< a record of theirs doesn't decode
   std::set<std::string> importing;                    ///< model_key() of histories that are being imported
   std::set<std::string> imported;                     ///< ... that were
@@ -106,7 +106,7 @@ void add_record_passes(std::vector<Pass>& passes);  ///< S, A, M, R, r, V, v
 void add_tag_passes(std::vector<Pass>& passes);     ///< F, T, C, W, I, i
 void add_index_passes(std::vector<Pass>& passes);   ///< X
 void add_space_passes(std::vector<Pass>& passes);   ///< K, D, Q, q, Z
-void add_run_passes(std::vector<Pass>& passes);     ///< U, u, P, O, Y
+void add_run_passes(std::vector<Pass>& passes);     ///< U, u, P, O, N, Y
 void add_moving_passes(std::vector<Pass>& passes);  ///< h, H: before those that ask which epochs and models came so
 
 /// Which tenants are being erased.

@@ -68,15 +68,19 @@ Result<std::string> run_part_text(std::string_view key) {
 /// "acme/total status=failed epoch 12 0190…", "acme/total metrics.rmse=81.2 epoch 12 0190…"
 Result<std::string> record_index_text(std::string_view key) {
   ASSIGN_OR_RETURN(const Names names, split_names(key, 2));
-  constexpr std::size_t kPlace = 8 + sizeof(Uuid);
-  if (names.rest.size() < 1 + kPlace) return corrupt("another size");
-  std::string_view tail = names.rest.substr(1, names.rest.size() - 1 - kPlace);
-  const std::string_view place = names.rest.substr(names.rest.size() - kPlace);
-  const std::string of = names.names[0] + "/" + names.names[1] + " ";
-  const std::string run = " " + at_epoch(~load_u64_be(place.data())) + " " + Uuid::from_bytes(place.substr(8))->text();
+  const bool is_dataset = names.names[1].empty();
+  const std::size_t place_bytes = is_dataset ? sizeof(Hash256) : 8 + sizeof(Uuid);
+  if (names.rest.size() < 1 + place_bytes) return corrupt("another size");
+  const std::string_view tail = names.rest.substr(1, names.rest.size() - 1 - place_bytes);
+  const std::string_view place = names.rest.substr(names.rest.size() - place_bytes);
+  const std::string of = names.names[0] + (is_dataset ? " " : "/" + names.names[1] + " ");
+  const std::string run =
+      " " + (is_dataset ? to_hex(place)
+                        : at_epoch(~load_u64_be(place.data())) + " " + Uuid::from_bytes(place.substr(8))->text());
   switch (static_cast<keys::RecordIndex>(names.rest[0])) {
     case keys::RecordIndex::open: return of + "running" + run;
     case keys::RecordIndex::ended: return of + "ended" + run;
+    case keys::RecordIndex::made: return of + "made" + run;
     case keys::RecordIndex::attributes: {
       ASSIGN_OR_RETURN(const auto pair, model::split_components(tail));
       if (pair.size() != 2) return corrupt("another size");
@@ -138,6 +142,12 @@ Result<std::string> text_of(std::string_view key) {
     }
     case Table::run_part: return run_part_text(key);
     case Table::record_index: return record_index_text(key);
+    case Table::dataset: {
+      ASSIGN_OR_RETURN(const Names names, split_names(key, 1));
+      if (names.rest.size() != sizeof(Hash256) + 8) return corrupt("another size");
+      return names.names[0] + " " + to_hex(names.rest.substr(0, sizeof(Hash256))) + " " +
+             at_epoch(~load_u64_be(names.rest.data() + sizeof(Hash256)));
+    }
     case Table::run_file:
     case Table::spec:
     case Table::artefact: {

@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+import re
 import sys
 import unittest
 import uuid
@@ -57,6 +58,77 @@ class Runs(unittest.TestCase):
         for command in (("list", "table"), ("show", "table", made[0]), ("files", "table", made[0])):
             self.assert_narrow(self.cluster.run("run", *command))
         self.assertEqual(len(self.cluster.json("search", "runs", "--tenant", "table")), 3)
+
+    def train(self, tenant, spec, *more):
+        lines = self.cluster.run("train", spec, "--data", self.rides(), "--tenant", tenant, *more, "--json").splitlines()
+        return json.loads(lines[-1])["tenants"][0]
+
+    def rides(self):
+        path = self.cluster.folder / "rides.csv"
+        if not path.exists():
+            self.cluster.run("sample-data", path, "--rows", 2000)
+        return path
+
+    def test_two_trainings_stand_in_one_table_and_one_is_taken_back(self):
+        strong = self.cluster.folder / "strong.toml"
+        spec = (ROOT / "examples" / "rides.toml").read_text()
+        strong.write_text(re.sub(r"(?m)^l2 = .*", "l2 = 1000", spec))
+        first = self.train("trained", ROOT / "examples" / "rides.toml", "--run-name", "weak", "--property", "owner=eta")
+        second = self.train("trained", strong, "--run-name", "strong")
+        weak, hard = self.cluster.json("run", "compare", "trained", first["run"], second["run"])
+        self.assertEqual((weak["name"], hard["name"]), ("weak", "strong"))
+        self.assertEqual({run["status"] for run in (weak, hard)}, {"finished"})
+        self.assertEqual(hard["params"]["l2"], {"global": 1000, "country": 1000, "city": 1000})
+        self.assertNotEqual(weak["spec"], hard["spec"])
+        self.assertLess(weak["metrics"]["rmse"]["value"], hard["metrics"]["rmse"]["value"])
+        for name in ("rmse.global", "rmse.city", "seconds.read", "seconds.fit", "nodes"):
+            self.assertIn(name, weak["metrics"])
+        self.assertEqual(weak["metrics"]["rows"]["value"], weak["metrics"]["rows.global"]["value"], "each held-out row once")
+        table = self.cluster.run("run", "compare", "trained", "--order", "metrics.rmse")
+        self.assert_narrow(table)
+        self.assertRegex(table, r"run +weak +strong")
+        self.assertRegex(table, r"params.l2.city +\S+ +1000")
+        of_first = self.cluster.json("search", "versions", f"run = '{first['run']}'", "--tenant", "trained")
+        self.assertEqual(len(of_first), first["nodes"])
+        self.assertEqual({version["lineage"]["data"]["dataset"] for version in of_first}, {weak["dataset"]})
+        self.assertEqual(len(self.cluster.json("run", "list", "trained/duration", "--where", "properties.owner = 'eta'")), 1)
+        self.cluster.run("rollback", "trained/duration", "--where", f"run = '{second['run']}'")
+        now = self.registry.tag_entries("trained", "duration")
+        self.assertEqual({str(entry["version"]) for entry in now}, {version["version"] for version in of_first})
+
+    def test_a_training_records_its_dataset(self):
+        trained = self.train("rows", ROOT / "examples" / "rides.toml")
+        (listed,) = self.cluster.json("dataset", "list", "rows", "--where", "source = 'rides.csv'")
+        self.assertEqual((listed["dataset"], listed["rows"]), (trained["dataset"], 2000))
+        self.assertEqual(listed["dataset"], listed["file"], "all rows of the file")
+        shown = self.cluster.json("dataset", "show", "rows", trained["dataset"][:10])
+        columns = {column["name"]: column for column in shown["columns"]}
+        self.assertEqual(columns["city"]["count"] + columns["city"]["missing"], 2000)
+        self.assertGreater(columns["distance_km"]["max"], columns["distance_km"]["mean"])
+        self.assertTrue(columns["country"]["top"])
+        self.assert_narrow(self.cluster.run("dataset", "list", "rows"))
+        self.assert_narrow("\n".join(self.cluster.run("dataset", "show", "rows", trained["dataset"]).splitlines()[1:]))
+        self.train("rows", ROOT / "examples" / "rides.toml")
+        self.assertEqual(len(self.cluster.json("dataset", "list", "rows")), 1, "the same rows are the same dataset")
+        part = self.train("rows", ROOT / "examples" / "rides.toml", "--where", "distance_km > 2")
+        self.assertEqual(len(self.cluster.json("dataset", "list", "rows")), 2)
+        found = list(self.registry.search("datasets", f"dataset = '{part['dataset']}'", tenant="rows"))
+        self.assertEqual([dataset["where"] for dataset in found], ["distance_km > 2"])
+        self.assertEqual(len(list(self.registry.search("runs", f"dataset = '{trained['dataset']}'", tenant="rows"))), 2)
+        for words, says in ((("show", "rows", "abc"), "first 8 digits"), (("show", "rows", "0" * 64), "dataset 000"),
+                            (("show", "other", trained["dataset"]), "dataset "), (("list", "rows", "--where", "row > 1"), "did you mean 'rows'")):
+            with self.subTest(words=words), self.assertRaises(Failed) as refused:
+                self.cluster.run("dataset", *words)
+            self.assertIn(says, refused.exception.errors)
+
+    def test_a_training_that_fails_leaves_a_failed_run(self):
+        self.train("failed", ROOT / "examples" / "rides.toml")
+        with self.assertRaises(Failed):
+            self.train("failed", ROOT / "examples" / "rides.toml", "--if-release", uuid.uuid4(), "--run-name", "late")
+        (run,) = self.cluster.json("run", "list", "failed", "--where", "status = 'failed'")
+        self.assertEqual(run["name"], "late")
+        self.assertIn("release", run["message"])
+        self.assertEqual(self.cluster.json("search", "versions", f"run = '{run['run']}'", "--tenant", "failed"), [])
 
     def test_a_block_that_raises_leaves_a_failed_run(self):
         with self.assertRaises(ZeroDivisionError), self.registry.start_run("failing", "total") as run:

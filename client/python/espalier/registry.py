@@ -62,7 +62,7 @@ class Registry(TagOperations, RunOperations):
         Goes on to the end, or to `limit`; all of it is the state as of one epoch, whatever is written meanwhile.
 
         Args:
-            kind: "versions", "releases", "nodes", "models", "tenants" or "runs".
+            kind: "versions", "releases", "nodes", "models", "tenants", "runs" or "datasets".
             tenant, model: narrow it; a model needs its tenant.
             epoch, time_us: as of when; now by default.
             page: how many are asked for at once.
@@ -82,7 +82,7 @@ class Registry(TagOperations, RunOperations):
             reply = self.call("search", request)
             for row in reply.get("rows", []):
                 unpacked = msgpack.unpackb(row["record"], raw=False)
-                record = readable_run(unpacked) if kind == "runs" else _record(unpacked)
+                record = _READABLE.get(kind, _record)(unpacked)
                 yield {**record, "tenant": row["tenant"], **({"model": row["model"]} if row.get("model") else {})}
                 given += 1
             if not reply.get("cursor"):
@@ -149,3 +149,11 @@ def _record(record: Dict[str, Any]) -> Dict[str, Any]:
     """UUIDs are 16 bytes on the wire."""
     return {key: uuid.UUID(bytes=value) if isinstance(value, bytes) and len(value) == 16 else value
             for key, value in record.items()}
+
+
+def _dataset(record: Dict[str, Any]) -> Dict[str, Any]:
+    """Fingerprints are 32 bytes on the wire."""
+    return {key: value.hex() if isinstance(value, bytes) else value for key, value in record.items()}
+
+
+_READABLE = {"runs": readable_run, "datasets": _dataset}

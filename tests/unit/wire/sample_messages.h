@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/wire/dataset_samples.h"
 #include "tests/unit/wire/moving_samples.h"
 #include "tests/unit/wire/run_samples.h"
 #include "tests/unit/wire/search_samples.h"
@@ -215,6 +216,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
       {"versions.reply", encode_reply(Status(), VersionsReply{{version()}, "\x01\x02"})},
   };
   for (auto& message : space_messages(uuid(9), uuid(6), hash(2))) messages.push_back(std::move(message));
+  for (auto& message : dataset_messages(uuid(9), hash(2), hash(1))) messages.push_back(std::move(message));
   for (auto& message : run_messages(uuid(9), uuid(2), hash(1), hash(2))) messages.push_back(std::move(message));
   for (auto& message : search_messages(uuid(2))) messages.push_back(std::move(message));
   for (auto& message : tag_messages(uuid)) messages.push_back(std::move(message));
