@@ -16,6 +16,7 @@ constexpr std::size_t kMaxSpecBytes = 1u << 20;
 constexpr std::size_t kMaxColumnBytes = 256;
 constexpr std::size_t kMaxStrengths = 32;
 constexpr std::uint32_t kMaxProbes = 64;
+constexpr std::size_t kMaxSlices = 4;
 
 const std::vector<std::pair<std::string_view, TargetTransform>> kTransforms = {
     {"log", TargetTransform::log}, {"log1p", TargetTransform::log1p}, {"sqrt", TargetTransform::sqrt}};
@@ -34,10 +35,11 @@ class Reader {
   Reader(const Json& root, const Places& places) : root_(root), places_(places) {}
 
   Result<Spec> run() {
-    RETURN_IF_ERROR(known_keys(root_, "", {"model", "features", "training"}));
+    RETURN_IF_ERROR(known_keys(root_, "", {"model", "features", "training", "evaluation"}));
     RETURN_IF_ERROR(read_model());
     RETURN_IF_ERROR(read_features());
     RETURN_IF_ERROR(read_training());
+    RETURN_IF_ERROR(read_evaluation());
     return std::move(spec_);
   }
 
@@ -248,6 +250,26 @@ class Reader {
     return {};
   }
 
+  Status read_evaluation() {
+    const Json* evaluation = find(root_, "evaluation");
+    if (evaluation == nullptr) return {};
+    RETURN_IF_ERROR(known_keys(*evaluation, "evaluation", {"slices"}));
+    const Json* slices = find(*evaluation, "slices");
+    if (slices == nullptr) return {};
+    if (!slices->is_array()) return expected("evaluation.slices", "a list of columns", *slices);
+    if (slices->size() > kMaxSlices) return places_.wrong("evaluation.slices", "at most 4 columns");
+    std::vector<std::string>& to = spec_.evaluation.slices;
+    for (std::size_t i = 0; i < slices->size(); ++i) {
+      const std::string path = "evaluation.slices[" + std::to_string(i) + "]";
+      if (!(*slices)[i].is_string()) return expected(path, "text", (*slices)[i]);
+      const auto column = (*slices)[i].get<std::string>();
+      RETURN_IF_ERROR(check_column(path, column));
+      if (std::ranges::find(to, column) != to.end()) return places_.wrong(path, "\"" + column + "\" stands twice");
+      to.push_back(column);
+    }
+    return {};
+  }
+
   const Json& root_;
   const Places& places_;
   Spec spec_;
@@ -293,6 +315,8 @@ std::string Spec::json() const {
                       {"l2", training.l2},
                       {"compression_tolerance", training.compression_tolerance},
                       {"probes", training.probes}};
+  // Left out where there are none: specs of before have their hash.
+  if (!evaluation.slices.empty()) root["evaluation"] = {{"slices", evaluation.slices}};
   return root.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

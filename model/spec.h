@@ -41,6 +41,11 @@ struct TrainingSpec {
   std::uint32_t probes = 4;
 };
 
+struct EvaluationSpec {
+  /// Columns by whose values the held-out metrics of each node are told too.
+  std::vector<std::string> slices;
+};
+
 struct Spec {
   std::string model;  ///< name of the model
   Task task = Task::regression;
@@ -49,6 +54,7 @@ struct Spec {
   std::vector<std::string> levels;
   std::vector<FeatureDefinition> features;
   TrainingSpec training;
+  EvaluationSpec evaluation;
 
   /// invalid_argument names file, line and column, the wrong key, and the keys that exist there. `source` names the
   /// file in messages.

@@ -23,7 +23,7 @@ struct Metrics {
   double sum_of_squares = 0;  ///< of the truth
   double correct = 0;         ///< classification
 
-  /// {"rows", "rmse", "mae", "r2"} or {"rows", "accuracy", "log_loss"}; only "rows" when there are none.
+  /// A JSON object: {"rows", "rmse", "mae", "r2"} or {"rows", "accuracy", "log_loss"}; only "rows" when there are none.
   std::string json(model::Task task) const;
   void add(const Metrics& other);
   double accuracy() const { return rows > 0 ? correct / rows : 0; }

@@ -86,7 +86,7 @@ Result<Published> Publisher::publish(const model::Spec& spec, const TrainedTree&
     record.release = request.release;
     if (!versions.empty()) record.parent = versions[node.parent];
     record.rows = node.rows;
-    record.metrics_json = node.held_out.json(spec.task);
+    record.metrics_json = metrics_json(node, spec.task);
     record.lineage_json = as.lineage_json;
     record.description = as.description;
     record.properties = as.properties;

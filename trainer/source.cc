@@ -22,6 +22,7 @@ std::vector<model::Field> fields_of(const SourceOptions& options, const model::S
   for (const model::Field& input : inputs) add_field(fields, input);
   add_field(fields, target_field(spec));
   for (const std::string& level : spec.levels) add_field(fields, {level, model::FieldType::text});
+  for (const std::string& slice : spec.evaluation.slices) add_field(fields, {slice, model::FieldType::text});
   for (const model::Field& field : where.fields()) add_field(fields, field);
   if (!options.tenant_column.empty()) add_field(fields, {options.tenant_column, model::FieldType::text});
   return fields;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,16 @@
 
 namespace espalier::trainer {
 
+/// Metrics by column, then by value.
+using Slices = std::map<std::string, std::map<std::string, Metrics>>;
+
 struct TrainedNode {
   model::Partition partition;
   std::uint32_t parent = 0;  ///< index of the nearest ancestor among the nodes; the root's is 0
   std::uint64_t rows = 0;
   double l2 = 0;
   Metrics held_out;  ///< of the node, fitted without its held-out rows, on those
+  Slices slices;     ///< the same by the values of the spec's slices; empty where it has none
   std::string artefact;
   Hash256 hash;
 };
@@ -47,6 +52,9 @@ struct TrainedTree {
   std::uint64_t features = 0;
   StageSeconds seconds;
 };
+
+/// The held-out metrics of a node as its record has them: those of Metrics::json(), and `slices`.
+std::string metrics_json(const TrainedNode& node, model::Task task);
 
 /// Called from any thread with the number of nodes done of all.
 using NodeProgress = std::function<void(std::size_t done, std::size_t of)>;

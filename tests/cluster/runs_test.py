@@ -121,6 +121,15 @@ class Runs(unittest.TestCase):
                 self.cluster.run("dataset", *words)
             self.assertIn(says, refused.exception.errors)
 
+    def test_slices_stand_in_the_versions(self):
+        spec = self.cluster.folder / "slices.toml"
+        spec.write_text((ROOT / "examples" / "rides.toml").read_text() + '\n[evaluation]\nslices = ["vehicle"]\n')
+        self.train("sliced", spec)
+        for version in self.cluster.json("search", "versions", "metrics.rmse > 0", "--tenant", "sliced"):
+            slices = version["metrics"]["slices"]["vehicle"]
+            self.assertEqual(sum(metrics["rows"] for metrics in slices.values()), version["metrics"]["rows"])
+        self.assertNotIn("slices", self.cluster.run("versions", "sliced/duration"))
+
     def test_a_training_that_fails_leaves_a_failed_run(self):
         self.train("failed", ROOT / "examples" / "rides.toml")
         with self.assertRaises(Failed):

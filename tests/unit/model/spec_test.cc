@@ -69,6 +69,29 @@ TEST(Spec, DefaultsAreWrittenOut) {
   EXPECT_NE(spec.json().find("\"min_rows\":50"), std::string::npos);
 }
 
+TEST(Spec, SlicesAreColumnsAndLeaveOtherSpecsTheirHash) {
+  ASSERT_OK_AND_ASSIGN(const Spec plain, Spec::parse_toml(kGood, "a.toml"));
+  EXPECT_EQ(plain.json().find("evaluation"), std::string::npos);
+  const std::string text = std::string(kGood) + "[evaluation]\nslices = [\"sex\", \"age group\"]\n";
+  ASSERT_OK_AND_ASSIGN(const Spec spec, Spec::parse_toml(text, "a.toml"));
+  EXPECT_EQ(spec.evaluation.slices, (std::vector<std::string>{"sex", "age group"}));
+  ASSERT_OK_AND_ASSIGN(const Spec again, Spec::parse_json(spec.json()));
+  EXPECT_EQ(again.evaluation.slices, spec.evaluation.slices);
+  EXPECT_NE(spec.hash(), plain.hash());
+  for (const auto& [slices, says] : std::vector<std::pair<std::string, std::string>>{
+           {"slices = \"sex\"", "evaluation.slices: expected a list of columns, got text"},
+           {"slices = [1]", "evaluation.slices[0]: expected text, got a number"},
+           {"slices = [\"\"]", "evaluation.slices[0]: a column's name is empty"},
+           {"slices = [\"a\", \"a\"]", "evaluation.slices[1]: \"a\" stands twice"},
+           {"slices = [\"a\", \"b\", \"c\", \"d\", \"e\"]", "evaluation.slices: at most 4 columns"},
+           {"slice = [\"a\"]", "unknown key; did you mean \"slices\"?"},
+       }) {
+    const auto wrong = Spec::parse_toml(std::string(kGood) + "[evaluation]\n" + slices + "\n", "a.toml");
+    EXPECT_CODE(wrong, Code::invalid_argument) << slices;
+    EXPECT_NE(wrong.status().message().find(says), std::string::npos) << wrong.status().text();
+  }
+}
+
 struct Wrong {
   const char* from;  ///< a piece of the good spec
   const char* to;    ///< what stands there instead
