@@ -205,28 +205,31 @@ Result<std::uint64_t> Artefacts::salvage(const std::string& tenant, bool dry_run
 }
 
 // What lies between two of them is passed over by a few steps, which are cheap, or by a search.
-Result<std::unordered_map<Hash256, ArtefactRecord>> Artefacts::find_all(const std::string& tenant,
-                                                                        const std::vector<Hash256>& hashes) {
+Status Artefacts::find_all(const std::string& tenant, const std::vector<Hash256>& hashes,
+                           const std::function<void(std::size_t i, const ArtefactRecord& record)>& take) {
   constexpr int kSteps = 8;
-  std::unordered_map<Hash256, ArtefactRecord> found;
-  found.reserve(hashes.size());
+  if (hashes.empty()) return {};
+  std::string key = keys::artefact(tenant, hashes.front());
+  const std::size_t prefix_bytes = key.size() - sizeof(Hash256);
   ASSIGN_OR_RETURN(const auto cursor, store_.scan());
-  for (const Hash256& hash : hashes) {
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
     give_way();
-    if (is_staged(tenant, hash)) {
+    if (is_staged(tenant, hashes[i])) {
       was_too_early_ = true;
       continue;
     }
-    const std::string key = keys::artefact(tenant, hash);
-    for (int i = 0; i < kSteps && cursor->valid() && cursor->key() < std::string_view(key); ++i) cursor->next();
+    key.replace(prefix_bytes, sizeof(Hash256), hashes[i].view());
+    for (int step = 0; step < kSteps && cursor->valid() && cursor->key() < std::string_view(key); ++step) {
+      cursor->next();
+    }
     if (!cursor->valid() || cursor->key() < std::string_view(key)) cursor->seek(key);
     RETURN_IF_ERROR(cursor->status());
     if (!cursor->valid() || cursor->key() != std::string_view(key)) continue;
-    auto record = decode_artefact(cursor->value());
+    const auto record = decode_artefact(cursor->value());
     if (!record.ok()) return bad_record(key, record.status());
-    found.emplace(hash, *std::move(record));
+    take(i, *record);
   }
-  return found;
+  return {};
 }
 
 Result<wire::UploadReply> Artefacts::upload(const std::string& tenant, const std::vector<Hash256>& hashes,

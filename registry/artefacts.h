@@ -6,12 +6,12 @@
 // up. Thread safety: as the Store. Bytes that fetch() gives stay mapped until compact_some() or erase_some() is called.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -61,10 +61,10 @@ class Artefacts {
   Result<wire::FetchReply> fetch(const wire::FetchRequest& request, std::vector<std::string_view>& bodies);
   /// Nothing, too, while it is staged: whoever builds a batch may not name it before its bytes are on the disk.
   Result<std::optional<ArtefactRecord>> find(const std::string& tenant, const Hash256& hash);
-  /// Those of `hashes` that find() would find, in one way through the tenant's: many are found in less time.
-  /// REQUIRES: ascending.
-  Result<std::unordered_map<Hash256, ArtefactRecord>> find_all(const std::string& tenant,
-                                                               const std::vector<Hash256>& hashes);
+  /// Calls take(i, record) for each of `hashes` that find() would find, in one way through the tenant's: many are found
+  /// in less time. REQUIRES: ascending.
+  Status find_all(const std::string& tenant, const std::vector<Hash256>& hashes,
+                  const std::function<void(std::size_t i, const ArtefactRecord& record)>& take);
   /// Whether a find() since the last call would have found something after settle().
   bool was_too_early() { return std::exchange(was_too_early_, false); }
   /// The bytes in the tenant's pack, whatever the records say, once their hash was found to hold. not_found: the pack

@@ -2,7 +2,9 @@
 
 #include <leveldb/comparator.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 
@@ -22,7 +24,10 @@ class YieldingComparator final : public leveldb::Comparator {
   int Compare(const leveldb::Slice& a, const leveldb::Slice& b) const override {
     thread_local unsigned compared = 0;
     if (++compared % kComparisonsInPiece == 0) give_way();
-    return bytewise_->Compare(a, b);
+    // What the bytewise comparator does, without a second call through a table: a large batch makes millions.
+    const int order = std::memcmp(a.data(), b.data(), std::min(a.size(), b.size()));
+    if (order != 0) return order;
+    return a.size() < b.size() ? -1 : static_cast<int>(a.size() > b.size());
   }
   const char* Name() const override { return bytewise_->Name(); }
   // Once for each block of a table that is written: a flush makes few comparisons.

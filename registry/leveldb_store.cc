@@ -28,6 +28,16 @@ constexpr std::uint64_t kEpochsChecked = 200'000;
 /// What opening again writes beside the tables that it makes of the log.
 constexpr std::uint64_t kRoomBeside = 1u << 20;
 
+/// What LevelDB notes of an operation beside key and value, at most, and of a batch with its epoch and time.
+constexpr std::size_t kOperationBytes = 1 + 5 + 5, kRoomForEpoch = 128;
+
+template <std::string leveldb::WriteBatch::*kMember>
+struct Reserve {
+  friend void reserve(leveldb::WriteBatch& batch, std::size_t bytes) { (batch.*kMember).reserve(bytes); }
+};
+template struct Reserve<&leveldb::WriteBatch::rep_>;
+void reserve(leveldb::WriteBatch& batch, std::size_t bytes);
+
 leveldb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view view(const leveldb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
@@ -330,6 +340,7 @@ Status LevelDbStore::apply(const Batch& batch) {
     }
   }
   leveldb::WriteBatch writes;
+  reserve(writes, batch.bytes() + batch.size() * kOperationBytes + kRoomForEpoch);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const auto operation = batch[i];
     if (operation.kind == Batch::Kind::put) writes.Put(slice(operation.key), slice(operation.value));

@@ -1,18 +1,25 @@
 #include "registry/publish.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <unordered_map>
-#include <unordered_set>
 
+#include "common/bytes.h"
 #include "common/scheduling.h"
 #include "model/properties.h"
 #include "model/spec.h"
 #include "registry/keys.h"
+#include "registry/place_set.h"
 #include "registry/search/index.h"
+#include "registry/search/plain_numbers.h"
 
 namespace espalier::registry {
 namespace {
+
+/// Their places are numbers of 32 bits.
+constexpr std::size_t kMostVersions = std::size_t{1} << 31;
 
 class Publish {
  public:
@@ -29,15 +36,26 @@ class Publish {
     RETURN_IF_ERROR(check_model());
     RETURN_IF_ERROR(decode(bodies));
     for (std::size_t i = 0; i < versions_.size(); ++i) {
-      RETURN_IF_ERROR(check_version(versions_[i]).at("versions[" + std::to_string(i) + "]"));
+      RETURN_IF_ERROR(check_version(i).at("versions[" + std::to_string(i) + "]"));
     }
     for (std::size_t i = 0; i < versions_.size(); ++i) {
-      RETURN_IF_ERROR(check_parent(versions_[i]).at("versions[" + std::to_string(i) + "].parent"));
+      RETURN_IF_ERROR(check_parent(*versions_[i]).at("versions[" + std::to_string(i) + "].parent"));
     }
     return write();
   }
 
  private:
+  /// What artefacts read, encoded, and whether the model's schema was found to have it: the nodes of a tree mostly read
+  /// the same.
+  using Inputs = std::pair<const std::string, bool>;
+  /// What has to be known of a version's artefact.
+  struct Found {
+    std::uint64_t bytes = 0;
+    Hash256 base;
+    Inputs* inputs = nullptr;  ///< null: the tenant doesn't have the artefact
+    model::Task task = model::Task::regression;
+  };
+
   Status check_spec() {
     RETURN_IF_ERROR(check_text("spec_json", request_.spec_json, kMaxSpecBytes, false));
     auto spec = model::Spec::parse_json(request_.spec_json);
@@ -78,54 +96,108 @@ class Publish {
   }
 
   Status decode(const std::vector<std::string_view>& bodies) {
+    std::size_t count = 0;
     for (std::size_t i = 0; i < bodies.size(); ++i) {
       auto records = wire::decode_array<wire::VersionRecord>(bodies[i]);
       if (!records.ok()) return records.status().at("body " + std::to_string(i));
-      if (versions_.empty()) {
-        versions_ = *std::move(records);
-      } else {
-        std::ranges::move(*records, std::back_inserter(versions_));
-      }
+      count += records->size();
+      decoded_.push_back(*std::move(records));
     }
-    if (versions_.empty()) return invalid_argument("versions: a release needs at least one");
-    components_.reserve(versions_.size());
-    is_known_.reserve(versions_.size());
-    nodes_.reserve(versions_.size());
-    uuids_.reserve(versions_.size());
+    if (count == 0) return invalid_argument("versions: a release needs at least one");
+    if (count >= kMostVersions) return invalid_argument("versions: " + std::to_string(count) + " are too many");
+    versions_.reserve(count);
+    for (auto& records : decoded_) {
+      for (wire::VersionRecord& version : records) versions_.push_back(&version);
+    }
+    list_components();
+    is_known_.reserve(count);
+    nodes_.emplace(count);
+    uuids_.emplace(count);
     RETURN_IF_ERROR(find_artefacts());
     return find_whether_any_is_known();
   }
 
+  void list_components() {
+    std::vector<std::size_t> ends;
+    ends.reserve(versions_.size());
+    for (const wire::VersionRecord* version : versions_) {
+      for (const std::string& value : version->partition) model::append_component(all_components_, value);
+      ends.push_back(all_components_.size());
+    }
+    components_.reserve(versions_.size());
+    std::size_t at = 0;
+    for (const std::size_t end : ends) {
+      components_.push_back(std::string_view(all_components_).substr(at, end - at));
+      at = end;
+    }
+  }
+
+  /// In the order of their hashes, which is that of the records.
   Status find_artefacts() {
+    struct Wanted {
+      std::uint64_t begin;  ///< of the hash, as a number that orders as its bytes do
+      std::uint32_t version;
+    };
+    std::vector<Wanted> wanted;
+    wanted.reserve(versions_.size());
+    for (const wire::VersionRecord* version : versions_) {
+      wanted.push_back({load_u64_be(version->artefact.view().data()), static_cast<std::uint32_t>(wanted.size())});
+    }
+    std::ranges::sort(wanted, [&](const Wanted& a, const Wanted& b) {
+      if (a.begin != b.begin) return a.begin < b.begin;
+      return versions_[a.version]->artefact < versions_[b.version]->artefact;
+    });
     std::vector<Hash256> hashes;
-    hashes.reserve(versions_.size());
-    for (const auto& version : versions_) hashes.push_back(version.artefact);
-    std::ranges::sort(hashes);
-    const auto doubled = std::ranges::unique(hashes);
-    hashes.erase(doubled.begin(), doubled.end());
-    ASSIGN_OR_RETURN(artefacts_, records_.artefacts.find_all(request_.tenant, hashes));
-    return {};
+    hashes.reserve(wanted.size());
+    for (const Wanted& artefact : wanted) hashes.push_back(versions_[artefact.version]->artefact);
+    artefacts_.resize(versions_.size());
+    std::string last_inputs;
+    Inputs* last = nullptr;
+    return records_.artefacts.find_all(request_.tenant, hashes, [&](std::size_t i, const ArtefactRecord& record) {
+      if (last == nullptr || record.inputs != last_inputs) {
+        last_inputs = record.inputs;
+        last = &*inputs_.try_emplace(record.inputs, false).first;
+      }
+      artefacts_[wanted[i].version] = {record.bytes, record.base, last, record.task};
+    });
   }
 
   /// UUIDs follow each other in time, so that mostly nothing lies between the least and the greatest of a release: one
   /// look instead of one for each.
   Status find_whether_any_is_known() {
-    const auto [least, greatest] = std::ranges::minmax_element(versions_, {}, &wire::VersionRecord::version);
+    const auto uuid = [](const wire::VersionRecord* version) { return version->version; };
+    const auto [least, greatest] = std::ranges::minmax_element(versions_, {}, uuid);
     ASSIGN_OR_RETURN(any_may_be_known_,
-                     records_.versions.is_any_taken(request_.tenant, least->version, greatest->version));
+                     records_.versions.is_any_taken(request_.tenant, (*least)->version, (*greatest)->version));
     return {};
   }
 
-  Status check_version(wire::VersionRecord& version) {
+  bool has_node(std::string_view components) const {
+    return nodes_->contains(xxh3_64(components), [&](std::uint32_t other) { return components_[other] == components; });
+  }
+  bool has_version(const Uuid& version) const {
+    return uuids_->contains(xxh3_64(version.view()),
+                            [&](std::uint32_t other) { return versions_[other]->version == version; });
+  }
+
+  Status check_version(std::size_t i) {
     give_way();
+    wire::VersionRecord& version = *versions_[i];
+    const auto place = static_cast<std::uint32_t>(i);
     RETURN_IF_ERROR(check_partition(version.partition, model_.levels.size()));
-    const std::string& components = components_.emplace_back(keys::components(version.partition));
-    if (!nodes_.insert(components).second) return invalid_argument("partition: named twice in this release");
+    if (!nodes_->insert(xxh3_64(components_[i]), place,
+                        [&](std::uint32_t other) { return components_[other] == components_[i]; })) {
+      return invalid_argument("partition: named twice in this release");
+    }
     if (version.version.is_nil()) return invalid_argument("version: a UUID that is not nil is needed");
-    if (!uuids_.insert(version.version).second) {
+    if (!uuids_->insert(xxh3_64(version.version.view()), place,
+                        [&](std::uint32_t other) { return versions_[other]->version == version.version; })) {
       return invalid_argument("version: " + version.version.text() + " comes twice in this release");
     }
-    RETURN_IF_ERROR(check_text("metrics_json", version.metrics_json, kMaxVersionTextBytes, true));
+    if (version.metrics_json.size() > kMaxVersionTextBytes ||
+        !search::read_plain_numbers(version.metrics_json, numbers_)) {
+      RETURN_IF_ERROR(check_text("metrics_json", version.metrics_json, kMaxVersionTextBytes, true));
+    }
     // The versions of a release mostly have the same lineage.
     if (version.lineage_json != checked_lineage_) {
       RETURN_IF_ERROR(check_text("lineage_json", version.lineage_json, kMaxVersionTextBytes, true));
@@ -133,7 +205,7 @@ class Publish {
     }
     RETURN_IF_ERROR(model::check_description(version.description));
     RETURN_IF_ERROR(model::check_properties(version.properties));
-    RETURN_IF_ERROR(check_artefact(version));
+    RETURN_IF_ERROR(check_artefact(version, artefacts_[i]));
     if (!version.spec.is_none() && version.spec != spec_hash_) {
       return invalid_argument("spec: not the hash of the release's spec");
     }
@@ -141,26 +213,27 @@ class Publish {
     return check_known(version);
   }
 
-  Status check_artefact(wire::VersionRecord& version) {
-    const auto found = artefacts_.find(version.artefact);
-    if (found == artefacts_.end()) return not_found("artefact " + version.artefact.hex());
-    const ArtefactRecord* const artefact = &found->second;
-    if (artefact->task != spec_.task) {
-      return invalid_argument("artefact: its task is " + std::string(model::task_name(artefact->task)) +
+  Status check_artefact(wire::VersionRecord& version, const Found& artefact) {
+    if (artefact.inputs == nullptr) return not_found("artefact " + version.artefact.hex());
+    if (artefact.task != spec_.task) {
+      return invalid_argument("artefact: its task is " + std::string(model::task_name(artefact.task)) +
                               ", the model's is " + std::string(model::task_name(spec_.task)));
     }
-    if (!version.base.is_none() && version.base != artefact->base) {
+    if (!version.base.is_none() && version.base != artefact.base) {
       return invalid_argument("base: the artefact was made on another base");
     }
-    version.base = artefact->base;
-    version.artefact_bytes = artefact->bytes;
+    version.base = artefact.base;
+    version.artefact_bytes = artefact.bytes;
     if (!version.base.is_none()) {
       ASSIGN_OR_RETURN(const auto base, records_.artefacts.find(request_.tenant, version.base));
       if (!base) return not_found("base " + version.base.hex());
     }
-    // The nodes of a tree mostly read the same inputs.
-    if (artefact->inputs == checked_inputs_) return {};
-    ASSIGN_OR_RETURN(const auto inputs, fields_of(artefact->inputs));
+    return check_inputs(*artefact.inputs);
+  }
+
+  Status check_inputs(Inputs& checked) {
+    if (checked.second) return {};
+    ASSIGN_OR_RETURN(const auto inputs, fields_of(checked.first));
     for (const auto& input : inputs) {
       const auto field = field_types_.find(input.name);
       if (field == field_types_.end()) {
@@ -172,7 +245,7 @@ class Publish {
                                 std::string(model::field_type_name(field->second)));
       }
     }
-    checked_inputs_ = artefact->inputs;
+    checked.second = true;
     return {};
   }
 
@@ -194,18 +267,18 @@ class Publish {
   }
 
   Status check_parent(const wire::VersionRecord& version) {
-    if (version.parent.is_nil() || uuids_.contains(version.parent)) return {};
+    if (version.parent.is_nil() || has_version(version.parent)) return {};
     return records_.versions.get(request_.tenant, request_.model, version.parent).status();
   }
 
   Result<wire::ReleaseReply> write() {
     TagMovements movements(batch_, request_.tenant, request_.model, request_.tag);
     search::CommitIndex index(request_.tenant, request_.model, batch_.epoch());
-    const std::string prefix = keys::versions_prefix(request_.tenant, request_.model);
+    Versions::Writer writer(batch_, request_.tenant, request_.model);
     wire::TagEntry entry;
     entry.release = request_.release;
     for (std::size_t i = 0; i < versions_.size(); ++i) {
-      wire::VersionRecord& version = versions_[i];
+      wire::VersionRecord& version = *versions_[i];
       entry.version = version.version;
       entry.artefact = version.artefact;
       entry.artefact_bytes = version.artefact_bytes;
@@ -215,7 +288,7 @@ class Publish {
       version.principal = principal_.name();
       version.created_us = batch_.time_us();
       version.epoch = batch_.epoch();
-      Versions::put(batch_, request_.tenant, prefix, components_[i], version);
+      writer.put(components_[i], version);
       index.add(components_[i], version);
     }
     index.write(batch_);
@@ -238,7 +311,7 @@ class Publish {
     unset.release = request_.release;
     return records_.tags.each(keys::tag_prefix(request_.tenant, request_.model, request_.tag), now_, {}, {},
                               [&](std::string_view components, const wire::TagEntry&) {
-                                if (!nodes_.contains(components)) movements.add(components, unset);
+                                if (!has_node(components)) movements.add(components, unset);
                                 return true;
                               });
   }
@@ -254,15 +327,18 @@ class Publish {
   wire::ModelRecord model_;
   std::string model_before_;  ///< encoded; empty: the release makes the model
   std::unordered_map<std::string, model::FieldType> field_types_;
-  std::string checked_inputs_, checked_lineage_;
+  std::string checked_lineage_;
 
-  std::vector<wire::VersionRecord> versions_;
-  std::vector<std::string> components_;                    ///< of versions_' partitions
-  std::vector<bool> is_known_;                             ///< whether versions_[i] is there already
-  std::unordered_map<Hash256, ArtefactRecord> artefacts_;  ///< that versions_ name and the tenant has
+  std::vector<std::vector<wire::VersionRecord>> decoded_;  ///< by body
+  std::vector<wire::VersionRecord*> versions_;             ///< all of them
+  std::string all_components_;
+  std::vector<std::string_view> components_;  ///< of versions_' partitions
+  std::vector<bool> is_known_;                ///< whether versions_[i] is there already
+  std::vector<Found> artefacts_;              ///< that versions_[i] names
+  std::map<std::string, bool> inputs_;
   bool any_may_be_known_ = true;
-  std::unordered_set<std::string_view> nodes_;  ///< of components_
-  std::unordered_set<Uuid> uuids_;
+  std::optional<PlaceSet> nodes_, uuids_;  ///< of versions_ that are checked
+  std::vector<search::NamedNumber> numbers_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "registry/search/filter.h"
 #include "registry/search/kinds.h"
 #include "registry/search/search.h"
+#include "registry/search/version_item.h"
 
 namespace espalier::registry {
 namespace {
@@ -91,10 +92,12 @@ Result<wire::SearchRequest> search_of(const Way& way) {
 template <class Take>
 Status each_found(Records& records, const Way& way, const wire::SearchReply& page, Take take) {
   const std::string prefix = way.prefix();
+  ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
   for (const wire::SearchRow& row : page.rows) {
     ASSIGN_OR_RETURN(const auto version, wire::decode<wire::VersionRecord>(row.record));
     const std::string components = keys::components(version.partition);
-    ASSIGN_OR_RETURN(const Replaced entries, records.tags.replaced_by(prefix, components, page.epoch, version.version));
+    ASSIGN_OR_RETURN(const Replaced entries,
+                     Tags::replaced_by(*cursor, prefix, components, page.epoch, version.version));
     RETURN_IF_ERROR(take(components, entries));
   }
   return {};
@@ -118,18 +121,15 @@ Result<wire::ReleaseReply> prepare_rollback(Records& records, const Principal& p
     movements.add(components, to);
   };
   if (!request.to.where.empty()) {
-    ASSIGN_OR_RETURN(wire::SearchRequest asked, search_of(way));
-    asked.limit = search::kMaxRows;
-    do {
-      // All of it at once: it is one commit.
-      ASSIGN_OR_RETURN(const auto page,
-                       search::search(records, principal, asked, std::numeric_limits<std::size_t>::max()));
-      RETURN_IF_ERROR(each_found(records, way, page, [&](const std::string& components, const Replaced& entries) {
-        go_back(components, entries.before);
-        return Status();
-      }));
-      asked.cursor = page.cursor;
-    } while (!asked.cursor.empty());
+    ASSIGN_OR_RETURN(const wire::SearchRequest asked, search_of(way));
+    ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
+    const std::string prefix = way.prefix();
+    RETURN_IF_ERROR(search::each_version(records, principal, asked, [&](const search::VersionItem& found) -> Status {
+      ASSIGN_OR_RETURN(const Replaced entries,
+                       Tags::replaced_by(*cursor, prefix, found.components, now, found.record.version));
+      go_back(found.components, entries.before);
+      return {};
+    }));
   } else {
     ASSIGN_OR_RETURN(const std::uint64_t epoch, epoch_of(records, way));
     DifferenceScan scan;

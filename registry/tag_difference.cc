@@ -107,22 +107,21 @@ Result<std::optional<std::string>> Tags::each_difference(const TagState& before,
   return compare_tags(std::move(of_before), before.epoch, std::move(of_after), after.epoch, scan, take);
 }
 
-Result<Replaced> Tags::replaced_by(std::string_view tag_prefix, std::string_view components, std::uint64_t epoch,
-                                   const Uuid& version) {
+Result<Replaced> Tags::replaced_by(Cursor& cursor, std::string_view tag_prefix, std::string_view components,
+                                   std::uint64_t epoch, const Uuid& version) {
   Replaced entries{unset(), unset()};
   const std::string node = keys::node(tag_prefix, components);
-  ASSIGN_OR_RETURN(const auto cursor, store_.scan());
   bool is_first = true;
-  for (cursor->seek(keys::node_at(tag_prefix, components, epoch)); cursor->valid() && cursor->key().starts_with(node);
-       cursor->next()) {
-    auto entry = decode_entry(cursor->value());
-    if (!entry.ok()) return bad_record(cursor->key(), entry.status());
+  for (cursor.seek(keys::node_at(tag_prefix, components, epoch)); cursor.valid() && cursor.key().starts_with(node);
+       cursor.next()) {
+    auto entry = decode_entry(cursor.value());
+    if (!entry.ok()) return bad_record(cursor.key(), entry.status());
     if (std::exchange(is_first, false)) entries.is = *entry;
     if (entry->kind == wire::EntryKind::version && entry->version == version) continue;
     entries.before = *std::move(entry);
     return entries;
   }
-  RETURN_IF_ERROR(cursor->status());
+  RETURN_IF_ERROR(cursor.status());
   return entries;
 }
 

@@ -65,6 +65,7 @@ std::string tag_of(const wire::Change& change, std::uint64_t place) {
 
 std::string encode_entry(const wire::TagEntry& entry) {
   std::string bytes;
+  bytes.reserve(1 + sizeof entry.version + sizeof entry.artefact + sizeof entry.artefact_bytes + sizeof entry.release);
   append(bytes, static_cast<std::uint8_t>(entry.kind));
   if (entry.kind == wire::EntryKind::version) {
     bytes.append(entry.version.view()).append(entry.artefact.view());
@@ -132,7 +133,7 @@ void TagMovements::add(std::string_view components, const wire::TagEntry& entry)
 
 void TagMovements::write_chunk() {
   batch_.put(keys::changed(batch_.epoch(), chunks_++), chunk_);
-  chunk_.clear();
+  chunk_.clear();  // and keeps its room
   in_chunk_ = 0;
 }
 

@@ -101,9 +101,9 @@ class Tags {
   Result<std::optional<std::string>> each_difference(const TagState& before, const TagState& after,
                                                      const DifferenceScan& scan, const TakeDifference& take);
   /// What the node has as of `epoch`, and what it had before its entries of that version came one after the other:
-  /// unset where nothing.
-  Result<Replaced> replaced_by(std::string_view tag_prefix, std::string_view components, std::uint64_t epoch,
-                               const Uuid& version);
+  /// unset where nothing. `cursor`: any of the store's; many nodes share one.
+  static Result<Replaced> replaced_by(Cursor& cursor, std::string_view tag_prefix, std::string_view components,
+                                      std::uint64_t epoch, const Uuid& version);
 
   Result<wire::EntriesReply> page(const wire::TagEntriesRequest& request, const PageCursor& cursor,
                                   std::uint64_t epoch);

@@ -64,11 +64,14 @@ Result<wire::VersionsReply> Versions::page(const wire::VersionsRequest& request,
   return reply;
 }
 
-void Versions::put(Batch& batch, const std::string& tenant, std::string_view prefix, std::string_view components,
-                   const wire::VersionRecord& record) {
-  const std::string key = keys::version_at(prefix, components, batch.epoch(), record.version);
-  batch.put(key, wire::encode(record));
-  batch.put(keys::version_by_uuid(tenant, record.version), key);
+Versions::Writer::Writer(Batch& batch, const std::string& tenant, const std::string& model)
+    : batch_(batch), prefix_(keys::versions_prefix(tenant, model)), by_uuid_(keys::version_by_uuid(tenant, Uuid())) {}
+
+void Versions::Writer::put(std::string_view components, const wire::VersionRecord& record) {
+  const std::string key = keys::version_at(prefix_, components, batch_.epoch(), record.version);
+  batch_.put(key, wire::encode(record));
+  by_uuid_.replace(by_uuid_.size() - sizeof(Uuid), sizeof(Uuid), record.version.view());
+  batch_.put(by_uuid_, key);
 }
 
 }  // namespace espalier::registry

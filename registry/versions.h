@@ -28,9 +28,18 @@ class Versions {
   Result<wire::VersionRecord> get(const std::string& tenant, const std::string& model, const Uuid& version);
   /// By partition, parents first, then newest first, as of `epoch`.
   Result<wire::VersionsReply> page(const wire::VersionsRequest& request, const PageCursor& cursor, std::uint64_t epoch);
-  /// `prefix`: keys::versions_prefix(); `components`: the partition's.
-  static void put(Batch& batch, const std::string& tenant, std::string_view prefix, std::string_view components,
-                  const wire::VersionRecord& record);
+  /// Puts versions of one model into a batch.
+  class Writer {
+   public:
+    Writer(Batch& batch, const std::string& tenant, const std::string& model);
+    /// `components`: the partition's.
+    void put(std::string_view components, const wire::VersionRecord& record);
+
+   private:
+    Batch& batch_;
+    const std::string prefix_;
+    std::string by_uuid_;  ///< key of the last one
+  };
 
  private:
   Store& store_;

@@ -307,7 +307,9 @@ void write_struct(Writer& writer, const T& from, bool as_request) {
 
 template <class T>
 std::string encode(const T& message) {
+  constexpr std::size_t kMostRecords = 512;  // few are larger
   std::string bytes;
+  bytes.reserve(kMostRecords);
   Writer writer(bytes);
   write_struct(writer, message, !op_of<T>().empty());
   return bytes;

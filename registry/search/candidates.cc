@@ -84,6 +84,7 @@ Result<bool> Candidates::next_in_turn(Candidate& to) {
       ASSIGN_OR_RETURN(source_, query_.kind->open(context_, scope_, path(), start_of(scope_)));
     }
     to.scope = scope_;
+    to.tag = {};
     ASSIGN_OR_RETURN(const bool more, source_->next(to));
     if (more) return true;
     steps_before_ += source_->steps() + kOpenCost;

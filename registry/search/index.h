@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "common/uuid.h"
+#include "registry/search/plain_numbers.h"
 #include "registry/store.h"
 #include "wire/messages.h"
 
@@ -73,12 +74,13 @@ class CommitIndex {
   const std::uint32_t first_block_;
   std::vector<Listed> versions_;
   std::set<std::pair<std::string, std::string>, std::less<>> attributes_;
-  std::map<std::string, std::vector<Number>> numbers_;
+  std::map<std::string, std::vector<Number>, std::less<>> numbers_;
   std::set<std::string> left_out_;
   // What most versions of a commit share with the one before.
   std::string last_lineage_, last_principal_;
   Hash256 last_spec_;
   std::map<std::string, std::string> last_properties_;
+  std::vector<NamedNumber> plain_;
 };
 
 /// The keys of a version's own entries: what goes when it goes. Its commit's are shared.

@@ -53,6 +53,8 @@ struct Candidate {
   std::string tail;                   ///< where its source goes on behind it; starts with the order key
   std::optional<std::string> record;  ///< its bytes, where the source has seen them
   bool is_later = false;              ///< made after the context's epoch: only a step on the way
+  /// A tag that points at it, where the source has seen that; borrowed from the path.
+  std::string_view tag = {};
 };
 
 /// Which records of a model a source gives.

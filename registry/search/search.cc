@@ -1,12 +1,15 @@
 #include "registry/search/search.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/bytes.h"
 #include "common/hash.h"
+#include "common/scheduling.h"
 #include "registry/keys.h"
 #include "registry/search/candidates.h"
 #include "registry/search/kinds.h"
+#include "registry/search/version_item.h"
 
 namespace espalier::registry::search {
 namespace {
@@ -32,16 +35,8 @@ class Search {
       : principal_(principal), request_(request), most_work_(most_work), context_(records) {}
 
   Result<wire::SearchReply> run() {
-    RETURN_IF_ERROR(parse());
-    RETURN_IF_ERROR(take_cursor());
-    reply_.generation = context_.records.store.generation();
-    reply_.epoch = context_.epoch;
+    RETURN_IF_ERROR(prepare());
     if (context_.epoch == 0) return std::move(reply_);
-    RETURN_IF_ERROR(query_.kind->find_scope(context_, principal_, request_.tenant, request_.model));
-    std::optional<std::uint8_t> way;
-    if (!request_.cursor.empty()) way = cursor_.way;
-    ASSIGN_OR_RETURN(plan_, make_plan(context_, query_, way));
-    cursor_.way = plan_.way;
     ASSIGN_OR_RETURN(Candidates candidates, Candidates::open(context_, query_, plan_, cursor_));
     if (plan_.streams) {
       RETURN_IF_ERROR(stream(candidates));
@@ -51,7 +46,38 @@ class Search {
     return std::move(reply_);
   }
 
+  /// REQUIRES: the query has no order, so that all candidates are looked at in turn.
+  Status each(const std::function<Status(const Item& item)>& take) {
+    RETURN_IF_ERROR(prepare());
+    if (context_.epoch == 0) return {};
+    if (!plan_.streams) return Status(Code::internal, "search: an order was asked for");
+    ASSIGN_OR_RETURN(Candidates candidates, Candidates::open(context_, query_, plan_, cursor_));
+    Candidate candidate;
+    for (;;) {
+      give_way();
+      ASSIGN_OR_RETURN(const bool more, candidates.next(candidate));
+      if (!more) return {};
+      ASSIGN_OR_RETURN(const auto item, passing(candidate, candidates.phase()));
+      if (item) RETURN_IF_ERROR(take(*item));
+    }
+  }
+
  private:
+  /// Up to the plan; nothing to plan where nothing was committed yet.
+  Status prepare() {
+    RETURN_IF_ERROR(parse());
+    RETURN_IF_ERROR(take_cursor());
+    reply_.generation = context_.records.store.generation();
+    reply_.epoch = context_.epoch;
+    if (context_.epoch == 0) return {};
+    RETURN_IF_ERROR(query_.kind->find_scope(context_, principal_, request_.tenant, request_.model));
+    std::optional<std::uint8_t> way;
+    if (!request_.cursor.empty()) way = cursor_.way;
+    ASSIGN_OR_RETURN(plan_, make_plan(context_, query_, way));
+    cursor_.way = plan_.way;
+    return {};
+  }
+
   Status parse() {
     ASSIGN_OR_RETURN(query_.kind, find_kind(request_.kind));
     ASSIGN_OR_RETURN(query_.filter, Filter::parse(request_.where, query_.kind->fields()));
@@ -282,6 +308,12 @@ Status Kind::find_scope(Context& context, const Principal& principal, const std:
 Result<wire::SearchReply> search(Records& records, const Principal& principal, const wire::SearchRequest& request,
                                  std::size_t most_work) {
   return Search(records, principal, request, most_work).run();
+}
+
+Status each_version(Records& records, const Principal& principal, const wire::SearchRequest& request,
+                    const std::function<Status(const VersionItem& version)>& take) {
+  Search search(records, principal, request, std::numeric_limits<std::size_t>::max());
+  return search.each([&](const Item& item) { return take(static_cast<const VersionItem&>(item)); });
 }
 
 }  // namespace espalier::registry::search

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 
 #include "common/principal.h"
 #include "registry/records.h"
@@ -21,5 +22,13 @@ inline constexpr std::uint32_t kMaxKept = 1024;
 /// record that is looked up 20.
 Result<wire::SearchReply> search(Records& records, const Principal& principal, const wire::SearchRequest& request,
                                  std::size_t most_work);
+
+struct VersionItem;
+
+/// Calls `take` with each version that passes, all of them in one go and without making a record of any: for a change
+/// that is one commit. An error of `take` ends it and is returned. REQUIRES: a request for versions without order and
+/// cursor; its limit is passed over.
+Status each_version(Records& records, const Principal& principal, const wire::SearchRequest& request,
+                    const std::function<Status(const VersionItem& version)>& take);
 
 }  // namespace espalier::registry::search

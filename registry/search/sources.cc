@@ -265,6 +265,7 @@ class ByTag final : public Source {
   ByTag(const Context& context, const ModelName& model, const Path& path, const Start& start)
       : context_(context),
         tenant_(model.tenant),
+        tag_(path.text),
         prefix_(keys::tag_prefix(model.tenant, model.model, path.text)),
         inside_(path.inside),
         versions_(keys::versions_prefix(model.tenant, model.model)) {
@@ -275,13 +276,19 @@ class ByTag final : public Source {
     for (;;) {
       while (at_ < entries_.size()) {
         steps_ += kLookUpCost;
-        const auto& [components, version] = entries_[at_++];
-        ASSIGN_OR_RETURN(const auto key, context_.records.store.get(keys::version_by_uuid(tenant_, version)));
-        if (!key || !key->starts_with(versions_)) continue;
-        to.place = key->substr(versions_.size());
-        to.tail = "." + components;
+        const Pointed& pointed = entries_[at_++];
+        // Mostly the commit that made the version moved the tag too: then the record is where that says.
+        std::string key = keys::version_at(versions_, pointed.components, pointed.epoch, pointed.version);
+        ASSIGN_OR_RETURN(to.record, context_.records.store.get(key));
+        if (!to.record) {
+          ASSIGN_OR_RETURN(auto known, context_.records.store.get(keys::version_by_uuid(tenant_, pointed.version)));
+          if (!known || !known->starts_with(versions_)) continue;
+          key = *std::move(known);
+        }
+        to.place = key.substr(versions_.size());
+        to.tail = "." + pointed.components;
         to.order_key.clear();
-        to.record.reset();
+        to.tag = tag_;
         return true;
       }
       if (ended_) return false;
@@ -290,6 +297,12 @@ class ByTag final : public Source {
   }
 
  private:
+  struct Pointed {
+    std::string components;
+    Uuid version;
+    std::uint64_t epoch;  ///< of the tag's entry
+  };
+
   Status read_more() {
     constexpr std::size_t kAtOnce = 256;
     entries_.clear();
@@ -304,16 +317,18 @@ class ByTag final : public Source {
                                         }
                                         after_ = components;
                                         if (entry.kind == wire::EntryKind::version) {
-                                          entries_.emplace_back(components, entry.version);
+                                          entries_.push_back({std::string(components), entry.version, entry.epoch});
                                         }
                                         return true;
                                       });
   }
 
   const Context& context_;
-  const std::string tenant_, prefix_, inside_, versions_;
+  const std::string tenant_;
+  const std::string_view tag_;  ///< the path's
+  const std::string prefix_, inside_, versions_;
   std::optional<std::string> after_;
-  std::vector<std::pair<std::string, Uuid>> entries_;
+  std::vector<Pointed> entries_;
   std::size_t at_ = 0;
   bool ended_ = false;
 };

@@ -21,6 +21,7 @@ struct VersionItem final : Item {
   const ModelName& model;
   const std::string components;  ///< of its partition, as in keys
   const wire::VersionRecord record;
+  std::string_view tag;                                      ///< one that is known to point at it
   mutable std::unique_ptr<nlohmann::json> metrics, lineage;  ///< once somebody has asked
 };
 

@@ -52,6 +52,7 @@ Result<Value> partition_of(const Item& item, std::string_view) {
 /// Whether the tag itself points at the version.
 Result<Value> tagged(const Item& item, std::string_view tag) {
   const VersionItem& of = version(item);
+  if (!of.tag.empty() && of.tag == tag) return Value(1.0);
   of.context.steps += kReadCost;
   const std::string node = keys::node(keys::tag_prefix(of.model.tenant, of.model.model, tag), of.components);
   ASSIGN_OR_RETURN(const auto dated, newest_as_of(of.context.records.store, node, of.context.epoch));
@@ -153,7 +154,9 @@ class VersionsKind final : public Kind {
     if (!bytes) return std::unique_ptr<Item>();
     auto record = wire::decode<wire::VersionRecord>(*bytes);
     if (!record.ok()) return bad_record(key, record.status());
-    return std::unique_ptr<Item>(std::make_unique<VersionItem>(context, model, parsed.components, *std::move(record)));
+    auto item = std::make_unique<VersionItem>(context, model, parsed.components, *std::move(record));
+    item->tag = candidate.tag;
+    return std::unique_ptr<Item>(std::move(item));
   }
 
   Result<std::string> record_of(const Context&, const Item& item) const override {
