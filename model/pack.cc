@@ -50,10 +50,12 @@ struct Pack::State {
 
   // The last segment, while frames may be added to it; closed: null.
   std::unique_ptr<File> writable;
+  std::string making;             ///< the name that it has until its first sync(); empty: it has its own
   std::uint64_t end = 0;          ///< where its next frame goes
   std::vector<Hash256> unsynced;  ///< added since the last sync()
   std::vector<Copy> copies;       ///< the same for what was moved
   std::optional<Moving> moving;
+  std::vector<std::shared_ptr<const Mapping>> given_up;  ///< find() may have given their bytes to somebody
 
   Segment& last() { return segments.rbegin()->second; }
   std::string_view bytes_of(const Place& place) const {
@@ -79,6 +81,8 @@ struct Pack::State {
   Status load_segment(std::uint32_t number, bool is_last);
   bool secure_tail(std::uint32_t number, File& file, const SegmentContents& contents);
   Status make_segment(std::uint64_t bytes);
+  Status name_segment();
+  void give_up_segment();
   Status make_room(std::uint64_t size);
   Status remove_unfinished(const std::vector<std::string>& names);
   Status seal();
@@ -167,31 +171,50 @@ bool Pack::State::secure_tail(std::uint32_t number, File& file, const SegmentCon
   return torn == 0;
 }
 
+// Nothing is synced here: the sync() of its first frames covers it, for all new segments of a group beside each other.
 Status Pack::State::make_segment(std::uint64_t bytes) {
   const std::uint32_t number = last_number + 1;
   Segment segment{folder + "/" + segment_name(number), nullptr, 0, 0, false};
-  const std::string making = segment.path + std::string(kMakingSuffix);
+  std::string name = segment.path + std::string(kMakingSuffix);
+  std::unique_ptr<File> file;
   const auto make = [&]() -> Status {
-    if (files.exists(making)) RETURN_IF_ERROR(files.remove(making));
-    ASSIGN_OR_RETURN(const std::unique_ptr<File> file, files.open(making, true));
+    if (files.exists(name)) RETURN_IF_ERROR(files.remove(name));
+    ASSIGN_OR_RETURN(file, files.open(name, true));
     RETURN_IF_ERROR(file->preallocate(bytes));
     RETURN_IF_ERROR(file->write_at(0, segment_header(number, bytes)));
-    RETURN_IF_ERROR(file->sync());
-    RETURN_IF_ERROR(files.rename(making, segment.path));
-    return files.sync_directory(folder);
+    ASSIGN_OR_RETURN(segment.mapping, files.map(name));
+    return {};
   };
   if (const Status made = make(); !made.ok()) {
     // What has no frame yet is worth nothing; left behind it would take space.
-    static_cast<void>(files.remove(making));
-    static_cast<void>(files.remove(segment.path));
+    static_cast<void>(files.remove(name));
     return made;
   }
-  ASSIGN_OR_RETURN(segment.mapping, files.map(segment.path));
-  ASSIGN_OR_RETURN(writable, files.open(segment.path, false));
   segments.insert_or_assign(number, std::move(segment));
   last_number = number;
+  writable = std::move(file);
+  making = std::move(name);
   end = kPackHeaderBytes;
   return {};
+}
+
+/// REQUIRES: the last segment is synced. From here on a start finds it whole.
+Status Pack::State::name_segment() {
+  if (making.empty()) return {};
+  RETURN_IF_ERROR(files.rename(making, last().path));
+  RETURN_IF_ERROR(files.sync_directory(folder));
+  making.clear();
+  return {};
+}
+
+/// The last segment never came to count, and nothing in it.
+void Pack::State::give_up_segment() {
+  static_cast<void>(files.remove(making));
+  static_cast<void>(files.remove(last().path));
+  given_up.push_back(last().mapping);
+  segments.erase(std::prev(segments.end()));
+  making.clear();
+  writable.reset();
 }
 
 /// The last segment takes no more frames. Its mark is synced too, so that later starts need not look at its frames
@@ -199,6 +222,10 @@ Status Pack::State::make_segment(std::uint64_t bytes) {
 Status Pack::State::seal() {
   if (writable == nullptr) return {};
   RETURN_IF_ERROR(sync());
+  if (!making.empty()) {
+    give_up_segment();  // it has no frame
+    return {};
+  }
   RETURN_IF_ERROR(writable->sync());
   writable.reset();
   std::error_code ignored;  // for people and tools; this process opens it for reading only
@@ -211,7 +238,8 @@ Status Pack::State::seal() {
 
 Status Pack::State::sync() {
   if (unsynced.empty() && copies.empty()) return {};
-  const Status synced = writable->sync();
+  Status synced = writable->sync();
+  if (synced.ok()) synced = name_segment();
   if (!synced.ok()) {
     // The kernel may have dropped what it could not write and say nothing at the next attempt: these bytes are not to
     // be trusted, nor is the segment.
@@ -219,6 +247,7 @@ Status Pack::State::sync() {
     unsynced.clear();
     copies.clear();
     moving.reset();
+    if (!making.empty()) give_up_segment();
     writable.reset();
     return synced;
   }
@@ -278,7 +307,7 @@ Pack::Pack(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Pack::~Pack() = default;
 
 Result<std::unique_ptr<Pack>> Pack::open(Files& files, const std::string& folder, PackOptions options) {
-  auto state = std::unique_ptr<State>(new State{files, folder, options, {}, 0, {}, 0, nullptr, 0, {}, {}, {}});
+  auto state = std::unique_ptr<State>(new State{files, folder, options, {}, 0, {}, 0, nullptr, {}, 0, {}, {}, {}, {}});
   RETURN_IF_ERROR(state->load());
   return std::unique_ptr<Pack>(new Pack(std::move(state)));
 }

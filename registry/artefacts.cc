@@ -12,7 +12,7 @@ namespace espalier::registry {
 namespace {
 
 /// They wait for the disk, not for a core.
-constexpr std::size_t kSyncingThreads = 32;
+constexpr std::size_t kSyncingThreads = 64;
 constexpr std::size_t kRecordHead = 8 + 1 + 32;
 /// What compact_some() writes at most: hashing and syncing it takes some milliseconds.
 constexpr std::uint64_t kCompactedAtOnce = 1ull << 20;

@@ -31,6 +31,9 @@ constexpr std::uint64_t kRoomBeside = 1u << 20;
 /// What LevelDB notes of an operation beside key and value, at most, and of a batch with its epoch and time.
 constexpr std::size_t kOperationBytes = 1 + 5 + 5, kRoomForEpoch = 128;
 
+/// A LevelDB batch is one text that doubles as it grows, and its interface has no way of saying how large it will be: a
+/// large release then touches two and a half times its memory. An explicit instantiation may name a private member, so
+/// reserve() reaches the text by its name; a LevelDB without it does not compile. docs/decisions.md, 18.
 template <std::string leveldb::WriteBatch::*kMember>
 struct Reserve {
   friend void reserve(leveldb::WriteBatch& batch, std::size_t bytes) { (batch.*kMember).reserve(bytes); }

@@ -229,9 +229,62 @@ TEST_F(PackTest, OtherFilesAreLeftAloneAndUnfinishedSegmentsRemoved) {
   }
   ASSERT_OK_AND_ASSIGN(const auto pack, Pack::open(Files::system(), folder_, kSmall));
   ASSERT_OK(add(*pack, artefact(1)));
+  ASSERT_OK(pack->sync());
   ASSERT_OK_AND_ASSIGN(const auto names, Files::system().list(folder_));
   EXPECT_EQ(names, (std::vector<std::string>{"notes.txt", "segment-00000000.pack", "segment-00000001.pack",
                                              "segment-1.pack"}));
+}
+
+TEST_F(PackTest, ASegmentHasItsNameOnceItsFirstArtefactsAreDurable) {
+  ASSERT_OK_AND_ASSIGN(auto pack, open());
+  const auto syncs = [&] { return files_.calls(FaultyFiles::kSync | FaultyFiles::kSyncDirectory); };
+  const auto before = syncs();
+  ASSERT_OK(add(*pack, artefact(1)));
+  ASSERT_OK(add(*pack, artefact(2)));
+  EXPECT_EQ(syncs(), before);
+  EXPECT_EQ(*Files::system().list(folder_), std::vector<std::string>{"segment-00000001.pack.making"});
+  ASSERT_OK(pack->sync());
+  EXPECT_EQ(syncs(), before + 2);
+  EXPECT_EQ(*Files::system().list(folder_), std::vector<std::string>{"segment-00000001.pack"});
+  ASSERT_OK(add(*pack, artefact(3)));
+  ASSERT_OK(pack->sync());
+  EXPECT_EQ(syncs(), before + 3);
+}
+
+TEST_F(PackTest, ASegmentThatGetsNoNameIsGivenUpWithWhatItHolds) {
+  for (const auto kind : {FaultyFiles::kSync, FaultyFiles::kRename, FaultyFiles::kSyncDirectory}) {
+    ASSERT_OK_AND_ASSIGN(auto pack, open());
+    const int first = static_cast<int>(kind) * 10;
+    ASSERT_OK(add(*pack, artefact(first)));
+    ASSERT_OK(pack->sync());
+    ASSERT_OK(pack->close_segment());
+    ASSERT_OK(add(*pack, artefact(first + 1)));
+    const auto given = pack->find(blake2b_256(artefact(first + 1)));
+    ASSERT_TRUE(given);
+    files_.fail_at(0, Status(Code::resource_exhausted, "full"), kind);
+    EXPECT_CODE(pack->sync(), Code::resource_exhausted);
+    EXPECT_EQ(found(*pack, artefact(first + 1)), "nothing");
+    EXPECT_EQ(*given, artefact(first + 1));  // whoever has the bytes may go on reading them
+    ASSERT_OK(add(*pack, artefact(first + 2)));
+    ASSERT_OK(pack->sync());
+    pack.reset();
+    ASSERT_OK_AND_ASSIGN(pack, open());
+    EXPECT_EQ(found(*pack, artefact(first)), artefact(first));
+    EXPECT_EQ(found(*pack, artefact(first + 1)), "nothing");
+    EXPECT_EQ(found(*pack, artefact(first + 2)), artefact(first + 2));
+  }
+}
+
+TEST_F(PackTest, ASegmentThatNothingWasWrittenToIsNotKept) {
+  ASSERT_OK_AND_ASSIGN(auto pack, open());
+  files_.fail_at(1, Status(Code::resource_exhausted, "full"), FaultyFiles::kWrite);
+  EXPECT_CODE(add(*pack, artefact(1)), Code::resource_exhausted);
+  ASSERT_OK(pack->close_segment());
+  EXPECT_TRUE(pack->segments().empty());
+  EXPECT_TRUE(files_.list(folder_)->empty());
+  ASSERT_OK(add(*pack, artefact(1)));
+  ASSERT_OK(pack->sync());
+  EXPECT_EQ(found(*pack, artefact(1)), artefact(1));
 }
 
 TEST_F(PackTest, AFullDiskLeavesThePackUsable) {
