@@ -22,6 +22,7 @@ struct UpkeepOptions {
   std::string of;        ///< TENANT or TENANT/MODEL
   bool abandon = false;  ///< an import
 };
+Status run_registry_status(const Shared& shared);
 Status run_registry_check(const UpkeepOptions& options, const Shared& shared);
 Status run_registry_repair(const UpkeepOptions& options, const Shared& shared);
 Status run_registry_backup(const UpkeepOptions& options, const Shared& shared);

@@ -27,11 +27,14 @@ void add_moving_commands(CLI::App& registry, UpkeepOptions& options, const Share
 void add_registry_commands(CLI::App& app, UpkeepOptions& options, const Shared& shared,
                            std::function<Status()>& chosen) {
   auto* registry = app.add_subcommand(
-      "registry", "Look after a registry: check, repair, backup, restore; move histories out and in");
+      "registry", "Look after a registry: status, check, repair, backup, restore; move histories out and in");
   registry->require_subcommand(1);
   const auto stopped = [&options](CLI::App* command) {
     return command->add_option("--dir", options.dir, "Folder of a stopped registry (of a cluster: DIR/registry)");
   };
+
+  registry->add_subcommand("status", "Where it stands, and how long releases take until all shards serve them")
+      ->callback([&] { chosen = [&] { return run_registry_status(shared); }; });
 
   auto* check =
       registry->add_subcommand("check", "Look whether everything in it holds; the cluster's while it answers");

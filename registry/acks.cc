@@ -1,5 +1,8 @@
 #include "registry/acks.h"
 
+#include <algorithm>
+#include <optional>
+
 namespace espalier::registry {
 
 void Acks::take(const std::string& shard, std::uint64_t epoch, std::vector<wire::AckFailure> failed) {
@@ -24,6 +27,17 @@ wire::WaitReply Acks::state(const cluster::View& view, std::uint64_t epoch) cons
   }
   reply.served = reply.missing.empty() && !view.shards.empty();
   return reply;
+}
+
+std::uint64_t Acks::all_have(const cluster::View& view) const {
+  std::optional<std::uint64_t> least;
+  for (const auto& shard : view.shards) {
+    const auto found = shards_.find(shard.name);
+    if (found == shards_.end() || found->second.empty()) return 0;
+    const std::uint64_t newest = found->second.rbegin()->first;
+    least = std::min(least.value_or(newest), newest);
+  }
+  return least.value_or(0);
 }
 
 }  // namespace espalier::registry

@@ -22,6 +22,8 @@ class Acks {
   /// Who of the view's shards has acknowledged `epoch` or a later one. A view without shards serves nothing. Failures
   /// are those that a shard named with the first epoch it acknowledged at or after this one.
   wire::WaitReply state(const cluster::View& view, std::uint64_t epoch) const;
+  /// The newest epoch that all of the view's shards answer from; 0: there is none.
+  std::uint64_t all_have(const cluster::View& view) const;
 
  private:
   static constexpr std::size_t kKept = 256;  ///< acknowledgements of a shard

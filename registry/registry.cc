@@ -1,6 +1,7 @@
 #include "registry/registry.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "common/log.h"
@@ -45,7 +46,8 @@ Registry::Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStor
       store_(std::move(store)),
       records_(files, *store_, folder + "/artefacts", options.segment_bytes),
       jobs_(records_, clock, options.background_work),
-      upkeep_(std::make_unique<upkeep::Upkeep>(records_, clock, options.upkeep_slice_us)) {
+      upkeep_(std::make_unique<upkeep::Upkeep>(records_, clock, options.upkeep_slice_us)),
+      served_times_(clock) {
   records_.feed.keep(options.kept_epochs);
 }
 
@@ -108,6 +110,7 @@ Result<Reply> Registry::change(const Principal& principal, const Request& reques
   Idempotency::remember(batch, principal.name(), request.idem, sent, wire::encode_reply(Status(), reply));
   RETURN_IF_ERROR(records_.idempotency.expire(batch));
   RETURN_IF_ERROR(store_->apply(batch));
+  if constexpr (std::is_same_v<Reply, wire::ReleaseReply>) served_times_.committed(batch.epoch());
   RETURN_IF_ERROR(settle());
   ++activity_;
   upkeep_->drop_idle();
@@ -148,6 +151,16 @@ Result<wire::HelloReply> Registry::hello(const Principal&, const wire::HelloRequ
   return reply;
 }
 
+Result<wire::StatusReply> Registry::status(const Principal& principal, const wire::StatusRequest&) {
+  RETURN_IF_ERROR(principal.check_serve());
+  wire::StatusReply reply;
+  reply.generation = store_->generation();
+  ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
+  reply.version = std::string(version());
+  served_times_.report(reply);
+  return reply;
+}
+
 Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View>& view, Batch& batch) {
   wire::EpochReply reply;
   reply.generation = store_->generation();
@@ -183,7 +196,10 @@ Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire:
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
     return change_view(without_shard(view, request.shard), batch);
   });
-  if (reply.ok()) acks_.forget(request.shard);
+  if (!reply.ok()) return reply;
+  acks_.forget(request.shard);
+  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+  note_served(view);
   return reply;
 }
 
@@ -307,6 +323,7 @@ Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::Ack
   const auto same = [&](const cluster::ShardInfo& shard) { return shard.name == request.shard; };
   if (std::ranges::none_of(view.shards, same)) return not_found("shard " + request.shard);
   acks_.take(request.shard, request.epoch, request.failed);
+  if (served_times_.waits_for(request.epoch)) note_served(view);
   ++activity_;
   return wire::AckReply{};
 }

@@ -22,6 +22,7 @@
 #include "registry/acks.h"
 #include "registry/leveldb_store.h"
 #include "registry/records.h"
+#include "registry/served_times.h"
 #include "registry/space/jobs.h"
 #include "wire/dataset_messages.h"
 #include "wire/messages.h"
@@ -29,6 +30,7 @@
 #include "wire/run_messages.h"
 #include "wire/search_messages.h"
 #include "wire/space_messages.h"
+#include "wire/status_messages.h"
 #include "wire/tag_messages.h"
 #include "wire/upkeep_messages.h"
 
@@ -61,6 +63,7 @@ class Registry {
   ~Registry();
 
   Result<wire::HelloReply> hello(const Principal& principal, const wire::HelloRequest& request);
+  Result<wire::StatusReply> status(const Principal& principal, const wire::StatusRequest& request);
 
   Result<wire::EpochReply> join(const Principal& principal, const wire::JoinRequest& request);
   Result<wire::EpochReply> leave(const Principal& principal, const wire::LeaveRequest& request);
@@ -172,6 +175,8 @@ class Registry {
   Result<wire::StartedReply> plan(wire::Receipt receipt);
   Result<wire::StartedReply> prepare_job(wire::Receipt receipt, Batch& batch);
   Status start_job(const std::string& tenant, const Uuid& receipt);
+  /// Takes the time of what all shards of the view answer from.
+  void note_served(const cluster::View& view) { served_times_.served(acks_.all_have(view)); }
   Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
 
   const RegistryOptions options_;
@@ -180,6 +185,7 @@ class Registry {
   Jobs jobs_;
   std::unique_ptr<upkeep::Upkeep> upkeep_;
   Acks acks_;
+  ServedTimes served_times_;
   std::uint64_t activity_ = 0;
   bool is_in_group_ = false;
   bool is_group_pending_ = false;

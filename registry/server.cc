@@ -171,6 +171,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::promote);
   plain(&Registry::overlay);
   plain(&Registry::check);
+  plain(&Registry::status);
   plain(&Registry::run_start);
   plain(&Registry::run_log);
   plain(&Registry::run_end);

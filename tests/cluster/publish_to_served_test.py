@@ -31,9 +31,19 @@ class PublishToServed(unittest.TestCase):
                 # Each node gets another node's artefact, so that shards fetch what they haven't held.
                 took_ms = [self.publish(registry, router, model, versions[i % len(versions)], versions[i * 7 % len(versions)])
                            for i in range(PUBLISHES)]
+            status = cluster.json("registry", "status")
+            for_people = cluster.run("registry", "status")
         p99 = statistics.quantiles(took_ms, n=100)[98]
         print(f"publish to served: median {statistics.median(took_ms):.1f} ms, 99th percentile {p99:.1f} ms of {PUBLISHES}")
         self.assertLessEqual(p99, BOUND_MS)
+        # The registry's own times: of these publishes and the training, from the commit on, so within what was seen here.
+        self.assertEqual(status["served"]["count"], PUBLISHES + 1)
+        self.assertEqual((status["being_served"], status["not_timed"]), (0, 0))
+        self.assertLess(0, status["served"]["p50_us"])
+        self.assertLessEqual(status["served"]["p50_us"], sorted(took_ms)[PUBLISHES * 6 // 10] * 1000)
+        self.assertLessEqual(status["served"]["p50_us"], status["served"]["p99_us"])
+        self.assertLessEqual(status["served"]["p99_us"], status["served"]["max_us"])
+        self.assertIn(f"of {PUBLISHES + 1} releases", for_people)
 
     def publish(self, registry, router, model, node, donor):
         """Milliseconds until all shards have acknowledged; what answers then is the new version."""

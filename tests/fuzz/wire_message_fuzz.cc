@@ -11,6 +11,7 @@
 #include "wire/predict_codec.h"
 #include "wire/row_codec.h"
 #include "wire/search_messages.h"
+#include "wire/status_messages.h"
 #include "wire/tag_messages.h"
 #include "wire/upkeep_messages.h"
 
@@ -99,7 +100,8 @@ void target(std::string_view input) {
             WaitReply, FetchRequest, FetchReply, UploadRequest, UploadReply, PublishRequest, MoveRequest, ReleaseReply,
             ReleasesRequest, ReleasesReply, VersionsRequest, VersionsReply, SearchRequest, SearchReply, RollbackRequest,
             RollbackPreviewRequest, ReleaseDiffRequest, DifferencesReply, TagHistoryRequest, TagHistoryReply,
-            OverlayRequest, PromoteRequest, CheckRequest, CheckReply, ArchiveRequest, ArchiveReply>(input);
+            OverlayRequest, PromoteRequest, CheckRequest, CheckReply, ArchiveRequest, ArchiveReply, StatusRequest,
+            StatusReply>(input);
 }
 
 std::vector<std::string> seeds() {
