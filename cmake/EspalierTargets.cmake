@@ -9,7 +9,8 @@ if(ESPALIER_SANITIZE)
   target_link_options(espalier_flags INTERFACE -fsanitize=${ESPALIER_SANITIZE})
 endif()
 
-# Compiling takes most of a sanitized run, so those builds are not optimised; but for what computes over many numbers.
+# Compiling takes most of a sanitized run. So those builds compile several files of a folder as one (which is why no two of them
+# have names of the same spelling in their unnamed namespaces), and are not optimised, but for what computes over many numbers.
 set(ESPALIER_COMPUTING_FOLDERS common model data trainer)
 
 # espalier_library(<folder> [SOURCES <file>...] [LINK <target>...] [PRIVATE <target>...])
@@ -93,6 +94,7 @@ function(espalier_unit_test folder)
   endif()
   add_executable(${folder}_test ${sources})
   target_link_libraries(${folder}_test PRIVATE espalier_${folder} espalier_test_support GTest::gtest_main ${ARGN})
+  target_compile_options(${folder}_test PRIVATE -O0)  # what is tested is optimised; the tests themselves are long to compile
   add_dependencies(unit_tests ${folder}_test)
   espalier_add_test(unit.${folder} LABEL unit COMMAND $<TARGET_FILE:${folder}_test>)
 endfunction()

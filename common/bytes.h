@@ -39,6 +39,9 @@ std::uint64_t load_u64_be(const char* from);
 /// REQUIRES: 4 bytes at `from`.
 std::uint32_t load_u32_be(const char* from);
 
+/// True when there is no other byte than 0x00.
+inline bool is_zero(std::string_view bytes) { return bytes.find_first_not_of('\0') == std::string_view::npos; }
+
 /// Lower-case hexadecimal, two digits a byte.
 std::string to_hex(std::string_view bytes);
 /// The bytes that `text` spells, upper case taken too; nothing when a character is no hexadecimal digit or the count is

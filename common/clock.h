@@ -21,6 +21,11 @@ class Clock {
   static const Clock& system();
 };
 
+/// By the system's clock: `start_us` is monotonic.
+inline double seconds_since(std::int64_t start_us) {
+  return static_cast<double>(Clock::system().monotonic_us() - start_us) * 1e-6;
+}
+
 /// For tests: stands still until moved.
 class ManualClock final : public Clock {
  public:

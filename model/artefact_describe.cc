@@ -10,7 +10,7 @@
 namespace espalier::model {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::size_t kLargestShown = 20;
 
@@ -62,17 +62,17 @@ std::string_view format_name(WeightFormat format) {
 }  // namespace
 
 std::string Artefact::describe_json() const {
-  Json json;
+  OrderedJson json;
   json["hash"] = blake2b_256(layout_->bytes).hex();
   json["bytes"] = size();
   json["task"] = task_name(task());
-  json["base"] = base().is_none() ? Json() : Json(base().hex());
+  json["base"] = base().is_none() ? OrderedJson() : OrderedJson(base().hex());
   if (task() == Task::regression) {
     json["transform"] = transform_name(transform());
     json["scale"] = original_scale() ? "original" : "transformed";
   }
   json["classes"] = classes();
-  json["inputs"] = Json::array();
+  json["inputs"] = OrderedJson::array();
   for (const Field& field : program().inputs()) {
     json["inputs"].push_back({{"name", field.name}, {"type", field_type_name(field.type)}});
   }
@@ -81,14 +81,14 @@ std::string Artefact::describe_json() const {
   json["weight_format"] = format_name(weight_format());
   json["weights"] = weight_count();
   json["probes"] = probe_count();
-  json["largest_weights"] = Json::array();
+  json["largest_weights"] = OrderedJson::array();
   for (const NamedWeight& named : largest_weights(layout_->linear)) {
-    Json entry{{"feature", program().feature_name(named.feature)}, {"weight", named.weight}};
+    OrderedJson entry{{"feature", program().feature_name(named.feature)}, {"weight", named.weight}};
     if (task() == Task::multiclass) entry["class"] = classes()[named.output];
     json["largest_weights"].push_back(std::move(entry));
   }
   // A feature's name may hold any bytes of the training data.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 }  // namespace espalier::model

@@ -31,8 +31,6 @@ std::uint64_t header_checksum(std::string_view bytes, std::size_t table_bytes) {
   return xxh3_64(covered);
 }
 
-bool is_zero(std::string_view bytes) { return bytes.find_first_not_of('\0') == std::string_view::npos; }
-
 /// Everything that must hold before the section table can be looked at.
 Status check_frame(std::string_view bytes) {
   namespace at = artefact_header;

@@ -26,8 +26,6 @@ bool checksum_holds(std::string_view header) {
   return load<std::uint64_t>(header.data() + kChecksumAt) == xxh3_64(header.substr(0, kChecksumAt));
 }
 
-bool is_zero(std::string_view bytes) { return bytes.find_first_not_of('\0') == std::string_view::npos; }
-
 Status check_segment_header(std::string_view bytes, std::uint32_t number) {
   if (bytes.size() < kPackHeaderBytes) return corrupt("shorter than a segment's header");
   const std::string_view header = bytes.substr(0, kPackHeaderBytes);

@@ -7,7 +7,7 @@
 namespace espalier::model {
 namespace {
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+bool is_control_character(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
 std::string too_long(std::size_t bytes, std::size_t most) {
   return std::to_string(bytes) + " bytes, at most " + std::to_string(most) + " are allowed";
@@ -19,7 +19,8 @@ Status check_key(const std::string& key) {
     return invalid_argument("properties: a key of " + too_long(key.size(), kMaxPropertyKeyBytes));
   }
   if (!is_utf8(key)) return invalid_argument("properties: a key is not UTF-8");
-  if (std::ranges::any_of(key, is_control)) return invalid_argument("properties: a key holds a control character");
+  if (std::ranges::any_of(key, is_control_character))
+    return invalid_argument("properties: a key holds a control character");
   return {};
 }
 

@@ -6,7 +6,6 @@ namespace espalier::registry::keys {
 namespace {
 
 constexpr std::string_view kPartitionEnd("\0\0", 2);
-constexpr std::size_t kEpochBytes = 8;
 
 void append_newest_first(std::string& key, std::uint64_t epoch) { append_u64_be(key, ~epoch); }
 

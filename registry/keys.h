@@ -16,6 +16,7 @@
 namespace espalier::registry::keys {
 
 inline constexpr std::uint32_t kSchemaVersion = 2;
+inline constexpr std::size_t kEpochBytes = 8;
 
 /// First byte of every key. On disk: never change.
 enum class Table : char {

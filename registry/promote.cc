@@ -5,20 +5,13 @@
 
 #include "registry/keys.h"
 #include "registry/publish.h"
+#include "registry/tag_nodes.h"
 
 namespace espalier::registry {
 namespace {
 
 using wire::EntryKind;
 using wire::TagEntry;
-
-bool is_same(const TagEntry& a, const TagEntry& b) { return a.kind == b.kind && a.version == b.version; }
-
-TagEntry unset() {
-  TagEntry entry;
-  entry.kind = EntryKind::unset;
-  return entry;
-}
 
 class Promotion {
  public:
@@ -111,7 +104,7 @@ class Promotion {
     if (!request_.replace) return;
     for (auto has = to_.begin(); has != to_.end(); ++has) {
       if (from_.contains(has->first)) continue;
-      add(has->first, unset(), request_.release);
+      add(has->first, unset_entry(), request_.release);
       replaced_.push_back(has);
     }
   }
@@ -135,7 +128,7 @@ class Promotion {
   void empty_from() {
     movements_.begin(request_.from);
     begin(request_.from, request_.from_release);
-    for (const auto& [components, entry] : from_) add(components, unset(), request_.from_release);
+    for (const auto& [components, entry] : from_) add(components, unset_entry(), request_.from_release);
   }
 
   Result<wire::ReleaseReply> finish() {

@@ -68,7 +68,7 @@ Result<std::uint64_t> epoch_of(Records& records, const Way& way) {
                              "; there is nothing to go back to");
 }
 
-std::string quoted(std::string_view text) {
+std::string filter_text(std::string_view text) {
   std::string literal = "'";
   for (const char c : text) literal.append(c == '\'' ? 2 : 1, c);
   return literal + "'";
@@ -83,8 +83,8 @@ Result<wire::SearchRequest> search_of(const Way& way) {
   request.kind = "versions";
   request.tenant = way.tenant;
   request.model = way.model;
-  request.where = "(" + way.to.where + ") and tag = " + quoted(way.tag);
-  if (!under.is_root()) request.where += " and partition under " + quoted(under.text());
+  request.where = "(" + way.to.where + ") and tag = " + filter_text(way.tag);
+  if (!under.is_root()) request.where += " and partition under " + filter_text(under.text());
   return request;
 }
 

@@ -9,14 +9,6 @@
 namespace espalier::registry {
 namespace {
 
-wire::TagEntry unset() {
-  wire::TagEntry entry;
-  entry.kind = wire::EntryKind::unset;
-  return entry;
-}
-
-bool is_same(const wire::TagEntry& a, const wire::TagEntry& b) { return a.kind == b.kind && a.version == b.version; }
-
 /// A scan under way: how many nodes were looked at, and the last of them.
 class Progress {
  public:
@@ -47,7 +39,7 @@ Result<std::optional<std::string>> compare_epochs(TagNodes nodes, std::uint64_t 
     const std::string components = nodes.components();
     if (nodes.epoch() > older) {
       ASSIGN_OR_RETURN(const wire::TagEntry is, nodes.entry());
-      wire::TagEntry was = unset();
+      wire::TagEntry was = unset_entry();
       ASSIGN_OR_RETURN(const bool had, nodes.go_back(older));
       if (had) {
         ASSIGN_OR_RETURN(was, nodes.entry());
@@ -73,7 +65,7 @@ Result<std::optional<std::string>> compare_tags(TagNodes before, std::uint64_t b
     const bool is_in_before = has_before && (!has_after || before.components() <= after.components());
     const bool is_in_after = has_after && (!has_before || after.components() <= before.components());
     const std::string components = is_in_before ? before.components() : after.components();
-    wire::TagEntry was = unset(), is = unset();
+    wire::TagEntry was = unset_entry(), is = unset_entry();
     if (is_in_before) {
       ASSIGN_OR_RETURN(was, before.entry());
     }
@@ -109,7 +101,7 @@ Result<std::optional<std::string>> Tags::each_difference(const TagState& before,
 
 Result<Replaced> Tags::replaced_by(Cursor& cursor, std::string_view tag_prefix, std::string_view components,
                                    std::uint64_t epoch, const Uuid& version) {
-  Replaced entries{unset(), unset()};
+  Replaced entries{unset_entry(), unset_entry()};
   const std::string node = keys::node(tag_prefix, components);
   bool is_first = true;
   for (cursor.seek(keys::node_at(tag_prefix, components, epoch)); cursor.valid() && cursor.key().starts_with(node);

@@ -56,4 +56,12 @@ void TagNodes::pass_over() {
   if (cursor_->valid() && cursor_->key().starts_with(node_)) cursor_->seek(keys::behind(node_));
 }
 
+wire::TagEntry unset_entry() {
+  wire::TagEntry entry;
+  entry.kind = wire::EntryKind::unset;
+  return entry;
+}
+
+bool is_same(const wire::TagEntry& a, const wire::TagEntry& b) { return a.kind == b.kind && a.version == b.version; }
+
 }  // namespace espalier::registry

@@ -42,4 +42,9 @@ class TagNodes {
   std::uint64_t epoch_ = 0;
 };
 
+/// An entry that says nothing of its node.
+wire::TagEntry unset_entry();
+/// True when a node gets the same version, or none, from both.
+bool is_same(const wire::TagEntry& a, const wire::TagEntry& b);
+
 }  // namespace espalier::registry

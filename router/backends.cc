@@ -12,14 +12,14 @@ namespace {
 constexpr std::int64_t kFirstProbeUs = 50'000;
 constexpr std::int64_t kLongestProbeUs = 1'000'000;
 
-wire::SocketOptions socket_options() {
+}  // namespace
+
+wire::SocketOptions request_queues() {
   wire::SocketOptions options;
   options.send_queue = 100'000;
   options.receive_queue = 100'000;
   return options;
 }
-
-}  // namespace
 
 void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
   for (auto& backend : backends_) backend->is_wanted = false;
@@ -33,7 +33,7 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
     for (const std::string& endpoint : view.shards[shard].endpoints) {
       auto it = by_endpoint_.find(endpoint);
       if (it == by_endpoint_.end()) {
-        auto socket = wire::Socket::make(context_, wire::SocketKind::dealer, socket_options());
+        auto socket = wire::Socket::make(context_, wire::SocketKind::dealer, request_queues());
         const Status connected = socket.ok() ? (*socket)->connect(endpoint) : socket.status();
         if (!connected.ok()) {
           log::error("router", "shard left out",

@@ -20,6 +20,9 @@
 
 namespace espalier::router {
 
+/// Of a socket that carries requests: both queues are deep, and bounded.
+wire::SocketOptions request_queues();
+
 struct Backend {
   std::string endpoint;
   std::unique_ptr<wire::Socket> socket;

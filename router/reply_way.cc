@@ -9,8 +9,6 @@
 namespace espalier::router {
 namespace {
 
-constexpr std::int64_t kRetryAfterUs = 20'000;
-
 Status deadline_exceeded() { return {Code::deadline_exceeded, "no shard answered within the time budget"}; }
 
 }  // namespace
@@ -94,8 +92,7 @@ void Router::finish_piece(Ticket ticket, Request& request, Piece& piece) {
   if (request.piece_count > 1) {
     reply_merged(request);
   } else {
-    const bool is_temporary = piece.failure.code() == Code::unavailable;
-    reply_error(request.envelope(), piece.failure, is_temporary ? kRetryAfterUs : 0);
+    reply_error(request.envelope(), piece.failure, retry_after_us(piece.failure.code()));
   }
   end(ticket, request);
 }

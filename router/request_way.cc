@@ -13,7 +13,6 @@ namespace espalier::router {
 namespace {
 
 constexpr std::size_t kMaxBytesInFlight = 1u << 30;
-constexpr std::int64_t kRetryAfterUs = 20'000;
 /// Tenants whose shards are kept at hand; names come from outside, so the number is bounded.
 constexpr std::size_t kMaxTenantsAtHand = 100'000;
 
@@ -26,9 +25,7 @@ void Router::handle_client(const Routes& routes) {
   wire::Envelope envelope = wire::open_envelope(message_);
   if (envelope.status.ok()) envelope.status = take_in(routes, envelope.id_at);
   if (envelope.status.ok()) return;
-  const Code code = envelope.status.code();
-  const bool is_temporary = code == Code::overloaded || code == Code::unavailable;
-  reply_error(std::span(message_).first(envelope.id_at + 1), envelope.status, is_temporary ? kRetryAfterUs : 0);
+  reply_error(std::span(message_).first(envelope.id_at + 1), envelope.status, retry_after_us(envelope.status.code()));
 }
 
 /// Sends a request on its way; not ok: it is to be answered with this at once.

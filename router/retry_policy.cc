@@ -31,6 +31,8 @@ std::int64_t patience_us(std::int64_t remaining_us, std::size_t others_left) {
   return std::min(remaining_us, std::max(kLeastPatienceUs, remaining_us / share));
 }
 
+std::int64_t retry_after_us(Code code) { return code == Code::overloaded || code == Code::unavailable ? 20'000 : 0; }
+
 bool may_ask_another(Code code) { return code == Code::unavailable || code == Code::overloaded; }
 
 }  // namespace espalier::router

@@ -28,6 +28,9 @@ std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidate
 /// How long to wait for one shard before the next is asked as well. With no other left: all that remains.
 std::int64_t patience_us(std::int64_t remaining_us, std::size_t others_left);
 
+/// What a caller is told to wait after that error, microseconds; 0: waiting won't help.
+std::int64_t retry_after_us(Code code);
+
 /// True when another shard may answer what this one has refused.
 bool may_ask_another(Code code);
 

@@ -21,20 +21,13 @@ constexpr std::int64_t kFinishesUs = 10'000'000;
 /// The clock is read again after so many messages.
 constexpr int kMessagesPerLook = 32;
 
-wire::SocketOptions socket_options() {
-  wire::SocketOptions options;
-  options.send_queue = 100'000;
-  options.receive_queue = 100'000;
-  return options;
-}
-
 std::int64_t sooner(std::int64_t a, std::int64_t b) { return a < 0 ? b : b < 0 ? a : std::min(a, b); }
 
 }  // namespace
 
 Result<std::unique_ptr<Router>> Router::make(wire::Context& context, const std::vector<std::string>& endpoints,
                                              LiveRoutes& live, const Clock& clock) {
-  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, socket_options()));
+  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, request_queues()));
   std::unique_ptr<Router> router(new Router(std::move(socket), context, live, clock));
   for (const std::string& endpoint : endpoints) {
     ASSIGN_OR_RETURN(std::string bound, router->socket_->bind(endpoint));

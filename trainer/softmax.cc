@@ -26,7 +26,7 @@ constexpr float kStill = 3e-4f;   ///< shares are left where they are when that 
 constexpr float kLittle = 0.02f;  ///< rows whose own scores move less may rest for some passes
 constexpr std::uint8_t kLongestRest = 4;
 constexpr int kSearchSteps = 3;
-constexpr double kSmallestPenalty = 1e-4;
+constexpr double kSmallestDualPenalty = 1e-4;
 /// Where Newton's method is used.
 constexpr std::uint32_t kMostNewtonFeatures = 512;
 constexpr std::size_t kMostNewtonNumbers = 32u << 20;  ///< rows x classes
@@ -321,7 +321,7 @@ class Softmax final : public Family {
         fitted.push_back(fit_by_newton(problem, rows, strength, weights));
         continue;
       }
-      Dual dual(problem, rows, std::max(strength, kSmallestPenalty));
+      Dual dual(problem, rows, std::max(strength, kSmallestDualPenalty));
       const bool is_small = is_affordable && std::size_t{problem.x.features} * problem.classes <= kMostNewtonWeights;
       if (dual.ascend(seed) || !is_small) {
         fitted.push_back(dual.parameters());

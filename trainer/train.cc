@@ -20,10 +20,6 @@ namespace {
 /// With fewer weights there is nothing to gain from pruning.
 constexpr std::size_t kFewestWeightsToPrune = 4096;
 
-double seconds_since(std::int64_t start_us) {
-  return static_cast<double>(Clock::system().monotonic_us() - start_us) * 1e-6;
-}
-
 class TreeTrainer {
  public:
   TreeTrainer(const model::Spec& spec, const Source& source, const TenantRows& tenant, ThreadPool& pool,

@@ -21,10 +21,6 @@ using nlohmann::json;
 constexpr std::int64_t kWaitUs = 60'000'000;
 constexpr std::int64_t kHelloTimeoutUs = 5'000'000;
 
-double seconds_since(std::int64_t start_us) {
-  return static_cast<double>(Clock::system().monotonic_us() - start_us) * 1e-6;
-}
-
 /// Trees of all tenants. Many tenants are shared out between the threads, one tenant's nodes likewise.
 Result<std::vector<TrainedTree>> train_all(const model::Spec& spec, const model::FeatureSet& features,
                                            const Source& source, std::size_t threads, Progress& progress) {

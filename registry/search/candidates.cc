@@ -4,11 +4,7 @@
 #include <utility>
 
 namespace espalier::registry::search {
-namespace {
-
-constexpr std::size_t kOpenCost = 8;  ///< steps that opening a model's index is worth
-
-}  // namespace
+namespace {}  // namespace
 
 Result<Candidates> Candidates::open(const Context& context, const Query& query, const Plan& plan,
                                     const SearchCursor& cursor) {

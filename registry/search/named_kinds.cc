@@ -9,8 +9,6 @@
 namespace espalier::registry::search {
 namespace {
 
-Value number(std::uint64_t value) { return static_cast<double>(value); }
-
 // ----------------------------------------------------------------------------------------------------------- nodes
 
 struct NodeItem final : Item {

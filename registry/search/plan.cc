@@ -10,14 +10,6 @@
 namespace espalier::registry::search {
 namespace {
 
-std::string as_key(std::uint64_t number) {
-  std::string bytes;
-  append_u64_be(bytes, number);
-  return bytes;
-}
-
-constexpr std::size_t kOpenCost = 8;  ///< steps that opening a model's index is worth
-
 /// What usually names few things first.
 int rank(Access access) {
   switch (access) {

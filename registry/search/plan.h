@@ -12,6 +12,9 @@
 
 namespace espalier::registry::search {
 
+/// Steps that opening a model's index is worth.
+inline constexpr std::size_t kOpenCost = 8;
+
 inline constexpr std::size_t kMostCounted = 2048;  ///< candidates of each way that are counted
 /// Models whose indexes are read side by side for an order; over more, the order is made by keeping the best.
 inline constexpr std::size_t kMostMerged = 256;

@@ -8,18 +8,10 @@
 namespace espalier::registry::search {
 namespace {
 
-constexpr std::size_t kEpochBytes = 8;
-
-std::string as_key(std::uint64_t number) {
-  std::string bytes;
-  append_u64_be(bytes, number);
-  return bytes;
-}
-
 /// Tables R and U: newest first, so that the order of their keys is the order of ~epoch.
-class ByCommit final : public Source {
+class RecordsByCommit final : public Source {
  public:
-  ByCommit(Range range, std::size_t prefix_bytes, bool ordered)
+  RecordsByCommit(Range range, std::size_t prefix_bytes, bool ordered)
       : range_(std::move(range)), prefix_bytes_(prefix_bytes), ordered_(ordered) {}
 
   Result<bool> next(Candidate& to) override {
@@ -30,7 +22,7 @@ class ByCommit final : public Source {
     ++steps_;
     to.place = range_.key().substr(prefix_bytes_);
     to.tail = to.place;
-    to.order_key = to.place.substr(0, ordered_ ? kEpochBytes : 0);
+    to.order_key = to.place.substr(0, ordered_ ? keys::kEpochBytes : 0);
     to.record = range_.value();
     to.is_later = false;
     range_.next();
@@ -61,7 +53,7 @@ class ByAttribute final : public Source {
         ++steps_;
         to.place = of_commit_->key().substr(releases_.size());
         to.order_key = commit_;
-        to.tail = commit_ + to.place.substr(kEpochBytes);
+        to.tail = commit_ + to.place.substr(keys::kEpochBytes);
         to.record = of_commit_->value();
         of_commit_->next();
         if (!given_.starts_with(commit_) || to.tail > given_) return true;
@@ -69,7 +61,7 @@ class ByAttribute final : public Source {
       if (of_commit_) RETURN_IF_ERROR(of_commit_->status());
       if (!range_.valid()) break;
       commit_ = range_.key().substr(prefix_bytes_);
-      if (commit_.size() != kEpochBytes) return corrupt("a key of table X is cut short");
+      if (commit_.size() != keys::kEpochBytes) return corrupt("a key of table X is cut short");
       ++steps_;
       const std::string prefix = releases_ + complement(commit_);
       ASSIGN_OR_RETURN(of_commit_, Range::open(store_, prefix, keys::behind(prefix), false));
@@ -151,7 +143,7 @@ Result<std::unique_ptr<Source>> records_by_commit(const Context& context, const 
   begin_at(start, prefix, path.descending, begin, end);
   ASSIGN_OR_RETURN(auto range, Range::open(context.records.store, std::move(begin), std::move(end), path.descending));
   return std::unique_ptr<Source>(
-      std::make_unique<ByCommit>(std::move(range), prefix.size(), path.access != Access::none));
+      std::make_unique<RecordsByCommit>(std::move(range), prefix.size(), path.access != Access::none));
 }
 
 Result<std::unique_ptr<Source>> releases_by_commit(const Context& context, const ModelName& model, const Path& path,
@@ -167,10 +159,10 @@ Result<std::unique_ptr<Source>> releases_by_attribute(const Context& context, co
   std::string end = keys::behind(prefix + as_key(context.epoch));
   Start at = start;
   std::string given;
-  if (start.at == Start::At::behind_tail && start.bytes.size() > kEpochBytes) {
+  if (start.at == Start::At::behind_tail && start.bytes.size() > keys::kEpochBytes) {
     // The commit may have more releases behind this one.
     given = start.bytes;
-    at = {Start::At::at_order_key, start.bytes.substr(0, kEpochBytes)};
+    at = {Start::At::at_order_key, start.bytes.substr(0, keys::kEpochBytes)};
   }
   begin_at(at, prefix, path.descending, begin, end);
   ASSIGN_OR_RETURN(auto range, Range::open(context.records.store, std::move(begin), std::move(end), path.descending));

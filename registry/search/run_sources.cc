@@ -9,8 +9,7 @@
 namespace espalier::registry::search {
 namespace {
 
-constexpr std::size_t kEpochBytes = 8;
-constexpr std::size_t kPlaceBytes = kEpochBytes + sizeof(Uuid);
+constexpr std::size_t kPlaceBytes = keys::kEpochBytes + sizeof(Uuid);
 constexpr std::size_t kMostLookedAt = 512;  ///< marks, to tell which run: each may cost a look into the store
 
 std::string complement_of(std::uint64_t epoch) {
@@ -119,7 +118,7 @@ class ByFingerprint final : public Source {
     while (range_.valid()) {
       ++steps_;
       const std::string_view tail = range_.key().substr(prefix_.size());
-      if (tail.size() != sizeof(Hash256) + kEpochBytes) return corrupt("a key of table N is cut short");
+      if (tail.size() != sizeof(Hash256) + keys::kEpochBytes) return corrupt("a key of table N is cut short");
       const std::string place(tail.substr(0, sizeof(Hash256)));
       if (~load_u64_be(tail.data() + sizeof(Hash256)) > epoch_) {
         // Over those that came later; where nothing is left of it, this is the next one's.
@@ -146,7 +145,7 @@ class ByFingerprint final : public Source {
 
 Result<std::optional<double>> last_value(const Context& context, const ModelName& model, std::string_view place,
                                          const std::string& metric) {
-  ASSIGN_OR_RETURN(const Uuid run, Uuid::from_bytes(place.substr(kEpochBytes)));
+  ASSIGN_OR_RETURN(const Uuid run, Uuid::from_bytes(place.substr(keys::kEpochBytes)));
   const std::string prefix = keys::run_part(model.tenant, run, keys::RunPart::last);
   ASSIGN_OR_RETURN(const auto dated, newest_as_of(context.records.store, prefix, context.epoch));
   if (!dated) return std::optional<double>();
@@ -232,7 +231,7 @@ Result<std::unique_ptr<Source>> datasets_by_entry(const Context& context, const 
   std::string end = keys::behind(by_commit ? prefix + complement(path.low) : prefix);
   begin_at(start, prefix, path.descending, begin, end);
   ASSIGN_OR_RETURN(auto range, Range::open(context.records.store, std::move(begin), std::move(end), path.descending));
-  return std::unique_ptr<Source>(std::make_unique<ByEntry>(std::move(range), prefix.size(), by_commit ? kEpochBytes : 0,
+  return std::unique_ptr<Source>(std::make_unique<ByEntry>(std::move(range), prefix.size(), by_commit ? keys::kEpochBytes : 0,
                                                            context.epoch, path.descending, sizeof(Hash256)));
 }
 

@@ -20,7 +20,6 @@ struct RunItem final : Item {
 };
 const RunItem& run(const Item& item) { return static_cast<const RunItem&>(item); }
 
-Value text_or_missing(std::string text) { return text.empty() ? Value() : Value(std::move(text)); }
 Value hash(const Hash256& hash) { return hash.is_none() ? Value() : Value(hash.hex()); }
 Value time(std::int64_t time_us) { return time_us == 0 ? Value() : Value(static_cast<double>(time_us)); }
 

@@ -59,12 +59,6 @@ namespace {
 constexpr std::size_t kOrderKeyBytes = 8;
 constexpr std::size_t kLookUpCost = 8;  ///< steps that looking up a UUID is worth
 
-std::string as_key(std::uint64_t number) {
-  std::string bytes;
-  append_u64_be(bytes, number);
-  return bytes;
-}
-
 class ByPartition final : public Source {
  public:
   ByPartition(Range range, std::size_t prefix_bytes, std::uint64_t epoch)

@@ -33,6 +33,12 @@ std::string sortable(double number) {
   return bytes;
 }
 
+std::string as_key(std::uint64_t number) {
+  std::string bytes;
+  append_u64_be(bytes, number);
+  return bytes;
+}
+
 std::string complement(std::string_view bytes) {
   std::string turned(bytes);
   for (char& c : turned) c = static_cast<char>(~c);

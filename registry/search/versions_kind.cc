@@ -12,8 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-Value text_or_missing(std::string text) { return text.empty() ? Value() : Value(std::move(text)); }
-Value number(std::uint64_t value) { return static_cast<double>(value); }
 Value uuid(const Uuid& value) { return value.is_nil() ? Value() : Value(value.text()); }
 
 /// Number or text `name` of an object; `a.b` is also `b` within `a`.

@@ -11,8 +11,6 @@ namespace {
 
 using keys::Table;
 
-void bad_key(CheckState& state, std::string_view key) { state.findings.add(key, "no key of this table"); }
-
 template <class Record>
 std::optional<Record> decoded(CheckState& state, std::string_view key, std::string_view value) {
   auto record = wire::decode<Record>(value);
@@ -35,7 +33,7 @@ void check_index(CheckState& state, const std::string& index, std::string_view k
 
 void spec(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = hash_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   if (blake2b_256(value) != parts->hash) state.findings.add(key, "the text does not have that hash");
 }
 
@@ -61,7 +59,7 @@ void check_bytes(CheckState& state, std::string_view key, const HashParts& parts
 
 void artefact(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = hash_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   state.tenants.insert(parts->tenant);
   const auto record = decode_artefact(value);
   if (!record.ok()) {
@@ -128,7 +126,7 @@ bool artefacts_without_record(CheckState& state) {
 
 void model(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = model_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   state.models.insert(model::model_key(parts->tenant, parts->model));
   // Between the epochs of its history and the end of its import a model isn't there.
   if (value.empty() && state.imported.contains(model::model_key(parts->tenant, parts->model))) {
@@ -170,7 +168,7 @@ void require_model(CheckState& state, const std::string& tenant, const std::stri
 
 void release(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = release_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   require_model(state, parts->tenant, parts->model, key);
   check_index(state, keys::release_by_uuid(parts->tenant, parts->release), key);
   state.require_epoch(parts->epoch, key);
@@ -241,7 +239,7 @@ void check_version_artefact(CheckState& state, std::string_view key, const Versi
 
 void version(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = version_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   require_model(state, parts->tenant, parts->model, key);
   check_index(state, keys::version_by_uuid(parts->tenant, parts->version), key);
   CommitSeen& commit = state.commits[model::model_key(parts->tenant, parts->model)][parts->epoch];

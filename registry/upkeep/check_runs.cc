@@ -81,7 +81,7 @@ void check_states(CheckState& state, const wire::RunRecord& run, std::string_vie
 
 void run(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = release_parts(key);  // built alike
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   const auto record = wire::decode<wire::RunRecord>(value);
   if (!record.ok()) {
     state.unread_runs.insert(parts->release);
@@ -97,7 +97,7 @@ void run(CheckState& state, std::string_view key, std::string_view value) {
 }
 
 void by_uuid(CheckState& state, std::string_view key, std::string_view value) {
-  if (!uuid_parts(key).ok()) return bad_key(state, key);
+  if (!uuid_parts(key).ok()) return state.add_bad_key(key);
   if (state.findings.has(key) || state.has(value)) return;
   state.require(value, named_by(key));
 }
@@ -111,7 +111,7 @@ void check_part(CheckState& state, std::string_view key, std::string_view value)
 void part(CheckState& state, std::string_view key, std::string_view value) {
   const auto names = split_names(key, 1);
   const bool is_key = names.ok() && names->rest.size() > sizeof(Uuid) + 8;
-  if (!is_key) return bad_key(state, key);
+  if (!is_key) return state.add_bad_key(key);
   const Uuid run = *Uuid::from_bytes(names->rest.substr(0, sizeof(Uuid)));
   state.require(keys::run_by_uuid(names->names[0], run), named_by(key));
   switch (static_cast<RunPart>(names->rest[sizeof(Uuid)])) {
@@ -123,12 +123,12 @@ void part(CheckState& state, std::string_view key, std::string_view value) {
       }
       return;
   }
-  bad_key(state, key);
+  state.add_bad_key(key);
 }
 
 void file(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = hash_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   if (blake2b_256(value) != parts->hash) state.findings.add(key, "the bytes don't have that hash");
 }
 
@@ -137,7 +137,7 @@ Uuid end_of(const Hash256& hash) { return *Uuid::from_bytes(hash.view().substr(s
 
 void dataset(CheckState& state, std::string_view key, std::string_view value) {
   const auto names = split_names(key, 1);
-  if (!names.ok() || names->rest.size() != sizeof(Hash256) + 8) return bad_key(state, key);
+  if (!names.ok() || names->rest.size() != sizeof(Hash256) + 8) return state.add_bad_key(key);
   const Hash256 fingerprint = *Hash256::from_bytes(names->rest.substr(0, sizeof(Hash256)));
   const auto record = wire::decode<wire::DatasetRecord>(value);
   if (!record.ok()) {
@@ -153,7 +153,7 @@ void dataset(CheckState& state, std::string_view key, std::string_view value) {
                      [&](std::string_view entry, std::string_view since) { require_entry(state, entry, since, key); });
 }
 
-void entry(CheckState& state, std::string_view key, std::string_view) {
+void index_entry(CheckState& state, std::string_view key, std::string_view) {
   if (state.run_entries.contains(xxh3_64(key))) return;
   const auto names = split_names(key, 2);
   if (!names.ok() || names->rest.size() <= sizeof(Uuid)) {
@@ -172,7 +172,7 @@ void add_run_passes(std::vector<Pass>& passes) {
   passes.push_back({keys::table(Table::run_by_uuid), by_uuid, nullptr});
   passes.push_back({keys::table(Table::run_part), part, nullptr});
   passes.push_back({keys::table(Table::dataset), dataset, nullptr});
-  passes.push_back({keys::table(Table::record_index), entry, nullptr});
+  passes.push_back({keys::table(Table::record_index), index_entry, nullptr});
 }
 
 }  // namespace espalier::registry::upkeep

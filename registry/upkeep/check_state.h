@@ -90,6 +90,7 @@ struct CheckState {
   bool is_hidden(std::string_view key, std::string_view value) const;
   /// A finding unless the key has one: `what` names it and it isn't there.
   void require(std::string_view key, const std::string& what);
+  void add_bad_key(std::string_view key) { findings.add(key, "no key of this table"); }
   /// The same for an epoch; 0 where it has none.
   const EpochSeen* require_epoch(std::uint64_t epoch, std::string_view named_by);
 };

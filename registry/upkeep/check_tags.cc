@@ -14,8 +14,6 @@ using keys::Table;
 /// Some ten microseconds.
 constexpr int kEpochsAtOnce = 256;
 
-void bad_key(CheckState& state, std::string_view key) { state.findings.add(key, "no key of this table"); }
-
 // ------------------------------------------------------------------------------------------------------------ the feed
 
 void check_release_of_change(CheckState& state, std::string_view key, const wire::Change& change, const Uuid& release) {
@@ -30,7 +28,7 @@ void check_release_of_change(CheckState& state, std::string_view key, const wire
 }
 
 void change(CheckState& state, std::string_view key, std::string_view value) {
-  if (key.size() != 9) return bad_key(state, key);
+  if (key.size() != 9) return state.add_bad_key(key);
   const std::uint64_t epoch = load_u64_be(key.data() + 1);
   state.require_epoch(epoch, key);
   const std::uint64_t before = std::exchange(state.last_change, epoch);
@@ -74,7 +72,7 @@ void require_change(CheckState& state, std::uint64_t epoch, std::string_view key
 }
 
 void horizon(CheckState& state, std::string_view key, std::string_view value) {
-  if (key != keys::feed_horizon()) return bad_key(state, key);
+  if (key != keys::feed_horizon()) return state.add_bad_key(key);
   if (value.size() != sizeof state.collected_changes) {
     state.findings.add(key, std::to_string(value.size()) + " bytes, 8 expected");
     return;
@@ -139,7 +137,7 @@ void check_tagging_release(CheckState& state, std::string_view key, const TagPar
 
 void tag_entry(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = tag_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   state.require_epoch(parts->epoch, key);
   ++state.epochs[parts->epoch].tagged;
   const std::uint64_t tag = xxh3_64(keys::tag_prefix(parts->tenant, parts->model, parts->tag));
@@ -205,7 +203,7 @@ void moved_entry(CheckState& state, std::string_view key, const MovedEntry& move
 
 void chunk(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = chunk_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   if (parts->epoch != state.chunk_epoch) begin_chunks(state, parts->epoch, key);
   EpochSeen& seen = state.epochs[parts->epoch];
   for (; seen.next_chunk < parts->chunk && !seen.is_explained; ++seen.next_chunk) {
@@ -265,7 +263,7 @@ void moved_agrees(CheckState& state, std::string_view key, std::string_view) {
 // ------------------------------------------------------------------------------------------- the view, and idempotency
 
 void view(CheckState& state, std::string_view key, std::string_view value) {
-  if (key.size() != 9) return bad_key(state, key);
+  if (key.size() != 9) return state.add_bad_key(key);
   const std::uint64_t epoch = ~load_u64_be(key.data() + 1);
   state.require_epoch(epoch, key);
   const auto record = wire::decode<wire::ViewReply>(value);
@@ -279,7 +277,7 @@ void view(CheckState& state, std::string_view key, std::string_view value) {
 
 void idem(CheckState& state, std::string_view key, std::string_view value) {
   const auto parts = uuid_parts(key);
-  if (!parts.ok()) return bad_key(state, key);
+  if (!parts.ok()) return state.add_bad_key(key);
   if (value.size() < 16) {
     state.findings.add(key, "is cut short");
     return;

@@ -12,7 +12,7 @@
 namespace espalier::registry::upkeep {
 namespace {
 
-constexpr std::size_t kBatchBytes = 1u << 20;
+constexpr std::size_t kMigrationBatchBytes = 1u << 20;
 
 /// Where a step stands: its version and the last key prefix that it is done with.
 std::string encoded_place(std::uint32_t from, std::string_view place) {
@@ -52,7 +52,7 @@ Status make_indexes(LevelDbStore& store, std::uint32_t from) {
                                                give_way();
                                                bytes += key.size() + value.size();
                                                changes.emplace_back(key, value);
-                                               if (bytes < kBatchBytes || !written.ok()) return;
+                                               if (bytes < kMigrationBatchBytes || !written.ok()) return;
                                                written = store.rewrite(changes);
                                                changes.clear();
                                                bytes = 0;

@@ -11,7 +11,7 @@ namespace {
 
 /// What is mended may bring to light what stands on it.
 constexpr int kRounds = 4;
-constexpr std::size_t kBatchBytes = 1u << 20;
+constexpr std::size_t kRepairBatchBytes = 1u << 20;
 
 /// Collects changes and writes them some at a time.
 class Writes {
@@ -21,7 +21,7 @@ class Writes {
   Status add(std::string_view key, std::optional<std::string> value) {
     bytes_ += key.size() + (value ? value->size() : 0);
     changes_.emplace_back(key, std::move(value));
-    return bytes_ < kBatchBytes ? Status() : write();
+    return bytes_ < kRepairBatchBytes ? Status() : write();
   }
   Status write() {
     if (changes_.empty()) return {};

@@ -10,7 +10,7 @@
 namespace espalier::registry::upkeep {
 namespace {
 
-constexpr std::size_t kBatchBytes = 4u << 20;
+constexpr std::size_t kRestoreBatchBytes = 4u << 20;
 constexpr std::string_view kRestoring = ".restoring";
 
 Status put_records(Files& files, const Clock& clock, const Archive& archive, const std::string& folder,
@@ -29,7 +29,7 @@ Status put_records(Files& files, const Clock& clock, const Archive& archive, con
     if (key.starts_with(keys::table(keys::Table::generation))) return {};
     changes.emplace_back(key, value);
     bytes += key.size() + value.size();
-    return bytes < kBatchBytes ? Status() : write();
+    return bytes < kRestoreBatchBytes ? Status() : write();
   }));
   RETURN_IF_ERROR(write());
   // Of an earlier Espalier: the first start migrates it.

@@ -10,6 +10,7 @@
 #include "tests/support/faulty_files.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/unit/model/pack_test_support.h"
 
 namespace espalier::model {
 namespace {
@@ -17,14 +18,8 @@ namespace {
 using testing::FaultyFiles;
 using testing::TempDir;
 
-constexpr PackOptions kSmall{4096};
 constexpr int kCount = 60;
 
-std::string artefact(int number) {
-  std::string bytes = "artefact " + std::to_string(number) + " ";
-  while (bytes.size() < 40 + static_cast<std::size_t>(number % 7) * 61) bytes += static_cast<char>('a' + number % 26);
-  return bytes;
-}
 Hash256 hash(int number) { return blake2b_256(artefact(number)); }
 bool lives(int number) { return number % 4 == 0; }
 

@@ -14,21 +14,13 @@
 #include "tests/support/faulty_files.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/unit/model/pack_test_support.h"
 
 namespace espalier::model {
 namespace {
 
 using testing::FaultyFiles;
 using testing::TempDir;
-
-constexpr PackOptions kSmall{4096};
-
-/// Bytes that differ for each number, of a length of their own.
-std::string artefact(int number) {
-  std::string bytes = "artefact " + std::to_string(number) + " ";
-  while (bytes.size() < 40 + static_cast<std::size_t>(number % 7) * 61) bytes += static_cast<char>('a' + number % 26);
-  return bytes;
-}
 
 class PackTest : public ::testing::Test {
  protected:

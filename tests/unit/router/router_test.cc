@@ -15,14 +15,14 @@
 namespace espalier::router {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kPatience = 10 * kSecond;  ///< of the test, in real time, with what must come
+constexpr std::int64_t kSecondUs = 1'000'000;
+constexpr std::int64_t kPatience = 10 * kSecondUs;  ///< of the test, in real time, with what must come
 
 /// Stands still until it is moved, or let go.
 class MovedClock final : public Clock {
  public:
   std::int64_t monotonic_us() const override { return moved_us_ + (runs_ ? Clock::system().monotonic_us() : 0); }
-  std::int64_t wall_us() const override { return 1'700'000'000 * kSecond + monotonic_us(); }
+  std::int64_t wall_us() const override { return 1'700'000'000 * kSecondUs + monotonic_us(); }
   void advance(std::int64_t us) { moved_us_ += us; }
   void let_go() { runs_ = true; }
 
@@ -148,8 +148,8 @@ class RouterTest : public ::testing::Test {
 
 TEST_F(RouterTest, AfterALongIdleTimeAShardHasItsTime) {
   for (int i = 0; i < 5; ++i) {
-    advance(i * 3 * kSecond);
-    ask("a", kSecond);
+    advance(i * 3 * kSecondUs);
+    ask("a", kSecondUs);
     wire::Message request;
     wire::Socket& shard = asked(request);
     go_round();
@@ -160,14 +160,14 @@ TEST_F(RouterTest, AfterALongIdleTimeAShardHasItsTime) {
 }
 
 TEST_F(RouterTest, AskedAgainOnlyWhenAShardHasHadItsShareOfALongBudget) {
-  ask("a", 60 * kSecond);
+  ask("a", 60 * kSecondUs);
   wire::Message first, second;
   wire::Socket& silent = asked(first);
   for (int i = 0; i < 29; ++i) {
-    advance(kSecond);
+    advance(kSecondUs);
   }
   EXPECT_EQ(router_->counters().asked_again.value(), 0u);
-  advance(2 * kSecond);
+  advance(2 * kSecondUs);
   wire::Socket& other = asked(second);
   EXPECT_NE(&other, &silent);
   go_round();  // the router counts after it has sent
@@ -180,13 +180,13 @@ TEST_F(RouterTest, AskedAgainOnlyWhenAShardHasHadItsShareOfALongBudget) {
 }
 
 TEST_F(RouterTest, ARequestEndsWithItsBudgetThoughNobodyAnswers) {
-  ask("a", 5 * kSecond);
+  ask("a", 5 * kSecondUs);
   wire::Message request;
   asked(request);
   for (int i = 0; i < 4; ++i) {
-    advance(kSecond);
+    advance(kSecondUs);
   }
-  clock_.advance(2 * kSecond);
+  clock_.advance(2 * kSecondUs);
   send({"round", wire::encode(wire::HelloRequest{"test"})});
   bool has_ended = false;
   for (int i = 0; i < 2; ++i) {

@@ -17,12 +17,12 @@ namespace {
 
 constexpr int kReaders = 3;
 constexpr unsigned kSwaps = 200;
-constexpr const char* kNodes[] = {"", "usa", "usa/ca", "usa/ca/fresno", "france"};
+constexpr const char* kNodeNames[] = {"", "usa", "usa/ca", "usa/ca/fresno", "france"};
 
 /// Release number r: every node of it adds 1000 r to its input, and has versions of its own.
 std::unique_ptr<const ModelTable> table_of(unsigned release, const std::shared_ptr<const Servable>& servable) {
   std::vector<NodeLine> lines;
-  for (const char* node : kNodes) lines.push_back({node, "cold", release});
+  for (const char* node : kNodeNames) lines.push_back({node, "cold", release});
   Model model = model_of({{"production", "", lines}});
   Tag tag = *model.tags[0];
   tag.release = uuid_of(release);
