@@ -8,7 +8,7 @@ namespace espalier::registry {
 namespace {
 
 constexpr std::size_t kHeadBytes = 16;
-constexpr int kRemovedAtOnce = 16;
+constexpr int kExpiredAtOnce = 16;
 
 }  // namespace
 
@@ -40,7 +40,7 @@ Status Idempotency::expire(Batch& batch) {
   const std::string table = keys::table(keys::Table::idem_by_time);
   ASSIGN_OR_RETURN(const auto cursor, store_.scan());
   cursor->seek(table);
-  for (int removed = 0; removed < kRemovedAtOnce && cursor->valid() && cursor->key().starts_with(table); ++removed) {
+  for (int removed = 0; removed < kExpiredAtOnce && cursor->valid() && cursor->key().starts_with(table); ++removed) {
     ASSIGN_OR_RETURN(const keys::IdemAge age, keys::parse_idem_by_time(cursor->key()));
     if (age.time_us > batch.time_us() - kKeptUs) break;
     batch.remove(age.idem_key);

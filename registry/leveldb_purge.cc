@@ -27,7 +27,7 @@ constexpr std::int64_t kCursorsWaitedForUs = 120'000'000;
 /// Removing a file of LevelDB's takes about a tenth of a millisecond.
 constexpr std::size_t kFilesRemovedAtOnce = 32;
 /// Beside what the records take.
-constexpr std::uint64_t kRoomBeside = 64u << 20;
+constexpr std::uint64_t kRoomBesideCopy = 64u << 20;
 
 }  // namespace
 
@@ -64,7 +64,7 @@ Result<bool> LevelDbStore::purge() {
 }
 
 Status LevelDbStore::begin_rewrite() {
-  std::uint64_t bytes = kRoomBeside;
+  std::uint64_t bytes = kRoomBesideCopy;
   std::error_code failed;
   for (const auto& file : std::filesystem::directory_iterator(folder_, failed)) {
     std::error_code gone;

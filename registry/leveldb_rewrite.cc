@@ -20,7 +20,7 @@ constexpr std::size_t kWriteBufferBytes = 4u << 20;
 /// So few changed records are copied while the registry waits.
 constexpr std::size_t kFew = 256;
 
-Status translate(const leveldb::Status& status, const std::string& folder) {
+Status as_status(const leveldb::Status& status, const std::string& folder) {
   if (status.ok()) return {};
   if (status.IsCorruption()) return corrupt(folder + ": " + status.ToString());
   const bool is_full = status.ToString().find("No space left") != std::string::npos;
@@ -78,7 +78,7 @@ Status LevelDbRewrite::finish() {
   leveldb::WriteBatch nothing;
   leveldb::WriteOptions synced;
   synced.sync = true;
-  RETURN_IF_ERROR(translate(to_->Write(synced, &nothing), folder_));
+  RETURN_IF_ERROR(as_status(to_->Write(synced, &nothing), folder_));
   to_.reset();
   return files_.sync_directory(folder_);
 }
@@ -124,7 +124,7 @@ void LevelDbRewrite::run() {
 Status LevelDbRewrite::open() {
   RETURN_IF_ERROR(files_.create_directories(folder_));
   leveldb::DB* db = nullptr;
-  RETURN_IF_ERROR(translate(leveldb::DB::Open(*options_, folder_, &db), folder_));
+  RETURN_IF_ERROR(as_status(leveldb::DB::Open(*options_, folder_, &db), folder_));
   to_.reset(db);
   return {};
 }
@@ -140,9 +140,9 @@ Status LevelDbRewrite::copy_all() {
   for (at->SeekToFirst(); at->Valid() && !is_stopped();) {
     batch.Clear();
     for (; at->Valid() && batch.ApproximateSize() < kBatchBytes; at->Next()) batch.Put(at->key(), at->value());
-    RETURN_IF_ERROR(translate(to_->Write({}, &batch), folder_));
+    RETURN_IF_ERROR(as_status(to_->Write({}, &batch), folder_));
   }
-  return translate(at->status(), folder_);
+  return as_status(at->status(), folder_);
 }
 
 /// Until stop(). Once the most is done the copy is opened anew, so that nothing is left to be flushed when it is
@@ -176,13 +176,13 @@ Status LevelDbRewrite::copy(const std::unordered_set<std::string>& keys) {
     } else if (found.IsNotFound()) {
       batch.Delete(key);
     } else {
-      return translate(found, folder_);
+      return as_status(found, folder_);
     }
     if (batch.ApproximateSize() < kBatchBytes) continue;
-    RETURN_IF_ERROR(translate(to_->Write({}, &batch), folder_));
+    RETURN_IF_ERROR(as_status(to_->Write({}, &batch), folder_));
     batch.Clear();
   }
-  return translate(to_->Write({}, &batch), folder_);
+  return as_status(to_->Write({}, &batch), folder_);
 }
 
 }  // namespace espalier::registry

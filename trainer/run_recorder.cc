@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMostUnanswered = 64;
+constexpr std::size_t kMostUnansweredLogs = 64;
 
 void add_metrics(const Metrics& metrics, model::Task task, const std::string& behind,
                  std::vector<wire::RunPoint>& points) {
@@ -63,7 +63,7 @@ Status RunRecorder::start(const model::Spec& spec, const SourceOptions& options,
 
 template <class Request>
 Status RunRecorder::post(const Request& request) {
-  while (unanswered_ >= kMostUnanswered) RETURN_IF_ERROR(await_one());
+  while (unanswered_ >= kMostUnansweredLogs) RETURN_IF_ERROR(await_one());
   registry_.post(request);
   ++unanswered_;
   return {};

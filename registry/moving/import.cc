@@ -16,7 +16,7 @@ namespace {
 using keys::Table;
 
 constexpr std::size_t kMostUuidsInStep = 4096;
-constexpr std::size_t kRemovedAtOnce = 1000;
+constexpr std::size_t kClearedAtOnce = 1000;
 
 std::string name_of(const wire::ImportRequest& request) { return request.tenant + "/" + request.model; }
 
@@ -223,15 +223,15 @@ Result<wire::ImportReply> abandon(Records& records, const wire::ImportRequest& r
     const std::string prefix = keys::of_model(table, request.tenant, request.model);
     for (cursor->seek(prefix); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
       if (cursor->key() == own) continue;
-      if (removed++ == kRemovedAtOnce) break;
+      if (removed++ == kClearedAtOnce) break;
       give_way();
       RETURN_IF_ERROR(remove_indexes(request.tenant, cursor->key(), batch));
       batch.remove(cursor->key());
     }
     RETURN_IF_ERROR(cursor->status());
-    if (removed > kRemovedAtOnce) break;
+    if (removed > kClearedAtOnce) break;
   }
-  if (removed > kRemovedAtOnce) {
+  if (removed > kClearedAtOnce) {
     // From now on no import goes on with it.
     record->history = {};
     Imports::put(batch, request.tenant, request.model, *record);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kMostNumbers = 64;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_decimal(char c) { return c >= '0' && c <= '9'; }
 
 /// Goes over a text once; each function passes over what it reads.
 class Scanner {
@@ -53,7 +53,7 @@ class Scanner {
  private:
   bool take_digits() {
     const char* const begin = at_;
-    while (at_ != end_ && is_digit(*at_)) ++at_;
+    while (at_ != end_ && is_decimal(*at_)) ++at_;
     return at_ != begin;
   }
 

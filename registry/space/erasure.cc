@@ -17,7 +17,7 @@ namespace {
 using keys::Table;
 
 /// In one batch: its commit takes some milliseconds.
-constexpr std::size_t kRemovedAtOnce = 2000;
+constexpr std::size_t kErasedAtOnce = 2000;
 /// Each takes a few reads.
 constexpr std::size_t kRepliesAtOnce = 500;
 constexpr std::size_t kReplyHead = 16;
@@ -98,7 +98,7 @@ struct Erasure::Slice {
 };
 
 Erasure::Erasure(Records& records, wire::Receipt receipt, std::size_t work)
-    : records_(records), receipt_(std::move(receipt)), work_(std::min(work, kRemovedAtOnce)) {}
+    : records_(records), receipt_(std::move(receipt)), work_(std::min(work, kErasedAtOnce)) {}
 
 void Erasure::enter(Phase phase, std::string at) {
   phase_ = phase;
