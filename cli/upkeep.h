@@ -19,8 +19,9 @@ struct UpkeepOptions {
   std::string file;  ///< an archive
   bool dry_run = false;
   bool leveldb = false;
-  std::string of;        ///< TENANT or TENANT/MODEL
-  bool abandon = false;  ///< an import
+  std::string of;                                     ///< TENANT or TENANT/MODEL
+  bool abandon = false;                               ///< an import
+  std::string tenant, model, spec, tag = "imported";  ///< a history from a table
 };
 Status run_registry_status(const Shared& shared);
 Status run_registry_check(const UpkeepOptions& options, const Shared& shared);
@@ -31,6 +32,7 @@ Status run_registry_restore(const UpkeepOptions& options, const Shared& shared);
 /// Moving histories out and in: docs/moving.md.
 Status run_registry_export(const UpkeepOptions& options, const Shared& shared);
 Status run_registry_import(const UpkeepOptions& options, const Shared& shared);
+Status run_registry_import_history(const UpkeepOptions& options, const Shared& shared);
 
 /// `chosen` is set when one of them stands on the command line.
 void add_registry_commands(CLI::App& app, UpkeepOptions& options, const Shared& shared,

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/upkeep.h"
+#include "cli/validators.h"
 
 namespace espalier::cli {
 namespace {
@@ -20,6 +21,20 @@ void add_moving_commands(CLI::App& registry, UpkeepOptions& options, const Share
   in->add_flag("--abandon", options.abandon, "Take away what came of imports of these models and was not finished")
       ->excludes(dry_run);
   in->callback([&] { chosen = [&] { return run_registry_import(options, shared); }; });
+
+  auto* table =
+      registry.add_subcommand("import-history", "Take in a history that was kept elsewhere: a table of versions");
+  table->add_option("table", options.file, "CSV, TSV or JSON lines: each row a version")
+      ->required()
+      ->check(CLI::ExistingFile);
+  table->add_option("--tenant", options.tenant, "Who owns the model")->required()->check(kName);
+  table->add_option("--model", options.model, "The model; it isn't there yet")->required()->check(kName);
+  table->add_option("--spec", options.spec, "The model's spec, a TOML file")->required()->check(CLI::ExistingFile);
+  table->add_option("--tag", options.tag, "Tag that versions moved when they were made, where the table doesn't say")
+      ->capture_default_str()
+      ->check(kName);
+  table->add_flag("--dry-run", options.dry_run, "Say what would come, and what is in its way");
+  table->callback([&] { chosen = [&] { return run_registry_import_history(options, shared); }; });
 }
 
 }  // namespace

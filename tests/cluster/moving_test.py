@@ -192,6 +192,49 @@ class Moving(unittest.TestCase):
             self.assertFalse((target.folder / "new").exists())
             self.assertEqual(told(target), before)
 
+    def test_a_table_of_versions_becomes_a_history(self):
+        spec = ROOT / "examples" / "rides.toml"
+        with Cluster(shards=1) as target, Wire(self.source.registry()) as wire:
+            serving = self.source.json("tags", MODEL, "--tag", "production")
+            versions = {v["version"]: v for v in self.source.json("versions", MODEL)}
+            lines = ["country,city,created,metrics.rmse,params.l2,properties.owner,file,tag"]
+            for number, entry in enumerate(serving):
+                version = versions[entry["version"]]
+                reply, bodies = wire.ask({"v": 1, "op": "fetch", "tenant": "acme", "artefacts": [bytes.fromhex(version["artefact"])]})
+                self.assertEqual(reply["answered"], 1)
+                (target.folder / f"{number}.artefact").write_bytes(bodies[0])
+                node = (version["partition"] + ["", ""])[:2]
+                lines.append(f"{node[0]},{node[1]},2026-02-01 10:00,{version['metrics']['rmse']},1,eta,{number}.artefact,production")
+                lines.append(f"{node[0]},{node[1]},2026-01-01,{version['metrics']['rmse'] + 1},2,zeta,,")
+            table = target.folder / "table.csv"
+            table.write_text("\n".join(lines) + "\n")
+            words = ["registry", "import-history", table, "--tenant", "acme", "--model", "duration", "--spec", spec]
+            looked = target.json(*words, "--dry-run")["histories"][0]
+            self.assertEqual((looked["versions"], looked["without_artefact"]), (2 * len(serving), len(serving)))
+            self.assertIn("not_found", self.refused(target, "versions", MODEL))
+            self.assertTrue(target.json(*words)["histories"][0]["verified"])
+            wait_until_served(target)
+            values = [[answer[0], answer[2], answer[3]] for answer in answers(target)]
+            self.assertEqual(values, [[answer[0], answer[2], answer[3]] for answer in answers(self.source)])
+            found = target.json("search", "versions", "properties.owner = 'zeta' and params.l2 = 2", "--tenant", "acme")
+            self.assertEqual(len(found), len(serving))
+            self.assertEqual(target.json("tags", MODEL, "--tag", "imported", "--as-of", "2026-01-15"), [])
+            without = next(v for v in target.json("versions", f"{MODEL}@france/paris") if v["collected_us"] != 0)
+            self.assertIn("was collected", self.refused(target, "tag", "set", f"{MODEL}@france/paris", "--version", without["version"]))
+            self.assertTrue(target.json("registry", "check")["clean"])
+            self.assertEqual(target.json(*words)["histories"][0]["state"], "there")
+
+            table.write_text("created,city\n2026-01-01,paris\nyesterday,paris\n")
+            errors = self.refused(target, *words)
+            self.assertIn(f"{table}:3: column created: 'yesterday' is no time in UTC", errors)
+            table.write_text("created,colour\n2026-01-01,red\n")
+            self.assertIn(f"{table}:1: column colour: not one of a history's", self.refused(target, *words))
+            table.write_text("created\n2026-01-01\n")
+            self.assertIn("was imported with another history", self.refused(target, *words))
+            # It is trained on from here.
+            target.train(spec, self.rides)
+            self.assertTrue(target.json("registry", "check")["clean"])
+
     def test_a_stopped_registry_is_exported_as_a_running_one(self):
         with Cluster(shards=1) as target:
             target.run("registry", "import", "--from", self.file)
