@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/json_depth.h"
+
 namespace espalier::data {
 
 using Json = nlohmann::ordered_json;
@@ -76,6 +78,7 @@ Result<bool> JsonLinesReader::next_object() {
     if (!line) return false;
     ++line_;
     if (line->find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (json_depth(*line) > kMaxJsonDepth) return invalid_argument(place() + "nested too deep");
     try {
       object_->json = Json::parse(line->begin(), line->end());
     } catch (const Json::parse_error& error) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/bytes.h"
+#include "common/json_depth.h"
 #include "model/feature_parse.h"
 #include "model/ids.h"
 #include "model/spec_toml.h"
@@ -287,6 +288,7 @@ Result<Spec> Spec::parse_toml(std::string_view text, std::string_view source) {
 Result<Spec> Spec::parse_json(std::string_view text) {
   const Places places("spec");
   if (text.size() > kMaxSpecBytes * 4) return invalid_argument("spec: larger than 4 MB");
+  if (json_depth(text) > kMaxJsonDepth) return invalid_argument("spec: nested too deep");
   Json root;
   try {
     root = Json::parse(text);

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/json_depth.h"
+
 namespace espalier::registry {
 namespace {
 
@@ -36,6 +38,7 @@ Result<json> parsed(std::string_view text) {
     return invalid_argument("params_json: " + std::to_string(text.size()) + " bytes, at most " +
                             std::to_string(kMaxParamsBytes) + " are allowed");
   }
+  if (json_depth(text) > kMaxJsonDepth) return invalid_argument("params_json: nested too deep");
   json document = json::parse(text, nullptr, false);
   if (!document.is_object()) return invalid_argument("params_json: not a JSON object");
   return document;

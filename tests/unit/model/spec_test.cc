@@ -172,5 +172,16 @@ TEST(Spec, WrongJsonIsRefused) {
   }
 }
 
+TEST(Spec, JsonOfAnyDepthIsRefused) {
+  std::string text = Spec::parse_toml(kGood, "a.toml")->json();
+  const std::string key = "\"l2\":";
+  const std::size_t at = text.find(key);
+  ASSERT_NE(at, std::string::npos);
+  text.insert(at + key.size(), std::string(400'000, '[')).insert(text.size() - 2, std::string(400'000, ']'));
+  const auto spec = Spec::parse_json(text);
+  ASSERT_CODE(spec, Code::invalid_argument);
+  EXPECT_NE(spec.status().message().find("nested too deep"), std::string::npos) << spec.status().message();
+}
+
 }  // namespace
 }  // namespace espalier::model
