@@ -295,6 +295,18 @@ Result<std::vector<Status>> Artefacts::sync_packs() {
 }
 
 Status Artefacts::settle() {
+  const Status settled = settle_staged();
+  if (!settled.ok()) unsettled_ = settled;
+  return settled;
+}
+
+Status Artefacts::settle_group() {
+  const Status settled = settle();
+  const Status earlier = std::exchange(unsettled_, {});
+  return settled.ok() ? earlier : settled;
+}
+
+Status Artefacts::settle_staged() {
   if (staged_.empty()) return {};
   auto synced = sync_packs();
   const auto staged = std::exchange(staged_, {});
@@ -305,7 +317,13 @@ Status Artefacts::settle() {
   for (const auto& [tenant, records] : staged) {
     if (!outcome->ok()) failed = *outcome;
     if (!(outcome++)->ok()) continue;
+    ASSIGN_OR_RETURN(const model::Pack* const held, pack(tenant));
     for (const auto& [hash, record] : records) {
+      if (!held->find(hash)) {
+        // A full segment was synced before a later upload, and that failed.
+        failed = Status(Code::unavailable, "artefact " + hash.hex() + ": its bytes could not be kept");
+        continue;
+      }
       ArtefactRecord dated = record;
       dated.uploaded_us = batch.time_us();
       batch.put(keys::artefact(tenant, hash), encode_artefact(dated));

@@ -57,6 +57,9 @@ class Artefacts {
   /// Brings the bytes of what is staged to the disk and applies their records, which the store has yet to sync. Not ok:
   /// what could not be brought there is forgotten; the rest is applied.
   Status settle();
+  /// The same at the end of a group: also not ok where an earlier settle() of the group wasn't, of which only the one
+  /// that asked for it was told.
+  Status settle_group();
   /// Artefacts in the order asked, as many as fit; `bodies` gets those of reply.found.
   Result<wire::FetchReply> fetch(const wire::FetchRequest& request, std::vector<std::string_view>& bodies);
   /// Nothing, too, while it is staged: whoever builds a batch may not name it before its bytes are on the disk.
@@ -98,6 +101,7 @@ class Artefacts {
   Result<model::Pack*> pack(const std::string& tenant);
   /// Syncs the packs of all tenants that have something staged, beside each other; an outcome for each.
   Result<std::vector<Status>> sync_packs();
+  Status settle_staged();
   bool is_staged(const std::string& tenant, const Hash256& hash) const;
 
   Files& files_;
@@ -106,6 +110,7 @@ class Artefacts {
   const std::uint64_t segment_bytes_;
   std::map<std::string, TenantPack> packs_;
   std::map<std::string, std::map<Hash256, ArtefactRecord>> staged_;  ///< by tenant
+  Status unsettled_;                                                 ///< of the group
   bool was_too_early_ = false;
   std::unique_ptr<ThreadPool> syncing_;  ///< made when two packs have to be synced at once
 };

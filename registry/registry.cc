@@ -138,7 +138,7 @@ Registry::Group Registry::end_group() {
   is_in_group_ = false;
   if (!std::exchange(is_group_pending_, false)) return {};
   Group group;
-  group.uploads = records_.artefacts.settle();
+  group.uploads = records_.artefacts.settle_group();
   group.changes = store_->sync();
   return group;
 }
