@@ -97,7 +97,7 @@ Status each_found(Records& records, const Way& way, const wire::SearchReply& pag
     ASSIGN_OR_RETURN(const auto version, wire::decode<wire::VersionRecord>(row.record));
     const std::string components = keys::components(version.partition);
     ASSIGN_OR_RETURN(const Replaced entries,
-                     Tags::replaced_by(*cursor, prefix, components, page.epoch, version.version));
+                     Tags::replaced_by(*cursor, prefix, components, page.epoch, {version.version, version.epoch}));
     RETURN_IF_ERROR(take(components, entries));
   }
   return {};
@@ -125,8 +125,8 @@ Result<wire::ReleaseReply> prepare_rollback(Records& records, const Principal& p
     ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
     const std::string prefix = way.prefix();
     RETURN_IF_ERROR(search::each_version(records, principal, asked, [&](const search::VersionItem& found) -> Status {
-      ASSIGN_OR_RETURN(const Replaced entries,
-                       Tags::replaced_by(*cursor, prefix, found.components, now, found.record.version));
+      ASSIGN_OR_RETURN(const Replaced entries, Tags::replaced_by(*cursor, prefix, found.components, now,
+                                                                 {found.record.version, found.record.epoch}));
       go_back(found.components, entries.before);
       return {};
     }));
@@ -174,7 +174,9 @@ Result<wire::DifferencesReply> preview_rollback(Records& records, const Principa
     }));
     cursor.position = found.cursor;
   } else {
-    ASSIGN_OR_RETURN(const std::uint64_t epoch, epoch_of(records, way));
+    // A time ahead of the clock is as of now, which for all pages is the first one's.
+    ASSIGN_OR_RETURN(const std::uint64_t to, epoch_of(records, way));
+    const std::uint64_t epoch = std::min(to, cursor.epoch);
     ASSIGN_OR_RETURN(cursor.position, page.fill({way.prefix(), cursor.epoch}, {way.prefix(), epoch},
                                                 keys::components(request.under), cursor.position));
   }

@@ -100,18 +100,24 @@ Result<std::optional<std::string>> Tags::each_difference(const TagState& before,
 }
 
 Result<Replaced> Tags::replaced_by(Cursor& cursor, std::string_view tag_prefix, std::string_view components,
-                                   std::uint64_t epoch, const Uuid& version) {
+                                   std::uint64_t epoch, const VersionSince& version) {
   Replaced entries{unset_entry(), unset_entry()};
   const std::string node = keys::node(tag_prefix, components);
-  bool is_first = true;
+  bool is_first = true, is_next_before = false;
   for (cursor.seek(keys::node_at(tag_prefix, components, epoch)); cursor.valid() && cursor.key().starts_with(node);
        cursor.next()) {
+    ASSIGN_OR_RETURN(const keys::TagKey key, keys::parse_tag(cursor.key(), tag_prefix.size()));
+    // What is older than the version can't be an entry of it any more.
+    if (key.epoch < version.since && !is_next_before && !is_first) break;
     auto entry = decode_entry(cursor.value());
     if (!entry.ok()) return bad_record(cursor.key(), entry.status());
     if (std::exchange(is_first, false)) entries.is = *entry;
-    if (entry->kind == wire::EntryKind::version && entry->version == version) continue;
-    entries.before = *std::move(entry);
-    return entries;
+    if (entry->kind == wire::EntryKind::version && entry->version == version.version) {
+      entries.before = unset_entry();
+      is_next_before = true;
+    } else if (std::exchange(is_next_before, false)) {
+      entries.before = *std::move(entry);
+    }
   }
   RETURN_IF_ERROR(cursor.status());
   return entries;

@@ -77,6 +77,12 @@ struct DifferenceScan {
   std::size_t most_steps = std::numeric_limits<std::size_t>::max();  ///< nodes looked at, those that don't differ too
 };
 
+/// A version, and the epoch in which it was published: no older entry names it.
+struct VersionSince {
+  Uuid version;
+  std::uint64_t since = 0;
+};
+
 struct Replaced {
   wire::TagEntry is, before;
 };
@@ -100,10 +106,10 @@ class Tags {
       std::function<bool(std::string_view components, const wire::TagEntry& before, const wire::TagEntry& after)>;
   Result<std::optional<std::string>> each_difference(const TagState& before, const TagState& after,
                                                      const DifferenceScan& scan, const TakeDifference& take);
-  /// What the node has as of `epoch`, and what it had before its entries of that version came one after the other:
-  /// unset where nothing. `cursor`: any of the store's; many nodes share one.
+  /// What the node has as of `epoch`, and what it had before it first had that version: unset where nothing. `cursor`:
+  /// any of the store's; many nodes share one.
   static Result<Replaced> replaced_by(Cursor& cursor, std::string_view tag_prefix, std::string_view components,
-                                      std::uint64_t epoch, const Uuid& version);
+                                      std::uint64_t epoch, const VersionSince& version);
 
   Result<wire::EntriesReply> page(const wire::TagEntriesRequest& request, const PageCursor& cursor,
                                   std::uint64_t epoch);

@@ -223,6 +223,23 @@ TEST_F(TagsTest, ARollbackByFilterTakesBackWhatTheTagPointsAtAndPasses) {
   EXPECT_EQ(state(), "/=5 br=2 br/sp=10 us=9");
 }
 
+TEST_F(TagsTest, RollbacksByFilterOneAfterTheOtherGoFurtherBack) {
+  ASSERT_OK(publish_run(1, {{{"br"}, 1}}, "R1", 80));
+  ASSERT_OK(publish_run(2, {{{"br"}, 2, 1}}, "R2", 90));
+  ASSERT_OK(publish_run(3, {{{"br"}, 3, 2}}, "R3", 95));
+  std::uint32_t release = 3;
+  const auto take_back = [&](const std::string& run) {
+    wire::RollbackRequest request = back(++release);
+    request.to.where = "run = '" + run + "'";
+    const std::string named = preview(request);
+    EXPECT_OK(registry_->rollback(local_, request));
+    return named + " " + state();
+  };
+  EXPECT_EQ(take_back("R3"), "br:3>2 br=2");
+  EXPECT_EQ(take_back("R2"), "br:2>1 br=1") << "not the run that was taken back before";
+  EXPECT_EQ(take_back("R1"), "br:1>unset ");
+}
+
 TEST_F(TagsTest, ARollbackMovesJustWhatItsPreviewNames) {
   std::mt19937 chance(11);
   const std::vector<Path> nodes = {{}, {"br"}, {"br", "rj"}, {"br", "sp"}, {"usa"}, {"usa", "ca"}, {"usa", "ny"}};
