@@ -79,7 +79,7 @@ Result<SearchCursor> SearchCursor::parse(std::string_view text) {
     }
     cursor.kept.emplace(std::move(order), std::move(thing));
   }
-  if (!reader.at_end()) return wrong;
+  if (!reader.at_end() || cursor.limit == 0) return wrong;
   return cursor;
 }
 

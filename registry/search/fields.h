@@ -17,6 +17,9 @@ namespace espalier::registry::search {
 class Item {
  public:
   virtual ~Item() = default;
+
+  /// What telling its fields, and comparing them, has cost so far, in steps of a search.
+  mutable std::size_t steps = 0;
 };
 
 /// What an index knows of a field. Everything else is answered by looking at all.

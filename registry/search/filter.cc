@@ -35,6 +35,13 @@ bool holds_of(Relation relation, const Value& value, const Value& literal) {
   return compare(relation, text, wanted);
 }
 
+/// At the worst, in steps of a search.
+std::size_t like_cost(const Value& value, const Value& pattern) {
+  constexpr std::size_t kComparesInStep = 512;
+  const auto* text = std::get_if<std::string>(&value);
+  return text == nullptr ? 0 : text->size() * std::get<std::string>(pattern).size() / kComparesInStep;
+}
+
 }  // namespace
 
 // The last % is where a mismatch goes back to: no more than size(text) * size(pattern) steps.
@@ -79,6 +86,7 @@ Result<bool> Test::holds(const Item& item) const {
   }
   ASSIGN_OR_RETURN(const Value value, field.read(item));
   if (relation == Relation::missing) return is_missing(value) != negated;
+  if (relation == Relation::like && !is_missing(value)) item.steps += like_cost(value, literals.front());
   const auto passes = [&](const Value& literal) { return holds_of(relation, value, literal); };
   return (!is_missing(value) && std::ranges::any_of(literals, passes)) != negated;
 }

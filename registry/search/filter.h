@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxFilterBytes = 16384;
 inline constexpr std::size_t kMaxTests = 1000;
 inline constexpr std::size_t kMaxOrderFields = 8;
 inline constexpr int kMaxFilterDepth = 100;
+inline constexpr std::size_t kMaxPatternBytes = 256;  ///< of a like: it may be tried at each byte of a text
 
 enum class Relation : std::uint8_t { equal, less, less_equal, greater, greater_equal, like, under, missing };
 

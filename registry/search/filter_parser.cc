@@ -319,6 +319,10 @@ Result<Value> FilterParser::literal(const Test& test) {
 Result<Value> FilterParser::text_literal(const Test& test) {
   const std::string& text = token_.text;
   const Type type = test.field.field->type;
+  if (test.relation == Relation::like && text.size() > kMaxPatternBytes) {
+    return error("a pattern of " + std::to_string(text.size()) + " bytes; at most " + std::to_string(kMaxPatternBytes) +
+                 " are allowed");
+  }
   if (test.relation == Relation::like || type == Type::text || type == Type::scalar || type == Type::tag) {
     return Value(text);
   }

@@ -7,6 +7,7 @@
 #include "common/hash.h"
 #include "common/scheduling.h"
 #include "registry/keys.h"
+#include "registry/reading.h"
 #include "registry/search/candidates.h"
 #include "registry/search/kinds.h"
 #include "registry/search/version_item.h"
@@ -16,7 +17,6 @@ namespace {
 
 /// Steps that a record is worth which a table gave in passing.
 constexpr std::size_t kDecodeCost = 4;
-constexpr std::size_t kMaxPageBytes = 8u << 20;
 
 /// All that the pages of one search share.
 std::uint64_t hash_of(const Principal& principal, const wire::SearchRequest& request) {
@@ -75,6 +75,7 @@ class Search {
     if (!request_.cursor.empty()) way = cursor_.way;
     ASSIGN_OR_RETURN(plan_, make_plan(context_, query_, way));
     cursor_.way = plan_.way;
+    context_.steps = 0;  // each page finds all models: what it may cost is counted from here on
     return {};
   }
 
@@ -147,6 +148,7 @@ class Search {
       if (!is_missing(value)) return std::unique_ptr<Item>();
     }
     ASSIGN_OR_RETURN(const bool passes, query_.filter.matches(*item));
+    context_.steps += item->steps;
     if (!passes) item.reset();
     return item;
   }
@@ -232,7 +234,9 @@ class Search {
   }
 
   Status give_kept(std::size_t limit) {
-    for (const auto& [order, kept] : cursor_.kept) {
+    auto next_kept = cursor_.kept.begin();
+    for (; next_kept != cursor_.kept.end() && page_bytes_ < kMaxPageBytes; ++next_kept) {
+      const Kept& kept = next_kept->second;
       const auto at = std::ranges::lower_bound(context_.scope, ModelName{kept.tenant, kept.model});
       if (at == context_.scope.end() || *at != ModelName{kept.tenant, kept.model}) continue;
       Candidate candidate;
@@ -241,14 +245,15 @@ class Search {
       ASSIGN_OR_RETURN(const auto item, query_.kind->load(context_, candidate));
       if (item) RETURN_IF_ERROR(add_row(candidate.scope, *item));
     }
-    if (cursor_.kept.size() < limit) return {};
+    if (next_kept == cursor_.kept.end() && cursor_.kept.size() < limit) return {};
+    const auto& [last_order, last] = *std::prev(next_kept);
     SearchCursor next;
     next.query = cursor_.query;
     next.generation = cursor_.generation;
     next.epoch = cursor_.epoch;
     next.way = cursor_.way;
-    next.bound = cursor_.kept.rbegin()->first;
-    next.bound_order_key = cursor_.kept.rbegin()->second.order_key;
+    next.bound = last_order;
+    next.bound_order_key = last.order_key;
     // What lacks the order's field comes last: where the page ended with it, the rest has begun.
     next.phase = plan_.rest && next.bound_order_key.empty() ? 1 : 0;
     reply_.cursor = next.text();

@@ -29,8 +29,12 @@ Value member(const json& object, std::string_view name) {
   return inner == object.end() ? Value() : member(*inner, name.substr(dot + 1));
 }
 
-const json& parsed(std::unique_ptr<json>& kept, const std::string& text) {
-  if (!kept) kept = std::make_unique<json>(json::parse(text, nullptr, false));
+const json& parsed(const Item& item, std::unique_ptr<json>& kept, const std::string& text) {
+  constexpr std::size_t kBytesInStep = 64;
+  if (!kept) {
+    item.steps += text.size() / kBytesInStep;
+    kept = std::make_unique<json>(json::parse(text, nullptr, false));
+  }
   return *kept;
 }
 
@@ -101,7 +105,7 @@ Fields version_fields() {
   fields.push_back(
       {"metrics", Type::number, Access::number, true, [](const Item& item, std::string_view name) -> Result<Value> {
          const VersionItem& v = version(item);
-         const Value found = member(parsed(v.metrics, v.record.metrics_json), name);
+         const Value found = member(parsed(v, v.metrics, v.record.metrics_json), name);
          return std::holds_alternative<double>(found) ? found : Value();
        }});
   fields.push_back(
@@ -113,7 +117,7 @@ Fields version_fields() {
   fields.push_back(
       {"params", Type::scalar, Access::none, true, [](const Item& item, std::string_view name) -> Result<Value> {
          const VersionItem& v = version(item);
-         const json& lineage = parsed(v.lineage, v.record.lineage_json);
+         const json& lineage = parsed(v, v.lineage, v.record.lineage_json);
          const auto params = lineage.is_object() ? lineage.find("params") : lineage.end();
          return params == lineage.end() ? Value() : member(*params, name);
        }});

@@ -192,6 +192,7 @@ TEST(SearchFilter, IsBounded) {
     EXPECT_LT(parsed.status().message().size(), 1000u);
   };
   refused("principal = '" + std::string(kMaxFilterBytes, 'x') + "'", "bytes, at most");
+  refused("principal like '" + std::string(257, '%') + "'", "at most 256");
   refused(std::string(101, '(') + "rows = 1" + std::string(101, ')'), "nested deeper");
   std::string negations = "rows = 1", tests = "rows=1";
   for (int i = 0; i < 101; ++i) negations.insert(0, "not ");

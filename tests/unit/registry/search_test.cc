@@ -383,6 +383,12 @@ TEST_F(SearchTest, ACursorBelongsToItsSearch) {
   EXPECT_CODE(changed([](auto& r) { r.cursor = "x"; }), Code::invalid_argument);
   EXPECT_CODE(changed([](auto& r) { r.cursor.pop_back(); }), Code::invalid_argument);
   EXPECT_CODE(changed([](auto& r) { r.cursor[20] ^= 1; }), Code::invalid_argument);
+  EXPECT_CODE(changed([](auto& r) {
+                auto cursor = *search::SearchCursor::parse(r.cursor);
+                cursor.limit = 0;
+                r.cursor = cursor.text();
+              }),
+              Code::invalid_argument);
   const Status foreign = changed([](auto& r) {
     auto cursor = *search::SearchCursor::parse(r.cursor);
     cursor.generation ^= 1;
