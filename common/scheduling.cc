@@ -61,4 +61,11 @@ void give_way() {
   my.waited_us += my.resumed_us - now;
 }
 
+void raise_open_files_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));  // what there is then has to do
+}
+
 }  // namespace espalier

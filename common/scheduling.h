@@ -1,4 +1,4 @@
-// How the operating system's scheduler is told what a thread is for.
+// What the operating system is told: its scheduler, what a thread is for; and how much a process needs.
 //
 // Thread safety: each function concerns the calling thread; threads and processes that it starts later inherit what the
 // first two say, but not what give_way() counts.
@@ -20,5 +20,9 @@ void yield_to_requests();
 /// gets less than a tenth of its time stops giving way until it has caught up: requests that fill a core may slow its
 /// releases down, but not hold them up. Does nothing on threads that have not called yield_to_requests().
 void give_way();
+
+/// As many open files as the process may have: the usual soft limit of 1,024 is for programs that use select(2). One
+/// that holds a tenant's files open, or a client's connection, needs more.
+void raise_open_files_limit();
 
 }  // namespace espalier

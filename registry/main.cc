@@ -50,6 +50,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   espalier::yield_to_requests();
+  espalier::raise_open_files_limit();
   const espalier::StopSignals stop;
   const espalier::Status status = serve(options, stop);
   if (status.ok()) return 0;

@@ -31,7 +31,7 @@ class Move {
       RETURN_IF_ERROR(take_state());
     }
     if (!std::ranges::binary_search(model_.tags, request_.tag)) {
-      add_tag(model_, request_.tag);
+      RETURN_IF_ERROR(add_tag(model_, request_.tag));
       Models::put(batch_, model_);
     }
     wire::ReleaseRecord release;

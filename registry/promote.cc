@@ -32,7 +32,7 @@ class Promotion {
     }
     ASSIGN_OR_RETURN(to_, state(request_.to));
     move_to();
-    begin(request_.to, request_.release);
+    RETURN_IF_ERROR(begin(request_.to, request_.release));
     if (!request_.archive.empty() && !replaced_.empty()) RETURN_IF_ERROR(archive());
     if (!request_.keep) empty_from();
     return finish();
@@ -79,14 +79,15 @@ class Promotion {
     return state;
   }
 
-  void begin(const std::string& tag, const Uuid& release) {
-    add_tag(model_, tag);
+  Status begin(const std::string& tag, const Uuid& release) {
+    RETURN_IF_ERROR(add_tag(model_, tag));
     wire::ReleaseRecord record;
     record.release = release;
     record.tag = tag;
     record.principal = principal_.name();
     record.note = request_.note;
     releases_.push_back(std::move(record));
+    return {};
   }
 
   void add(std::string_view components, TagEntry entry, const Uuid& release) {
@@ -118,7 +119,7 @@ class Promotion {
       if (const auto has = archived.find(components); has != archived.end() && is_same(has->second, entry)) continue;
       if (!std::exchange(has_begun, true)) {
         movements_.begin(request_.archive);
-        begin(request_.archive, request_.archive_release);
+        RETURN_IF_ERROR(begin(request_.archive, request_.archive_release));
       }
       add(components, entry, request_.archive_release);
     }
@@ -127,7 +128,7 @@ class Promotion {
 
   void empty_from() {
     movements_.begin(request_.from);
-    begin(request_.from, request_.from_release);
+    RETURN_IF_ERROR(begin(request_.from, request_.from_release));
     for (const auto& [components, entry] : from_) add(components, unset_entry(), request_.from_release);
   }
 
@@ -203,7 +204,7 @@ Result<wire::EpochReply> prepare_overlay(Records& records, const wire::OverlayRe
   }
   const std::string before = wire::encode(model);
   ASSIGN_OR_RETURN(model.overlays, with_overlay(std::move(model.overlays), request.tag, request.on));
-  add_tag(model, request.tag);
+  RETURN_IF_ERROR(add_tag(model, request.tag));
   wire::EpochReply reply;
   reply.generation = records.store.generation();
   if (wire::encode(model) == before) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "common/bytes.h"
+#include "common/json_depth.h"
 #include "common/scheduling.h"
 #include "model/properties.h"
 #include "model/spec.h"
@@ -90,7 +91,7 @@ class Publish {
     ASSIGN_OR_RETURN(model_.levels, evolve_levels(model_.levels, spec_.levels));
     ASSIGN_OR_RETURN(model_.fields, evolve_schema(model_.fields, request_.fields));
     model_.schema = static_cast<std::uint32_t>(model_.fields.size());
-    add_tag(model_, request_.tag);
+    RETURN_IF_ERROR(add_tag(model_, request_.tag));
     for (const auto& field : model_.fields) field_types_.emplace(field.name, field.type);
     return {};
   }
@@ -388,9 +389,15 @@ Result<wire::ReleaseReply> finish_releases(Records& records, const wire::ModelRe
   return reply;
 }
 
-void add_tag(wire::ModelRecord& model, const std::string& tag) {
+Status add_tag(wire::ModelRecord& model, const std::string& tag) {
   const auto at = std::ranges::lower_bound(model.tags, tag);
-  if (at == model.tags.end() || *at != tag) model.tags.insert(at, tag);
+  if (at != model.tags.end() && *at == tag) return {};
+  if (model.tags.size() >= kMaxTags) {
+    return Status(Code::resource_exhausted,
+                  "tag " + tag + ": the model has " + std::to_string(kMaxTags) + " tags, as many as it may have");
+  }
+  model.tags.insert(at, tag);
+  return {};
 }
 
 Status check_names(std::string_view tenant, std::string_view model, std::string_view tag) {
@@ -415,6 +422,7 @@ Status check_text(std::string_view what, std::string_view text, std::size_t most
                             std::to_string(most) + " are allowed");
   }
   if (!json || text.empty()) return {};
+  if (json_depth(text) > kMaxJsonDepth) return invalid_argument(std::string(what) + ": nested too deep");
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || text[first] != '{' || !nlohmann::json::accept(text)) {
     return invalid_argument(std::string(what) + ": a JSON object is needed");

@@ -35,7 +35,8 @@ Result<wire::ReleaseReply> finish_releases(Records& records, const wire::ModelRe
                                            Batch& batch);
 
 /// The model has the tag, from this release on.
-void add_tag(wire::ModelRecord& model, const std::string& tag);
+/// resource_exhausted: the model has as many tags as it may have.
+Status add_tag(wire::ModelRecord& model, const std::string& tag);
 
 /// invalid_argument unless tenant, model and tag are names.
 Status check_names(std::string_view tenant, std::string_view model, std::string_view tag);

@@ -18,6 +18,8 @@ namespace espalier::registry {
 
 inline constexpr std::uint32_t kMaxPage = 65536;  ///< records in one reply, whatever was asked
 
+inline constexpr std::size_t kMaxPageBytes = 8u << 20;  ///< of its records, but for the last
+
 inline std::size_t page_size(std::uint32_t limit) { return std::clamp<std::uint32_t>(limit, 1, kMaxPage); }
 
 /// Where a paged read goes on.

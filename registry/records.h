@@ -64,6 +64,8 @@ struct Records {
 inline constexpr std::size_t kMaxSpecBytes = 1u << 20;
 inline constexpr std::size_t kMaxRunBytes = 1u << 20;
 inline constexpr std::size_t kMaxNoteBytes = 4096;
+/// Of a model: its record has them all, and shards read each.
+inline constexpr std::size_t kMaxTags = 1000;
 inline constexpr std::size_t kMaxVersionTextBytes = 64u << 10;
 
 }  // namespace espalier::registry

@@ -76,15 +76,17 @@ Result<wire::ReleasesReply> Releases::page(const wire::ReleasesRequest& request,
   append_u64_be(start, ~epoch);
   ASSIGN_OR_RETURN(const auto cursor, store_.scan());
   std::string last;
+  std::size_t bytes = 0;
   cursor->seek(page.position.empty() ? start : prefix + page.position + '\0');
   for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
-    if (reply.releases.size() == page_size(request.limit)) {
+    if (reply.releases.size() == page_size(request.limit) || bytes >= kMaxPageBytes) {
       reply.cursor = PageCursor{epoch, last}.text();
       break;
     }
     auto record = wire::decode<wire::ReleaseRecord>(cursor->value());
     if (!record.ok()) return bad_record(cursor->key(), record.status());
     reply.releases.push_back(*std::move(record));
+    bytes += cursor->value().size();
     last = cursor->key().substr(prefix.size());
   }
   RETURN_IF_ERROR(cursor->status());

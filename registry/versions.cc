@@ -47,17 +47,19 @@ Result<wire::VersionsReply> Versions::page(const wire::VersionsRequest& request,
   const std::string range = prefix + keys::components(request.under);
   ASSIGN_OR_RETURN(const auto cursor, store_.scan());
   std::string last;
+  std::size_t bytes = 0;
   cursor->seek(page.position.empty() ? range : prefix + page.position + '\0');
   for (; cursor->valid() && cursor->key().starts_with(range); cursor->next()) {
     ASSIGN_OR_RETURN(const keys::VersionKey key, keys::parse_version(cursor->key(), prefix.size()));
     if (key.epoch > epoch) continue;
-    if (reply.versions.size() == page_size(request.limit)) {
+    if (reply.versions.size() == page_size(request.limit) || bytes >= kMaxPageBytes) {
       reply.cursor = PageCursor{epoch, last}.text();
       break;
     }
     auto record = wire::decode<wire::VersionRecord>(cursor->value());
     if (!record.ok()) return bad_record(cursor->key(), record.status());
     reply.versions.push_back(*std::move(record));
+    bytes += cursor->value().size();
     last = cursor->key().substr(prefix.size());
   }
   RETURN_IF_ERROR(cursor->status());

@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
   app.add_option("--bind", options.endpoints, "endpoint for clients (repeat)")->required();
   CLI11_PARSE(app, argc, argv);
   espalier::prefer_throughput();
+  espalier::raise_open_files_limit();
 
   const Status status = run(options, stop);
   if (status.ok()) return 0;

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   app.add_option("--weight", options.weight, "share of keys relative to other shards")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
   espalier::prefer_throughput();
+  espalier::raise_open_files_limit();
 
   const espalier::Status status = espalier::shard::run(options, stop, [&](const std::vector<std::string>& endpoints) {
     const nlohmann::json line = {{"ready", "shard"}, {"name", options.name}, {"endpoints", endpoints}};
