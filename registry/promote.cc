@@ -34,7 +34,7 @@ class Promotion {
     move_to();
     RETURN_IF_ERROR(begin(request_.to, request_.release));
     if (!request_.archive.empty() && !replaced_.empty()) RETURN_IF_ERROR(archive());
-    if (!request_.keep) empty_from();
+    if (!request_.keep) RETURN_IF_ERROR(empty_from());
     return finish();
   }
 
@@ -126,10 +126,11 @@ class Promotion {
     return {};
   }
 
-  void empty_from() {
+  Status empty_from() {
     movements_.begin(request_.from);
     RETURN_IF_ERROR(begin(request_.from, request_.from_release));
     for (const auto& [components, entry] : from_) add(components, unset_entry(), request_.from_release);
+    return {};
   }
 
   Result<wire::ReleaseReply> finish() {
