@@ -77,8 +77,7 @@ class Space(unittest.TestCase):
 
     def files_with(self, *needles):
         """Files of registry and shards, whatever they are for, that have one of these bytes."""
-        folders = ["registry"] + [process["name"] for process in self.cluster.processes("shard")]
-        files = [file for folder in folders for file in (self.cluster.dir / folder).rglob("*") if file.is_file()]
+        files = [file for folder in ("registry", "shards") for file in (self.cluster.dir / folder).rglob("*") if file.is_file()]
         return [file for file in files if any(needle in file.read_bytes() for needle in needles)]
 
     def has(self, process, *needles):
@@ -93,7 +92,8 @@ class Space(unittest.TestCase):
         artefacts = [bytes.fromhex(version["artefact"]) for version in self.cluster.json("versions", "xyzzyshop/duration")]
         shards = self.cluster.processes("shard")
         self.assertTrue(self.files_with(b"xyzzyowner"))
-        self.assertTrue(self.files_with(*artefacts))
+        for shard in shards:
+            self.assertTrue(self.has(shard, *artefacts), shard["name"])
         plan = self.erase("xyzzyshop", "--dry-run")
         self.assertEqual(plan["version_count"], len(artefacts))
         self.assertIn("nothing was changed", self.cluster.run("erase", "xyzzyshop", "--dry-run"))
