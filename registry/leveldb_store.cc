@@ -32,7 +32,7 @@ constexpr std::uint64_t kRoomBeside = 1u << 20;
 constexpr std::size_t kOperationBytes = 1 + 5 + 5, kRoomForEpoch = 128;
 
 /// A LevelDB batch is one text that doubles as it grows, and its interface has no way of saying how large it will be: a
-/// large release then touches two and a half times its memory. An explicit instantiation may name a private member, so
+/// large release then touches two to three times its memory. An explicit instantiation may name a private member, so
 /// reserve() reaches the text by its name; a LevelDB without it does not compile. docs/decisions.md, 20.
 template <std::string leveldb::WriteBatch::*kMember>
 struct Reserve {
