@@ -4,7 +4,6 @@
 #include <utility>
 
 namespace espalier::registry::search {
-namespace {}  // namespace
 
 Result<Candidates> Candidates::open(const Context& context, const Query& query, const Plan& plan,
                                     const SearchCursor& cursor) {
