@@ -120,8 +120,8 @@ class Store {
     return sync();
   }
 
-  /// What was removed or written over goes from the store's files too, where a store leaves it lying there. Begins that,
-  /// or sees how far it is; true: not done yet, call again in a while. Everything else can be called meanwhile.
+  /// What was removed or written over goes from the store's files too, where a store leaves it lying there. Begins
+  /// that, or sees how far it is; true: not done yet, call again in a while. Everything else can be called meanwhile.
   virtual Result<bool> purge() = 0;
 };
 

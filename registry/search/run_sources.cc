@@ -231,8 +231,9 @@ Result<std::unique_ptr<Source>> datasets_by_entry(const Context& context, const 
   std::string end = keys::behind(by_commit ? prefix + complement(path.low) : prefix);
   begin_at(start, prefix, path.descending, begin, end);
   ASSIGN_OR_RETURN(auto range, Range::open(context.records.store, std::move(begin), std::move(end), path.descending));
-  return std::unique_ptr<Source>(std::make_unique<ByEntry>(std::move(range), prefix.size(), by_commit ? keys::kEpochBytes : 0,
-                                                           context.epoch, path.descending, sizeof(Hash256)));
+  return std::unique_ptr<Source>(std::make_unique<ByEntry>(std::move(range), prefix.size(),
+                                                           by_commit ? keys::kEpochBytes : 0, context.epoch,
+                                                           path.descending, sizeof(Hash256)));
 }
 
 }  // namespace espalier::registry::search
