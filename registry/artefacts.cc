@@ -19,8 +19,8 @@ constexpr std::uint64_t kCompactedAtOnce = 1ull << 20;
 /// An upload of what is there is noted when the last one was so long ago: collections leave alone what is uploaded
 /// anew.
 constexpr std::int64_t kNotedAgainUs = 600'000'000;
-/// Each is a call or two of the operating system.
-constexpr std::size_t kFilesErasedAtOnce = 64;
+/// Removing a segment takes a millisecond or two.
+constexpr std::size_t kFilesErasedAtOnce = 8;
 constexpr std::uint64_t kMostInOneReply = wire::kMaxInternalMessageBytes / 2;
 
 std::string place(std::size_t i) { return "artefacts[" + std::to_string(i) + "]"; }

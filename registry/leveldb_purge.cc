@@ -24,8 +24,8 @@ namespace {
 
 /// Who reads in sessions does so within a minute of the step before (registry/upkeep).
 constexpr std::int64_t kCursorsWaitedForUs = 120'000'000;
-/// Removing a file of LevelDB's takes about a tenth of a millisecond.
-constexpr std::size_t kFilesRemovedAtOnce = 32;
+/// Removing a file of LevelDB's takes up to 3 ms.
+constexpr std::size_t kFilesRemovedAtOnce = 4;
 /// Beside what the records take.
 constexpr std::uint64_t kRoomBesideCopy = 64u << 20;
 
