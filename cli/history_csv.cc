@@ -9,8 +9,6 @@
 #include <optional>
 #include <set>
 
-#include "cli/upkeep.h"
-#include "common/clock.h"
 #include "common/files.h"
 #include "common/utc.h"
 #include "data/reader.h"
@@ -397,17 +395,6 @@ class HistoryCsv {
 
 Result<Incoming> read_history_csv(const HistoryCsvOptions& options, std::int64_t now_us) {
   return HistoryCsv(options, now_us).read();
-}
-
-Status run_registry_import_history(const UpkeepOptions& options, const Shared& shared) {
-  HistoryCsvOptions table;
-  table.file = options.file;
-  table.tenant = options.tenant;
-  table.model = options.model;
-  table.spec = options.spec;
-  table.tag = options.tag;
-  ASSIGN_OR_RETURN(const Incoming incoming, read_history_csv(table, Clock::system().wall_us()));
-  return bring_in(incoming, options.dry_run, shared);
 }
 
 }  // namespace espalier::cli

@@ -1,4 +1,5 @@
 #include "cli/moving.h"
+#include "cli/history_csv.h"
 
 #include <algorithm>
 #include <deque>
@@ -8,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/registry_access.h"
 #include "cli/upkeep.h"
+#include "common/clock.h"
 #include "common/files.h"
 #include "model/ids.h"
 #include "registry/moving/export_source.h"
@@ -302,6 +304,17 @@ Status run_registry_import(const UpkeepOptions& options, const Shared& shared) {
   incoming.each_artefact = [&](const Incoming::TakeArtefact& take) { return archive->each_artefact(take); };
   incoming.artefacts = archive->counts().artefacts;
   incoming.artefact_bytes = archive->counts().artefact_bytes;
+  return bring_in(incoming, options.dry_run, shared);
+}
+
+Status run_registry_import_history(const UpkeepOptions& options, const Shared& shared) {
+  HistoryCsvOptions table;
+  table.file = options.file;
+  table.tenant = options.tenant;
+  table.model = options.model;
+  table.spec = options.spec;
+  table.tag = options.tag;
+  ASSIGN_OR_RETURN(const Incoming incoming, read_history_csv(table, Clock::system().wall_us()));
   return bring_in(incoming, options.dry_run, shared);
 }
 
