@@ -70,6 +70,12 @@ class Erasing : public SpaceFixture {
     attach.name = "notes";
     attach.content = kMarker;
     ASSERT_OK(registry_->run_attach(local_, attach));
+    wire::DatasetPutRequest put;
+    put.idem = uuid('j', 804);
+    put.dataset.dataset = blake2b_256(kMarker);
+    put.dataset.tenant = "acme";
+    put.dataset.source = kMarker;
+    ASSERT_OK(registry_->dataset_put(local_, put));
   }
   Status publish_other(std::uint32_t n) {
     Proposal proposal;

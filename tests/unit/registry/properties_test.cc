@@ -83,7 +83,7 @@ TEST_F(PropertiesTest, AreFoundFromTheIndex) {
                                 release == 90 ? "rare" : "")));
   }
   RegistryOptions options;
-  options.search_work = 60;
+  options.search_work = 20;
   registry_.reset();
   ASSERT_OK_AND_ASSIGN(registry_, Registry::open(files_, clock_, folder_.path(), options));
   EXPECT_EQ(first_page("properties.owner = 'eta'"), "90");
