@@ -132,7 +132,7 @@ class Registry {
                                            const Bodies& bodies);
 
   Result<wire::CheckReply> check(const Principal& principal, const wire::CheckRequest& request);
-  /// `bodies` stay until the session's next step, or until it is over.
+  /// `bodies` stay until the next call of check() or archive(), for this session or another.
   Result<wire::ArchiveReply> archive(const Principal& principal, const wire::ArchiveRequest& request, Bodies& bodies);
 
   /// Between the two, changes are applied but not on disk: what any operation returns must not leave the process before

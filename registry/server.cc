@@ -1,6 +1,7 @@
 #include "registry/server.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/log.h"
@@ -55,9 +56,12 @@ bool Server::answer_group() {
   const bool more = answer_arrived();
   const Registry::Group group = registry_.end_group();
   for (Held& held : std::exchange(held_, {})) {
-    const Status& outcome = !group.changes.ok() || !held.reply.is_upload ? group.changes : group.uploads;
-    if (!outcome.ok()) held.reply = {error_header(outcome), {}, {}, 0, false};
-    send(std::move(held.envelope), held.reply);
+    const Status& outcome = !group.changes.ok() || !held.is_upload ? group.changes : group.uploads;
+    if (outcome.ok()) {
+      send(std::move(held.envelope), held.header, std::move(held.bodies));
+    } else {
+      send(std::move(held.envelope), error_header(outcome));
+    }
   }
   return more;
 }
@@ -267,7 +271,7 @@ void Server::answer_waiting(bool all) {
     if (reply.waits_for && !over) {
       still.push_back(std::move(waiting));
     } else {
-      send(std::move(waiting.envelope), reply);
+      send(std::move(waiting.envelope), reply.header);
     }
   }
   waiting_ = std::move(still);
@@ -282,14 +286,16 @@ std::int64_t Server::until_next_event_us() const {
 }
 
 void Server::give(Envelope envelope, Reply reply) {
-  if (!registry_.is_group_pending()) return send(std::move(envelope), reply);
-  held_.push_back({std::move(envelope), std::move(reply)});
+  wire::Message bodies;
+  for (const auto body : reply.bodies) bodies.emplace_back(body);
+  if (!registry_.is_group_pending()) return send(std::move(envelope), reply.header, std::move(bodies));
+  held_.push_back({std::move(envelope), std::move(reply.header), std::move(bodies), reply.is_upload});
 }
 
-void Server::send(Envelope envelope, const Reply& reply) {
+void Server::send(Envelope envelope, const std::string& header, wire::Message bodies) {
   wire::Message message = std::move(envelope);
-  message.emplace_back(std::string_view(reply.header));
-  for (const auto body : reply.bodies) message.emplace_back(body);
+  message.emplace_back(std::string_view(header));
+  std::ranges::move(bodies, std::back_inserter(message));
   const auto sent = socket_->send(message);
   // A peer that is gone, or takes nothing any more, asks again when it is back.
   if (!sent.ok()) log::debug("registry", "a reply found nobody", {{"error", sent.status()}});

@@ -57,9 +57,12 @@ class Server {
     std::int64_t wait_us = 0;
     bool is_upload = false;
   };
+  /// A reply that owns its bodies: where they lay may be gone at the group's end.
   struct Held {
     Envelope envelope;
-    Reply reply;
+    std::string header;
+    wire::Message bodies;
+    bool is_upload = false;
   };
 
   Server(Registry& registry, const Clock& clock, std::unique_ptr<wire::Socket> socket)
@@ -91,7 +94,7 @@ class Server {
   std::int64_t until_next_event_us() const;
   /// Sends, or keeps it until the group's end.
   void give(Envelope envelope, Reply reply);
-  void send(Envelope envelope, const Reply& reply);
+  void send(Envelope envelope, const std::string& header, wire::Message bodies = {});
 
   Registry& registry_;
   const Clock& clock_;

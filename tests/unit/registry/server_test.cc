@@ -11,7 +11,7 @@ namespace {
 
 class ServerTest : public RegistryFixture {
  protected:
-  ServerTest() {
+  explicit ServerTest(bool starts = true) {
     auto server = Server::make(*registry_, Clock::system(), context_);
     EXPECT_OK(server);
     server_ = *std::move(server);
@@ -20,11 +20,14 @@ class ServerTest : public RegistryFixture {
     endpoint_ = *endpoint;
     generation_ = registry_->hello(local_, {})->generation;
     peer_ = connect(wire::SocketKind::dealer);
-    thread_ = std::thread([this] { server_->run(stop_); });
+    if (starts) start();
   }
   ~ServerTest() override {
     stop();
     server_.reset();
+  }
+  void start() {
+    thread_ = std::thread([this] { server_->run(stop_); });
   }
   void stop() {
     stop_.request();
@@ -68,6 +71,12 @@ class ServerTest : public RegistryFixture {
   std::uint64_t generation_ = 0;
   std::unique_ptr<wire::Socket> peer_;
   std::thread thread_;
+};
+
+/// Whose server answers nothing before start(), so that a test says what comes in one group.
+class ServerGroupTest : public ServerTest {
+ protected:
+  ServerGroupTest() : ServerTest(false) {}
 };
 
 TEST_F(ServerTest, APlainRequestSocketIsAnsweredToo) {
@@ -147,6 +156,35 @@ TEST_F(ServerTest, ArtefactsGoInAndOutAsBodies) {
   const auto reply = ask(wire::FetchRequest{"acme", {blake2b_256("none"), blake2b_256(bytes)}});
   ASSERT_EQ(reply.size(), 3u);
   EXPECT_EQ(reply[2], bytes);
+}
+
+TEST_F(ServerGroupTest, AHeldReplyKeepsItsBodiesWhenItsSessionGoesOn) {
+  constexpr std::uint32_t kSteps = 6;
+  // In the process a message has arrived once it is sent.
+  ASSERT_OK_AND_ASSIGN(endpoint_, server_->bind("inproc://group"));
+  peer_ = connect(wire::SocketKind::dealer);
+  send(*peer_, {"join", wire::encode(wire::JoinRequest{uuid('j', 1), {"s0", {"ipc:///s0"}, 1}})});
+  wire::ArchiveRequest archive{.session = uuid('a', 1), .step = 0};
+  for (; archive.step < kSteps; ++archive.step) send(*peer_, {"archive", wire::encode(archive)});
+  start();
+  EXPECT_OK(wire::peek_status(receive(*peer_).at(1)));
+  std::vector<std::vector<std::string>> replies;
+  for (std::uint32_t i = 0; i < kSteps; ++i) replies.push_back(receive(*peer_));
+  stop();
+  // The state is the same.
+  archive = {.session = uuid('a', 2), .step = 0};
+  std::size_t bytes = 0;
+  for (; archive.step < kSteps; ++archive.step) {
+    Registry::Bodies bodies;
+    ASSERT_OK(registry_->archive(local_, archive, bodies));
+    const auto& reply = replies[archive.step];
+    ASSERT_GE(reply.size(), 2u);
+    EXPECT_EQ(std::vector<std::string>(reply.begin() + 2, reply.end()),
+              std::vector<std::string>(bodies.begin(), bodies.end()))
+        << "step " << archive.step;
+    for (const auto& body : bodies) bytes += body.size();
+  }
+  EXPECT_GT(bytes, 0u);
 }
 
 TEST_F(ServerTest, StoppingAnswersThoseWhoWait) {
