@@ -27,6 +27,8 @@ namespace {
 constexpr std::uint64_t kEpochsChecked = 200'000;
 /// What opening again writes beside the tables that it makes of the log.
 constexpr std::uint64_t kRoomBeside = 1u << 20;
+/// A file that gather() makes first, and a new generation removes. Its content: how far that is.
+constexpr std::string_view kMark = "/GATHER", kGathering = "gathering", kGathered = "gathered";
 
 /// What LevelDB notes of an operation beside key and value, at most, and of a batch with its epoch and time.
 constexpr std::size_t kOperationBytes = 1 + 5 + 5, kRoomForEpoch = 128;
@@ -153,10 +155,11 @@ LevelDbStore::~LevelDbStore() { close_database(); }
 Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clock& clock, const std::string& folder,
                                                          LevelDbOptions options) {
   std::unique_ptr<LevelDbStore> store(new LevelDbStore(files, clock, folder, options));
+  RETURN_IF_ERROR(store->read_mark());
   RETURN_IF_ERROR(store->open_database());
   RETURN_IF_ERROR(store->read_state());
   if (options.as_it_is) return store;
-  if (store->generation_ == 0) RETURN_IF_ERROR(store->start_new());
+  if (store->generation_ == 0 || store->is_gathered_) RETURN_IF_ERROR(store->start_new());
   RETURN_IF_ERROR(store->check_epochs_follow_each_other());
   store->read_ahead();
   store->synced_epoch_ = store->epoch_;
@@ -206,7 +209,21 @@ Status LevelDbStore::start_new() {
   generation = std::max<std::uint64_t>(generation, 1);
   RETURN_IF_ERROR(rewrite({{keys::generation(), encoded_generation(schema_, generation)}}));
   generation_ = generation;
-  return {};
+  if (!is_gathered_) return {};
+  RETURN_IF_ERROR(files_.remove(folder_ + std::string(kMark)));
+  is_gathered_ = false;
+  return files_.sync_directory(folder_);
+}
+
+Status LevelDbStore::read_mark() {
+  const std::string path = folder_ + std::string(kMark);
+  if (!files_.exists(path)) return {};
+  ASSIGN_OR_RETURN(const std::string mark, files_.read(path));
+  is_gathered_ = mark == kGathered;
+  if (is_gathered_) return {};
+  return failed_precondition(folder_ +
+                             ": what LevelDB can still read was being gathered, and that was cut short: "
+                             "espalier registry repair --leveldb takes it up again");
 }
 
 Status LevelDbStore::set_schema(std::uint32_t schema, Changes changes) {
@@ -239,7 +256,17 @@ Status LevelDbStore::gather(Files& files, const std::string& folder) {
   if (!files.exists(folder)) return not_found(folder + ": no store there");
   leveldb::Options options;
   options.comparator = yielding_comparator();
-  return translate(leveldb::RepairDB(folder, options), folder);
+  // RepairDB() takes no lock, and would move a running registry's log away.
+  leveldb::FileLock* lock = nullptr;
+  RETURN_IF_ERROR(translate(options.env->LockFile(folder + "/LOCK", &lock), folder));
+  const Status gathered = [&]() -> Status {
+    const std::string mark = folder + std::string(kMark);
+    RETURN_IF_ERROR(files.replace(mark, kGathering));
+    RETURN_IF_ERROR(translate(leveldb::RepairDB(folder, options), folder));
+    return files.replace(mark, kGathered);
+  }();
+  const Status unlocked = translate(options.env->UnlockFile(lock), folder);
+  return gathered.ok() ? unlocked : gathered;
 }
 
 Status LevelDbStore::read_generation() {

@@ -49,7 +49,7 @@ struct LevelDbOptions {
 class LevelDbStore final : public Store {
  public:
   /// Opens or makes the store in `folder`. unavailable: another process has it; corrupt: it is damaged; unimplemented:
-  /// a newer Espalier made it.
+  /// a newer Espalier made it; failed_precondition: gather() was cut short.
   static Result<std::unique_ptr<LevelDbStore>> open(Files& files, const Clock& clock, const std::string& folder,
                                                     LevelDbOptions options = {});
   ~LevelDbStore() override;
@@ -77,9 +77,12 @@ class LevelDbStore final : public Store {
   std::uint32_t schema() const { return schema_; }
   /// They have this one now; together with other changes. On disk when it returns.
   Status set_schema(std::uint32_t schema, Changes changes = {});
-  /// Lets LevelDB make a database of what it can still read of the one in `folder`; what it can't is lost. REQUIRES:
-  /// nobody has it open.
+  /// Lets LevelDB make a database of what it can still read of the one in `folder`; what it can't is lost. Until that
+  /// is done the folder can't be opened, and the first start after it, or start_generation(), begins a new generation.
+  /// unavailable: somebody has it open.
   static Status gather(Files& files, const std::string& folder);
+  /// Whether it was gathered and the new generation has not begun.
+  bool is_gathered() const { return is_gathered_; }
 
   /// False from a failed write until the store has taken itself up again.
   bool is_healthy() const { return healthy_; }
@@ -99,6 +102,8 @@ class LevelDbStore final : public Store {
   Result<bool> remove_old();
   void note_changed(const Batch& batch);
   Status start_new();
+  /// What gather() left beside the records; failed_precondition: it was cut short.
+  Status read_mark();
   Status read_generation();
   /// Generation, last epoch and its time, from the records.
   Status read_state();
@@ -142,6 +147,7 @@ class LevelDbStore final : public Store {
   unsigned lost_logs_ = 0;                     ///< of env_, that are dealt with
   const leveldb::Snapshot* synced_ = nullptr;  ///< as of synced_epoch_
   bool healthy_ = true;
+  bool is_gathered_ = false;
   bool is_in_doubt_ = false;  ///< a sync failed: what was applied since the one before may be lost
   Status unreported_;         ///< of a sync that was made on the way, for the next sync() to tell
 };

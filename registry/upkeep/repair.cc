@@ -92,9 +92,10 @@ Result<Repaired> repair(Files& files, const Clock& clock, const std::string& fol
   Repaired repaired;
   if (options.leveldb && !options.dry_run) {
     RETURN_IF_ERROR(LevelDbStore::gather(files, store_folder(files, folder)));
-    repaired.is_changed = true;
   }
   ASSIGN_OR_RETURN(const Stopped stopped, open_stopped(files, clock, folder));
+  // By this repair, or by one that was cut short.
+  repaired.is_changed = stopped.store->is_gathered() && !options.dry_run;
   ASSIGN_OR_RETURN(repaired.salvaged, salvage(files, folder, *stopped.records, options.dry_run));
   repaired.is_changed |= repaired.salvaged > 0 && !options.dry_run;
   bool is_renewed = false;

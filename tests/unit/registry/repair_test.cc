@@ -146,5 +146,46 @@ TEST_F(RepairTest, LetsLevelDbGatherWhatItCanStillRead) {
   EXPECT_EQ(now(), records_);
 }
 
+TEST_F(RepairTest, GathersNothingFromARegistryThatRuns) {
+  open();
+  EXPECT_CODE(upkeep::repair(files_, clock_, folder_.path(), {.leveldb = true}), Code::unavailable);
+  ASSERT_OK_AND_ASSIGN(const auto joined, registry_->join(local_, {uuid('j', 900), {"s0", {"ipc:///s0"}, 1}}));
+  open();
+  EXPECT_EQ(registry_->hello(local_, {})->generation, generation_);
+  EXPECT_EQ(registry_->hello(local_, {})->epoch, joined.epoch);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "store/lost"));
+}
+
+TEST_F(RepairTest, WhatWasGatheredHasANewGenerationWhereverThatIsCutShort) {
+  int refused = 0, renewed = 0;
+  for (std::uint64_t n = 0;; ++n) {
+    SCOPED_TRACE(n);
+    std::filesystem::remove_all(folder_ / "store/lost");
+    files_.crash_at(n);
+    const Status cut = upkeep::repair(files_, clock_, folder_.path(), {.leveldb = true}).status();
+    files_.crash();
+    const bool is_begun = std::filesystem::exists(folder_ / "store/lost");
+    const Status opened = Registry::open(files_, clock_, folder_.path()).status();
+    if (!opened.ok()) {
+      ++refused;
+      EXPECT_CODE(opened, Code::failed_precondition);
+      EXPECT_NE(opened.message().find("--leveldb"), std::string::npos) << opened.message();
+      EXPECT_CODE(upkeep::repair(files_, clock_, folder_.path(), {}), Code::failed_precondition);
+      EXPECT_TRUE(repair({.leveldb = true}).is_changed);
+    }
+    open();
+    const std::uint64_t generation = registry_->hello(local_, {})->generation;
+    registry_.reset();
+    EXPECT_EQ(generation != generation_, is_begun);
+    renewed += is_begun && opened.ok() && !cut.ok();
+    generation_ = generation;
+    EXPECT_EQ(now(), records_);
+    if (!files_.was_reached()) break;
+    ASSERT_LT(n, 100u);
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(renewed, 0);
+}
+
 }  // namespace
 }  // namespace espalier::registry
