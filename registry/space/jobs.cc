@@ -23,22 +23,22 @@ Status Jobs::check_room() const {
 
 void Jobs::add(const wire::Receipt& receipt) {
   if (receipt.kind == wire::ReceiptKind::collection) {
-    jobs_.push_back(std::make_unique<Collection>(records_, receipt, work_));
+    jobs_.push_back({std::make_unique<Collection>(records_, receipt, work_), {}, 0});
     return;
   }
   if (receipt.kind != wire::ReceiptKind::erasure) return;
   if (receipt.dry_run) {
-    jobs_.push_back(std::make_unique<Erasure>(records_, receipt, work_));
+    jobs_.push_back({std::make_unique<Erasure>(records_, receipt, work_), {}, 0});
     return;
   }
-  if (!jobs_.empty() && jobs_.front()->receipt().tenant == receipt.tenant) is_first_checked_ = false;
-  std::erase_if(jobs_, [&](const auto& job) { return job->receipt().tenant == receipt.tenant; });
+  if (!jobs_.empty() && jobs_.front().work->receipt().tenant == receipt.tenant) is_first_checked_ = false;
+  std::erase_if(jobs_, [&](const auto& job) { return job.work->receipt().tenant == receipt.tenant; });
   if (last_plan_ && last_plan_->receipt().tenant == receipt.tenant) last_plan_.reset();
-  jobs_.push_back(std::make_unique<Erasure>(records_, receipt, work_));
+  jobs_.push_back({std::make_unique<Erasure>(records_, receipt, work_), {}, 0});
 }
 
 Status Jobs::check_first() {
-  const wire::Receipt& receipt = jobs_.front()->receipt();
+  const wire::Receipt& receipt = jobs_.front().work->receipt();
   if (is_first_checked_ || receipt.dry_run) return {};
   RETURN_IF_ERROR(records_.store.begin().status());
   const auto written = records_.receipts.get(receipt.tenant, receipt.receipt);
@@ -52,39 +52,46 @@ Status Jobs::check_first() {
 }
 
 bool Jobs::step() {
-  if (jobs_.empty() || clock_.monotonic_us() < retry_at_us_) return false;
+  if (jobs_.empty() || clock_.monotonic_us() < jobs_.front().retry_at_us) return false;
   const Status checked = check_first();
   if (jobs_.empty()) return true;
-  const auto more = checked.ok() ? jobs_.front()->step() : Result<bool>(checked);
-  if (!more.ok()) {
-    retry_at_us_ = clock_.monotonic_us() + kRetryUs;
-    const bool is_news = waits_for_ != more.status().text();
-    if (is_news) log::warn("registry", "work beside requests can't go on", {{"why", more.status()}});
-    waits_for_ = more.status().text();
-    return is_news;
-  }
-  waits_for_.clear();
-  if (*more && jobs_.front()->is_waiting()) retry_at_us_ = clock_.monotonic_us() + kLookAgainUs;
+  const auto more = checked.ok() ? jobs_.front().work->step() : Result<bool>(checked);
+  if (!more.ok()) return put_back(more.status());
+  jobs_.front().waits_for.clear();
+  if (*more && jobs_.front().work->is_waiting()) jobs_.front().retry_at_us = clock_.monotonic_us() + kLookAgainUs;
   if (*more) return false;
-  std::unique_ptr<BackgroundWork> done = std::move(jobs_.front());
+  std::unique_ptr<BackgroundWork> done = std::move(jobs_.front().work);
   jobs_.pop_front();
   is_first_checked_ = false;
   if (done->receipt().dry_run) last_plan_ = std::move(done);
   return true;
 }
 
+bool Jobs::put_back(const Status& why) {
+  Job& failed = jobs_.front();
+  failed.retry_at_us = clock_.monotonic_us() + kRetryUs;
+  const std::string tenant = failed.work->receipt().tenant;
+  const bool is_news = failed.waits_for != why.text();
+  if (is_news) log::warn("registry", "work beside requests can't go on", {{"tenant", tenant}, {"why", why}});
+  failed.waits_for = why.text();
+  // Those of its tenant stay behind it: what it has found out about the tenant must still be so when it goes on.
+  std::ranges::stable_partition(jobs_, [&](const Job& job) { return job.work->receipt().tenant != tenant; });
+  is_first_checked_ = false;
+  return is_news;
+}
+
 std::int64_t Jobs::next_us() const {
   if (jobs_.empty()) return -1;
-  return std::max<std::int64_t>(0, retry_at_us_ - clock_.monotonic_us());
+  return std::max<std::int64_t>(0, jobs_.front().retry_at_us - clock_.monotonic_us());
 }
 
 const wire::Receipt* Jobs::find(const std::string& tenant, const Uuid& receipt) const {
   const auto is_it = [&](const wire::Receipt& r) { return r.receipt == receipt && r.tenant == tenant; };
   for (const auto& job : jobs_) {
-    if (!is_it(job->receipt())) continue;
-    if (job != jobs_.front() || waits_for_.empty()) return &job->receipt();
-    waiting_ = job->receipt();
-    waiting_.waits_for = waits_for_;
+    if (!is_it(job.work->receipt())) continue;
+    if (job.waits_for.empty()) return &job.work->receipt();
+    waiting_ = job.work->receipt();
+    waiting_.waits_for = job.waits_for;
     return &waiting_;
   }
   return last_plan_ && is_it(last_plan_->receipt()) ? &last_plan_->receipt() : nullptr;

@@ -1,4 +1,5 @@
-// The collections and erasures that are to be done, one after the other, and the last plan of a dry run.
+// The collections and erasures that are to be done, one after the other, and the last plan of a dry run. One that can't
+// go on lets those of other tenants pass: what is wrong with one tenant's records keeps nobody else's.
 //
 // Thread safety: the registry's control thread. Ownership: borrows records and clock.
 #pragma once
@@ -51,12 +52,18 @@ class Jobs {
   /// the place of is taken up again.
   Status check_first();
 
-  std::deque<std::unique_ptr<BackgroundWork>> jobs_;
+  struct Job {
+    std::unique_ptr<BackgroundWork> work;
+    std::string waits_for;  ///< why it doesn't go on
+    std::int64_t retry_at_us = 0;
+  };
+  /// The first one has failed.
+  bool put_back(const Status& why);
+
+  std::deque<Job> jobs_;  ///< of one tenant in the order that they were asked for
   bool is_first_checked_ = false;
   std::unique_ptr<BackgroundWork> last_plan_;
-  mutable wire::Receipt waiting_;  ///< the first one's, with why it doesn't go on
-  std::string waits_for_;
-  std::int64_t retry_at_us_ = 0;
+  mutable wire::Receipt waiting_;  ///< the last one that was found, with why it doesn't go on
 };
 
 }  // namespace espalier::registry

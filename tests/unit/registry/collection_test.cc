@@ -5,6 +5,7 @@
 
 #include "registry/keys.h"
 #include "registry/space/marks.h"
+#include "tests/unit/registry/raw_store.h"
 #include "tests/unit/registry/space_fixture.h"
 
 namespace espalier::registry {
@@ -384,6 +385,41 @@ TEST_F(Collecting, AFailedCommitIsTriedAgainAndSaysWhy) {
   ASSERT_OK_AND_ASSIGN(const auto receipt, receipt_of(1));
   EXPECT_EQ(receipt.versions, 3u);
   EXPECT_EQ(receipt.waits_for, "");
+}
+
+TEST_F(Collecting, OneThatCantGoOnLetsThoseOfOtherTenantsPass) {
+  ASSERT_OK(publish(1, {{{}, 1, 1}}));
+  Proposal other = propose(2, {{{}, 2, 2}});
+  upload(small_artefact(2), "zeta");
+  upload(small_artefact(3), "zeta");
+  other.request.tenant = "zeta";
+  ASSERT_OK(publish(other));
+  registry_.reset();
+  std::string key, value;
+  {
+    RawStore store(folder_ / "registry");
+    for (const auto& [candidate, bytes] : store.all()) {
+      if (candidate.starts_with(keys::of_model(keys::Table::version, "acme", "total"))) key = candidate, value = bytes;
+    }
+    store.put(key, "nonsense");
+  }
+  open();
+  clock_.advance(25 * 3'600'000'000ll);
+  ASSERT_OK(begin_collection(1));
+  ASSERT_OK(begin_collection(2));
+  ASSERT_OK(registry_->collect(local_, {uuid('k', 3), "zeta", "", uuid('q', 3), false}));
+  while (registry_->next_work_us() == 0) registry_->work();
+  ASSERT_OK_AND_ASSIGN(const auto passed, registry_->receipt(local_, {"zeta", uuid('q', 3), 0}));
+  EXPECT_GT(passed.receipt.finished_us, 0);
+  EXPECT_EQ(passed.receipt.artefacts, 1u);
+  EXPECT_NE(receipt_of(1)->waits_for, "");
+  EXPECT_EQ(receipt_of(2)->waits_for, "");
+  registry_.reset();
+  RawStore(folder_ / "registry").put(key, value);
+  open();
+  finish_work();
+  EXPECT_GT(receipt_of(1)->finished_us, 0);
+  EXPECT_GT(receipt_of(2)->finished_us, 0);
 }
 
 TEST_F(Collecting, OnAFullDiskItWaitsAndGoesOnOnceThereIsSpace) {
