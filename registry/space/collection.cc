@@ -31,6 +31,11 @@ Status Collection::step_phase() {
     return {};
   }
   if (phase_ <= Phase::artefacts) {
+    ASSIGN_OR_RETURN(const bool is_overtaken, marks_->is_overtaken());
+    if (is_overtaken) {
+      mark_anew();
+      return {};
+    }
     ASSIGN_OR_RETURN(const bool more, marks_->catch_up(work_));
     if (more) return {};
   }
@@ -46,6 +51,16 @@ Status Collection::step_phase() {
     case Phase::finish: return finish();
     default: return {};
   }
+}
+
+void Collection::mark_anew() {
+  log::info("registry", "a collection marks anew: the feed's horizon has passed it", {{"tenant", receipt_.tenant}});
+  marks_ = std::make_unique<Marks>(records_, receipt_.tenant, receipt_.model, receipt_.started_us);
+  phase_ = Phase::mark;
+  place_ = 0;
+  if (!receipt_.dry_run) return;
+  plan_.clear();
+  receipt_.versions = receipt_.artefacts = receipt_.artefact_bytes = 0;
 }
 
 template <class Doomed>

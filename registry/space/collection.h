@@ -26,6 +26,8 @@ class Collection final : public BackgroundWork {
   enum class Phase { mark, versions, artefacts, unrecorded, bytes, finish, done };
 
   Status step_phase();
+  /// Takes it up as the next start would.
+  void mark_anew();
   Status collect_versions();
   Status collect_artefacts();
   Status forget_unrecorded();

@@ -210,6 +210,12 @@ Status Marks::keep_bases(std::size_t& work) {
   return {};
 }
 
+// Of a change that is behind the horizon the entries that were not read yet are gone.
+Result<bool> Marks::is_overtaken() const {
+  ASSIGN_OR_RETURN(const std::uint64_t collected, records_.feed.collected());
+  return seen_ < collected || (catching_up_ && seen_ <= collected);
+}
+
 Result<bool> Marks::catch_up(std::size_t work) {
   ASSIGN_OR_RETURN(const std::uint64_t newest, records_.feed.newest());
   while (work > 0 && (seen_ < newest || catching_up_)) {

@@ -40,7 +40,10 @@ class Marks {
 
   /// Looks at `work` records; true: there is more.
   Result<bool> mark_some(std::size_t work);
+  /// Whether changes to catch up with have gone behind the feed's horizon: mark anew.
+  Result<bool> is_overtaken() const;
   /// The same for changes made since the marking began; true: there are more, and nothing may be given up before.
+  /// REQUIRES: not overtaken.
   Result<bool> catch_up(std::size_t work);
 
   /// As of the last catch_up().

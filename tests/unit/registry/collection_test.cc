@@ -292,6 +292,53 @@ TEST_F(Collecting, WhatIsPublishedOrMovedBetweenTwoSlicesWinsOrIsRefused) {
   }
 }
 
+TEST_F(Collecting, MarksAnewWhenTheHorizonPassesChangesItHasNotRead) {
+  kept_epochs_ = 6;
+  for (int slices = 0;; ++slices) {
+    SCOPED_TRACE(slices);
+    start_anew();
+    for (std::uint32_t n = 1; n <= 4; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+    set_rule(1, [](auto&) {});
+    ASSERT_OK(begin_collection(1));
+    int done = 0;
+    for (; done < slices && registry_->next_work_us() == 0; ++done) registry_->work();
+    const bool was_over = done < slices;
+    const auto moved = move(21, {entry({}, 3)}, "pinned");
+    for (std::uint32_t n = 30; n < 45; ++n) ASSERT_OK(move(n, {entry({}, 4)}, "tag" + std::to_string(n)));
+    for (int i = 0; i < 1000 && registry_->next_work_us() == 0; ++i) registry_->work();
+    EXPECT_EQ(registry_->next_work_us(), -1) << receipt_of(1)->waits_for;
+    EXPECT_EQ(held(), moved.ok() ? "3 4" : "4") << moved.status().text();
+    if (was_over) break;
+    ASSERT_LT(slices, 1000);
+  }
+}
+
+TEST_F(Collecting, KeepsAllThatAChangeNamesWhenTheHorizonPassesItBetweenTwoPages) {
+  constexpr std::uint32_t kNodes = 1030;  // a page has 1,024
+  kept_epochs_ = 6;
+  open();
+  std::vector<Node> first, second;
+  std::vector<wire::TagEntry> all;
+  for (std::uint32_t n = 0; n < kNodes; ++n) {
+    const Path partition{"s" + std::to_string(n)};
+    first.push_back({partition, 10'000 + n, 7});
+    second.push_back({partition, 20'000 + n, 8});
+    all.push_back(entry(partition, 10'000 + n));
+  }
+  ASSERT_OK(publish(1, first));
+  ASSERT_OK(publish(2, second));
+  set_rule(1, [](auto&) {});
+  ASSERT_OK(begin_collection(1));
+  while (receipt_of(1)->disk_before == 0) registry_->work();
+  ASSERT_OK(move(3, all, "pinned"));
+  registry_->work();
+  for (std::uint32_t n = 30; n < 45; ++n) {
+    ASSERT_OK(move(n, {entry({"s0"}, 20'000)}, "tag" + std::to_string(n)));
+  }
+  finish_work();
+  EXPECT_EQ(receipt_of(1)->versions, 0u);
+}
+
 TEST_F(Collecting, TakesFewRecordsASlice) {
   for (std::uint32_t n = 1; n <= 30; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}, {{"usa"}, 100 + n, float(n)}}));
   set_rule(1, [](auto&) {});

@@ -21,6 +21,7 @@ void SpaceFixture::open() {
   options.store = store_options_;
   options.background_work = 3;
   options.segment_bytes = 8192;
+  options.kept_epochs = kept_epochs_;
   auto registry = Registry::open(files_, clock_, folder_ / "registry", options);
   ASSERT_OK(registry);
   registry_ = *std::move(registry);

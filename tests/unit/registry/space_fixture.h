@@ -42,6 +42,8 @@ class SpaceFixture : public RegistryFixture {
   /// Of acme's pack.
   std::uint64_t disk_bytes();
 
+  std::uint64_t kept_epochs_ = RegistryOptions{}.kept_epochs;  ///< from open() on
+
   static wire::TagEntry entry(const Path& partition, std::uint32_t version);
   static wire::TagEntry unset(const Path& partition);
 
