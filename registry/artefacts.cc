@@ -318,12 +318,14 @@ Status Artefacts::settle_staged() {
     if (!outcome->ok()) failed = *outcome;
     if (!(outcome++)->ok()) continue;
     ASSIGN_OR_RETURN(const model::Pack* const held, pack(tenant));
+    const auto watched = watched_.find(tenant);
     for (const auto& [hash, record] : records) {
       if (!held->find(hash)) {
         // A full segment was synced before a later upload, and that failed.
         failed = Status(Code::unavailable, "artefact " + hash.hex() + ": its bytes could not be kept");
         continue;
       }
+      if (watched != watched_.end()) watched->second.push_back(hash);
       ArtefactRecord dated = record;
       dated.uploaded_us = batch.time_us();
       batch.put(keys::artefact(tenant, hash), encode_artefact(dated));

@@ -82,6 +82,12 @@ class Artefacts {
   /// The tenant's pack below `folder`, as this class keeps it.
   static Result<std::unique_ptr<model::Pack>> open_pack(Files& files, const std::string& folder,
                                                         const std::string& tenant);
+  /// For a collection, which has looked at some of the tenant's already: what is uploaded from watch() on, new or
+  /// known, is kept for uploaded(), which gives it once.
+  void watch(const std::string& tenant) { watched_[tenant].clear(); }
+  void unwatch(const std::string& tenant) { watched_.erase(tenant); }
+  std::vector<Hash256> uploaded(const std::string& tenant) { return std::exchange(watched_[tenant], {}); }
+
   /// The bytes of an artefact whose record is gone may go.
   Status forget(const std::string& tenant, const Hash256& hash);
   /// Gives back some of the space of what was forgotten; false: nothing is left that is worth it.
@@ -110,6 +116,7 @@ class Artefacts {
   const std::uint64_t segment_bytes_;
   std::map<std::string, TenantPack> packs_;
   std::map<std::string, std::map<Hash256, ArtefactRecord>> staged_;  ///< by tenant
+  std::map<std::string, std::vector<Hash256>> watched_;              ///< likewise: its uploads since uploaded()
   Status unsettled_;                                                 ///< of the group
   bool was_too_early_ = false;
   std::unique_ptr<ThreadPool> syncing_;  ///< made when two packs have to be synced at once

@@ -20,6 +20,8 @@ constexpr std::uint32_t kEntriesInPage = 1024;
 Marks::Marks(Records& records, std::string tenant, std::string model, std::int64_t now_us)
     : records_(records), tenant_(std::move(tenant)), only_model_(std::move(model)), now_us_(now_us) {}
 
+Marks::~Marks() { records_.artefacts.unwatch(tenant_); }
+
 Result<bool> Marks::walk(std::size_t& work, const std::string& range, const Take& take) {
   ASSIGN_OR_RETURN(const auto cursor, records_.store.scan());
   for (cursor->seek(at_); cursor->valid() && cursor->key().starts_with(range); cursor->next()) {
@@ -58,6 +60,7 @@ Status Marks::mark_phase(std::size_t& work) {
   switch (phase_) {
     case Phase::begin: {
       ASSIGN_OR_RETURN(seen_, records_.feed.newest());
+      records_.artefacts.watch(tenant_);
       enter(Phase::collected, keys::of_tenant(keys::Table::collected, tenant_));
       return {};
     }
@@ -245,6 +248,8 @@ Result<bool> Marks::catch_up(std::size_t work) {
     catching_up_->cursor = std::move(page.cursor);
     if (catching_up_->cursor.empty()) catching_up_.reset();
   }
+  // With their bases, which may have been nobody's when the marking came by.
+  for (const Hash256& hash : records_.artefacts.uploaded(tenant_)) keep(hash);
   RETURN_IF_ERROR(keep_bases(work));
   return seen_ < newest || catching_up_ || !new_kept_.empty();
 }

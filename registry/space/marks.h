@@ -37,12 +37,16 @@ class Marks {
  public:
   /// Of `tenant`, or of its `model` alone: the others' versions are then all kept. As of `now_us`.
   Marks(Records& records, std::string tenant, std::string model, std::int64_t now_us);
+  ~Marks();
+  Marks(const Marks&) = delete;
+  Marks& operator=(const Marks&) = delete;
 
   /// Looks at `work` records; true: there is more.
   Result<bool> mark_some(std::size_t work);
   /// Whether changes to catch up with have gone behind the feed's horizon: mark anew.
   Result<bool> is_overtaken() const;
-  /// The same for changes made since the marking began; true: there are more, and nothing may be given up before.
+  /// The same for changes and uploads made since the marking began; true: there are more, and nothing may be given up
+  /// before.
   /// REQUIRES: not overtaken.
   Result<bool> catch_up(std::size_t work);
 

@@ -292,6 +292,33 @@ TEST_F(Collecting, WhatIsPublishedOrMovedBetweenTwoSlicesWinsOrIsRefused) {
   }
 }
 
+TEST_F(Collecting, TheBaseOfAnUploadBetweenTwoSlicesStays) {
+  const std::string base = small_artefact(1);
+  const std::string child = artefact_on(blake2b_256(base), 50);
+  int kept = 0;
+  for (int slices = 0;; ++slices) {
+    SCOPED_TRACE(slices);
+    start_anew();
+    for (std::uint32_t n = 1; n <= 8; ++n) ASSERT_OK(publish(n, {{{}, n, float(n)}}));
+    set_rule(1, [](auto&) {});
+    ASSERT_OK(begin_collection(1));
+    int done = 0;
+    for (; done < slices && registry_->next_work_us() == 0; ++done) registry_->work();
+    const bool was_over = done < slices;
+    const bool was_there = has_artefact(1);
+    if (was_there) {
+      upload(child);
+      ++kept;
+    }
+    finish_work();
+    EXPECT_EQ(has_artefact(1), was_there);
+    EXPECT_TRUE(has_artefact(8));
+    if (was_over) break;
+    ASSERT_LT(slices, 1000);
+  }
+  EXPECT_GT(kept, 5);
+}
+
 TEST_F(Collecting, MarksAnewWhenTheHorizonPassesChangesItHasNotRead) {
   kept_epochs_ = 6;
   for (int slices = 0;; ++slices) {

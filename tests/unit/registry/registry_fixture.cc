@@ -76,6 +76,13 @@ std::string small_artefact(float bias, const std::vector<model::Field>& fields) 
   return artefact(std::move(contents), fields);
 }
 
+std::string artefact_on(const Hash256& base, float bias) {
+  model::ArtefactContents contents;
+  contents.base = base;
+  contents.parameters.bias = {bias};
+  return artefact(std::move(contents), {{"age", model::FieldType::number}});
+}
+
 std::string binary_artefact() {
   model::ArtefactContents contents;
   contents.task = model::Task::binary;

@@ -24,6 +24,8 @@ Uuid uuid(char kind, std::uint32_t number);
 
 /// An artefact of a regression that reads the fields given, each different `bias` another one.
 std::string small_artefact(float bias, const std::vector<model::Field>& fields = {{"age", model::FieldType::number}});
+/// The same, whose base is `base`.
+std::string artefact_on(const Hash256& base, float bias);
 /// An artefact of a binary task that reads "age".
 std::string binary_artefact();
 
