@@ -48,9 +48,14 @@ std::vector<Dated> history(CheckState& state, const wire::RunRecord& run, RunPar
 }
 
 std::map<std::string, wire::RunMetric> last_metrics(CheckState& state, const wire::RunRecord& run) {
-  const auto records = history(state, run, RunPart::last);
-  if (records.empty()) return {};
-  auto last = wire::decode<wire::RunLast>(records.back().value);
+  const std::string prefix = keys::run_part(run.tenant, run.run, RunPart::last);
+  Cursor& at = *state.lookup;
+  at.seek(prefix);
+  // The newest comes first.
+  while (at.valid() && at.key().starts_with(prefix) && at.key().size() != prefix.size() + 8) at.next();
+  state.note_status(at);
+  if (!at.valid() || !at.key().starts_with(prefix)) return {};
+  auto last = wire::decode<wire::RunLast>(at.value());
   return last.ok() ? std::move(last->metrics) : std::map<std::string, wire::RunMetric>();
 }
 
