@@ -192,9 +192,17 @@ class SystemFiles final : public Files {
 
   Status create_directories(const std::string& path) override {
     std::error_code error;
-    std::filesystem::create_directories(path, error);
+    std::filesystem::path made = path;
+    if (made.filename().empty()) made = made.parent_path();
+    if (std::filesystem::is_directory(made, error)) return {};
+    const std::string above = made.has_parent_path() ? made.parent_path().string() : ".";
+    RETURN_IF_ERROR(create_directories(above));
+    std::filesystem::create_directory(made, error);
     if (error) return failure(error.value(), path, "create folder");
-    return {};
+    Status synced = sync_directory(above);
+    // Else the next attempt would find it there, and take its name for durable.
+    if (!synced.ok()) std::filesystem::remove(made, error);
+    return synced;
   }
 
   Status sync_directory(const std::string& path) override {

@@ -48,7 +48,7 @@ class Files {
   virtual Status replace(const std::string& path, std::string_view content) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   virtual Status remove(const std::string& path) = 0;
-  virtual Status create_directories(const std::string& path) = 0;
+  virtual Status create_directories(const std::string& path) = 0;  ///< names that it made are durable
   /// Makes created, renamed and removed entries of the folder durable.
   virtual Status sync_directory(const std::string& path) = 0;
   /// Names of the entries (not paths), sorted, without "." and "..".

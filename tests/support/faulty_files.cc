@@ -295,7 +295,14 @@ Status FaultyFiles::remove(const std::string& path) {
 Status FaultyFiles::create_directories(const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (crashed_) return unavailable(path + ": crashed");
-  return real_.create_directories(path);
+  if (path.empty() || std::filesystem::is_directory(path)) return {};
+  const std::string above = folder_of(path);
+  RETURN_IF_ERROR(create_directories(above));
+  RETURN_IF_ERROR(real_.create_directories(path));
+  undos_.push_back({folder_scope(above), [path] { std::filesystem::remove_all(path); }, {}});
+  const Status synced = sync_directory(above);
+  if (!synced.ok() && !crashed_) std::filesystem::remove(path);
+  return synced;
 }
 
 Status FaultyFiles::sync_directory(const std::string& path) {

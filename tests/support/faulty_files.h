@@ -10,8 +10,8 @@
 //
 // Works on real files, but syncs nothing for real: a crash of the machine is not what it is there for. What a crash may
 // lose is undone on disk by crash(): writes of a file since its last sync(); and names made, renamed or removed in a
-// folder since its last sync_directory() (create_directories() counts as durable). replace() is made of its five parts,
-// each of which counts as a call.
+// folder since its last sync_directory(), a lost folder with all that is in it. replace() and create_directories() are
+// made of their parts, each of which but the making of a folder counts as a call.
 //
 // Thread safety: any thread; was_reached() tells what the calling thread can know. Ownership: Files and Mappings that
 // it gave out stay usable (and failing) while it lives.

@@ -37,6 +37,26 @@ class RegistryTest : public RegistryFixture {
   }
 };
 
+TEST_F(RegistryTest, WhatIsUploadedFirstOutlivesACrashAtAnyCall) {
+  const std::string bytes = small_artefact(1);
+  bool was_reached = true;
+  for (std::uint64_t n = 0; was_reached; ++n) {
+    SCOPED_TRACE(n);
+    const std::string tenant = "fresh" + std::to_string(n);
+    files_.crash_at(n);
+    const auto uploaded = registry_->upload(local_, {tenant, {blake2b_256(bytes)}}, {bytes});
+    was_reached = files_.was_reached();
+    registry_.reset();
+    files_.crash();
+    open();
+    Registry::Bodies bodies;
+    ASSERT_OK_AND_ASSIGN(const auto fetched, registry_->fetch(local_, {tenant, {blake2b_256(bytes)}}, bodies));
+    EXPECT_TRUE(!uploaded.ok() || bodies == Registry::Bodies{bytes});
+    EXPECT_TRUE(was_reached || uploaded.ok());
+    ASSERT_LT(n, 100u);
+  }
+}
+
 TEST_F(RegistryTest, AReleaseSetsItsNodesAndReplacesTheRest) {
   ASSERT_OK_AND_ASSIGN(const auto first, publish(1, {{{}, 1}, {{"usa"}, 2}, {{"usa", "ca"}, 3}}));
   EXPECT_EQ(first.moved, 3u);
