@@ -18,11 +18,12 @@ class FaultyEnv final : public leveldb::EnvWrapper {
   void tear_next_append() { tear_appends_ = 1; }
   /// The next sync of a log fails; the bytes are in the file all the same.
   void fail_next_sync() { fail_syncs_ = 1; }
-  /// Files can't be made: opening a database fails.
-  void refuse_new_files(bool refuse) { refuse_ = refuse; }
+  /// Files whose path holds `part` can't be made: opening a database there fails.
+  void refuse_new_files(bool refuse, const char* part = "") { refused_part_ = refuse ? part : nullptr; }
 
   leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** file) override {
-    if (refuse_) return leveldb::Status::IOError(name, "refused");
+    const char* refused = refused_part_;
+    if (refused != nullptr && name.find(refused) != std::string::npos) return leveldb::Status::IOError(name, "refused");
     const leveldb::Status status = target()->NewWritableFile(name, file);
     if (status.ok() && name.ends_with(".log")) *file = new File(*file, *this);
     return status;
@@ -59,7 +60,7 @@ class FaultyEnv final : public leveldb::EnvWrapper {
   };
 
   std::atomic<int> tear_appends_{0}, fail_syncs_{0};
-  std::atomic<bool> refuse_{false};
+  std::atomic<const char*> refused_part_{nullptr};
 };
 
 }  // namespace espalier::registry
