@@ -62,12 +62,12 @@ std::string header_line(const FileScorer& scorer) {
   return line + "\n";
 }
 
-struct Written {
+struct WrittenBatch {
   std::uint64_t rows = 0, failed = 0;
   std::string first_failure;
 };
 
-Status write_all(FileScorer& scorer, std::FILE* out, const BatchOptions& options, Written& written) {
+Status write_all(FileScorer& scorer, std::FILE* out, const BatchOptions& options, WrittenBatch& written) {
   const bool regression = scorer.spec().task == model::Task::regression;
   std::string lines = header_line(scorer);
   const auto flush = [&] {
@@ -115,7 +115,7 @@ Status run_batch(const BatchOptions& options, const Shared& shared) {
   const std::string path = in_place ? options.out : options.out + ".partial";
   std::FILE* out = to_stdout ? stdout : std::fopen(path.c_str(), "wb");
   if (out == nullptr) return unavailable(path + ": " + system_error_text());
-  Written written;
+  WrittenBatch written;
   Status status = write_all(*scorer, out, options, written);
   if ((to_stdout ? std::fflush(out) : std::fclose(out)) != 0 && status.ok())
     status = unavailable(options.out + ": " + system_error_text());

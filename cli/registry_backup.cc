@@ -19,7 +19,7 @@ using registry::upkeep::ArchiveSource;
 using registry::upkeep::ArchiveWriter;
 using registry::upkeep::BlockKind;
 
-struct Written {
+struct WrittenBackup {
   std::string path;
   ArchiveHead head;
   ArchiveCounts counts;
@@ -36,11 +36,11 @@ std::string file_for(const std::string& to, const ArchiveHead& head) {
   return to + "/registry-" + time + "-epoch-" + std::to_string(head.epoch) + ".espalier";
 }
 
-Result<Written> backup_stopped(const std::string& folder, const std::string& to) {
+Result<WrittenBackup> backup_stopped(const std::string& folder, const std::string& to) {
   const Clock& clock = Clock::system();
   ASSIGN_OR_RETURN(const auto registry, registry::upkeep::open_stopped(Files::system(), clock, folder));
   ASSIGN_OR_RETURN(const auto source, ArchiveSource::start(*registry.records, clock));
-  Written written{file_for(to, source->head()), source->head(), {}};
+  WrittenBackup written{file_for(to, source->head()), source->head(), {}};
   ASSIGN_OR_RETURN(const auto writer, ArchiveWriter::make(Files::system(), written.path, written.head));
   while (!source->is_done()) {
     ASSIGN_OR_RETURN(const auto blocks, source->step(1'000'000));
@@ -51,11 +51,11 @@ Result<Written> backup_stopped(const std::string& folder, const std::string& to)
   return written;
 }
 
-Result<Written> backup_running(const Shared& shared, const std::string& to) {
+Result<WrittenBackup> backup_running(const Shared& shared, const std::string& to) {
   ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
   wire::ArchiveRequest request;
   request.session = new_uuid();
-  Written written;
+  WrittenBackup written;
   std::unique_ptr<ArchiveWriter> writer;
   for (bool done = false; !done; ++request.step) {
     wire::Message bodies;
@@ -95,8 +95,8 @@ std::string counted(const ArchiveCounts& counts) {
 }  // namespace
 
 Status run_registry_backup(const UpkeepOptions& options, const Shared& shared) {
-  ASSIGN_OR_RETURN(const Written written, options.dir.empty() ? backup_running(shared, options.file)
-                                                              : backup_stopped(options.dir, options.file));
+  ASSIGN_OR_RETURN(const WrittenBackup written, options.dir.empty() ? backup_running(shared, options.file)
+                                                                    : backup_stopped(options.dir, options.file));
   if (shared.json) {
     print_json(document(written.path, written.head, written.counts));
   } else {

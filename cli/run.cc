@@ -16,8 +16,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kNameWidth = 12;  ///< with it a row of a list takes 80 columns
-constexpr std::size_t kMinutes = 16;    ///< of a time without its seconds
+constexpr std::size_t kRunNameWidth = 12;  ///< with it a row of a list takes 80 columns
+constexpr std::size_t kMinutes = 16;       ///< of a time without its seconds
 
 std::string duration_text(const wire::RunRecord& run) {
   return run.ended_us == 0 ? "-" : seconds_text(static_cast<double>(run.ended_us - run.created_us) * 1e-6);
@@ -96,7 +96,7 @@ Status run_run_list(const RunListOptions& options, const Shared& shared) {
     if (shared.json) {
       print_line((count == 0 ? "[" : ",") + run_json(run).dump(-1, ' ', false, json::error_handler_t::replace));
     } else {
-      table.add({run.run.text(), shortened(run.name, kNameWidth), std::string(wire::run_status_name(run.status)),
+      table.add({run.run.text(), shortened(run.name, kRunNameWidth), std::string(wire::run_status_name(run.status)),
                  time_text(run.created_us).substr(0, kMinutes)});
     }
     ++count;

@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 using Cells = std::vector<std::string>;
 
-constexpr std::size_t kColumns = 80;
+constexpr std::size_t kScreenColumns = 80;
 constexpr std::size_t kMostCell = 16;  ///< a time without its seconds, too
 constexpr std::size_t kUuidTail = 12;  ///< of a run without a name: the part that differs most
 
@@ -94,7 +94,7 @@ void print_blocks(const std::vector<Line>& lines, const Cells& titles) {
     std::size_t until = from, used = names;
     do {
       used += width_of(lines, titles, until++);
-    } while (until < titles.size() && used + width_of(lines, titles, until) <= kColumns);
+    } while (until < titles.size() && used + width_of(lines, titles, until) <= kScreenColumns);
     Cells header = {"run"};
     for (std::size_t i = from; i < until; ++i) header.push_back(titles[i]);
     Table table(std::move(header));

@@ -1,21 +1,12 @@
 // The options of the commands in run_commands.h.
 #include <memory>
 
+#include "cli/command_options.h"
 #include "cli/run_commands.h"
 #include "cli/validators.h"
 
 namespace espalier::cli {
 namespace {
-
-/// A command with options of its own, which live as long as the app.
-template <class Options>
-std::shared_ptr<Options> options_of(CLI::App& command, const Shared& shared, std::function<Status()>& chosen,
-                                    Status (*run)(const Options&, const Shared&)) {
-  auto options = std::make_shared<Options>();
-  command.callback(
-      [options, run, &shared, &chosen] { chosen = [options, run, &shared] { return run(*options, shared); }; });
-  return options;
-}
 
 template <class Options>
 void add_run(CLI::App& command, Options& options) {

@@ -1,6 +1,7 @@
 // The options of the commands in tag_commands.h.
 #include <memory>
 
+#include "cli/command_options.h"
 #include "cli/tag_commands.h"
 #include "cli/validators.h"
 
@@ -14,16 +15,6 @@ void add_wish(CLI::App& command, ReleaseWish& wish, bool with_tag) {
       ->check(kUuid);
   command.add_option("--note", wish.note, "Why");
   command.add_flag("--wait", wish.wait, "Return only when all shards answer from it");
-}
-
-/// A command with options of its own, which live as long as the app.
-template <class Options>
-std::shared_ptr<Options> options_of(CLI::App& command, const Shared& shared, std::function<Status()>& chosen,
-                                    Status (*run)(const Options&, const Shared&)) {
-  auto options = std::make_shared<Options>();
-  command.callback(
-      [options, run, &shared, &chosen] { chosen = [options, run, &shared] { return run(*options, shared); }; });
-  return options;
 }
 
 void add_node_commands(CLI::App& tag, const Shared& shared, std::function<Status()>& chosen) {

@@ -13,6 +13,14 @@ endif()
 # have names of the same spelling in their unnamed namespaces), and are not optimised, but for what computes over many numbers.
 set(ESPALIER_COMPUTING_FOLDERS common model data trainer)
 
+# espalier_compile_together(<target>): several files of the target as one, which halves their time, but where somebody compiles
+# one file again and again: in a debug build.
+function(espalier_compile_together target)
+  if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON)
+  endif()
+endfunction()
+
 # espalier_library(<folder> [SOURCES <file>...] [LINK <target>...] [PRIVATE <target>...])
 #
 # The static library espalier_<folder>. SOURCES default to every .cc of the folder but main.cc. LINK is what its headers
@@ -94,6 +102,7 @@ function(espalier_unit_test folder)
   endif()
   add_executable(${folder}_test ${sources})
   target_link_libraries(${folder}_test PRIVATE espalier_${folder} espalier_test_support GTest::gtest_main ${ARGN})
+  espalier_compile_together(${folder}_test)
   target_compile_options(${folder}_test PRIVATE -O0)  # what is tested is optimised; the tests themselves are long to compile
   add_dependencies(unit_tests ${folder}_test)
   espalier_add_test(unit.${folder} LABEL unit COMMAND $<TARGET_FILE:${folder}_test>)
