@@ -12,8 +12,17 @@ namespace espalier {
 
 Result<FolderLock> FolderLock::take(const std::string& folder, const std::string& what) {
   const std::string path = folder + "/lock";
+  return take_opened(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), path, folder, what);
+}
+
+Result<FolderLock> FolderLock::take_itself(const std::string& folder, const std::string& what) {
+  return take_opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), folder, folder, what);
+}
+
+Result<FolderLock> FolderLock::take_opened(int fd, const std::string& path, const std::string& folder,
+                                           const std::string& what) {
   FolderLock lock;
-  lock.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  lock.fd_ = fd;
   if (lock.fd_ < 0) return unavailable(path + ": " + std::generic_category().message(errno));
   if (::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno == EWOULDBLOCK) return failed_precondition(what + " runs in " + folder + " already");

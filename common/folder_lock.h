@@ -14,6 +14,8 @@ class FolderLock {
   /// Locks `folder`/lock, which is made if it is missing. failed_precondition: another process has it; `what` is what
   /// it then says: "a shard runs in FOLDER already".
   static Result<FolderLock> take(const std::string& folder, const std::string& what);
+  /// The same for the folder itself: no file is made in it, and take() is another lock.
+  static Result<FolderLock> take_itself(const std::string& folder, const std::string& what);
   /// Whether a process has it now.
   static bool is_taken(const std::string& folder);
   FolderLock() = default;
@@ -23,6 +25,8 @@ class FolderLock {
   bool is_held() const { return fd_ >= 0; }
 
  private:
+  static Result<FolderLock> take_opened(int fd, const std::string& path, const std::string& folder,
+                                        const std::string& what);
   int fd_ = -1;
 };
 

@@ -28,7 +28,8 @@ Result<bool> PackCompaction::step(std::uint64_t most, Thoroughness how) {
     const auto uses = pack_.segments();
     if (!uses.empty() && uses.back().is_open && uses.back().dead_bytes > 0) RETURN_IF_ERROR(pack_.close_segment());
   }
-  const auto segment = choose_segment(pack_.segments(), how, left_alone_);
+  const auto segment =
+      choose_segment(pack_.segments(), how, how == Thoroughness::all ? std::set<std::uint32_t>() : left_alone_);
   if (!segment) return false;
   const auto moved = pack_.move_out(*segment, most);
   if (moved.ok()) {

@@ -1,10 +1,10 @@
 // LevelDbStore's files without what was removed or written over: a fresh database takes the old one's place.
 //
-//   store       the database; store.new: the fresh one while it is written; store.old: the one before, until it is
-//   removed
+//   store       the database; store.fresh: the fresh one while it is written; store.replaced: the one before, until it
+//   is removed
 //
 // The fresh one is whole and on disk before the first of the two renames. A process that ends between them leaves a
-// store.old and no store: the next start, or the next attempt to open, does the second.
+// store.replaced and no store: the next start, or the next attempt to open, does the second.
 #include <leveldb/db.h>
 #include <leveldb/options.h>
 
@@ -64,6 +64,7 @@ Result<bool> LevelDbStore::purge() {
 }
 
 Status LevelDbStore::begin_rewrite() {
+  RETURN_IF_ERROR(remove_folder(files_, fresh_folder()));  // of one that could not be finished
   std::uint64_t bytes = kRoomBesideCopy;
   std::error_code failed;
   for (const auto& file : std::filesystem::directory_iterator(folder_, failed)) {
@@ -125,7 +126,7 @@ Result<bool> LevelDbStore::remove_old() {
   }
   ASSIGN_OR_RETURN(const auto names, files_.list(folder));
   for (std::size_t i = 0; i < std::min(names.size(), kFilesRemovedAtOnce); ++i) {
-    RETURN_IF_ERROR(files_.remove(folder + "/" + names[i]));
+    RETURN_IF_ERROR(remove_entry(files_, folder + "/" + names[i]));
   }
   if (names.size() > kFilesRemovedAtOnce) return true;
   RETURN_IF_ERROR(remove_folder(files_, folder));

@@ -5,6 +5,7 @@
 #include <leveldb/write_batch.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "common/log.h"
@@ -29,10 +30,14 @@ Status as_status(const leveldb::Status& status, const std::string& folder) {
 
 }  // namespace
 
+Status remove_entry(Files& files, const std::string& path) {
+  return std::filesystem::is_directory(path) ? remove_folder(files, path) : files.remove(path);
+}
+
 Status remove_folder(Files& files, const std::string& folder) {
   if (!files.exists(folder)) return {};
   ASSIGN_OR_RETURN(const auto names, files.list(folder));
-  for (const std::string& name : names) RETURN_IF_ERROR(files.remove(folder + "/" + name));
+  for (const std::string& name : names) RETURN_IF_ERROR(remove_entry(files, folder + "/" + name));
   RETURN_IF_ERROR(files.sync_directory(folder));
   return files.remove(folder);
 }
@@ -80,6 +85,7 @@ Status LevelDbRewrite::finish() {
   synced.sync = true;
   RETURN_IF_ERROR(as_status(to_->Write(synced, &nothing), folder_));
   to_.reset();
+  if (env_->lost_logs() > 0) return unavailable(folder_ + ": a log could not be synced when it was closed");
   return files_.sync_directory(folder_);
 }
 
@@ -99,6 +105,7 @@ bool LevelDbRewrite::is_stopped() {
 
 std::unordered_set<std::string> LevelDbRewrite::take_changed() {
   const std::lock_guard lock(mutex_);
+  is_caught_up_ = false;
   return std::exchange(changed_, {});
 }
 
@@ -107,7 +114,7 @@ std::unordered_set<std::string> LevelDbRewrite::take_changed() {
 void LevelDbRewrite::run() {
   yield_to_requests();
   Status status = remove_folder(files_, folder_);
-  if (status.ok()) status = open();
+  if (status.ok()) status = open(true);
   if (status.ok()) status = copy_all();
   if (status.ok() && !is_stopped()) status = follow();
   if (status.ok()) return;
@@ -121,8 +128,9 @@ void LevelDbRewrite::run() {
   status_ = std::move(status);
 }
 
-Status LevelDbRewrite::open() {
-  RETURN_IF_ERROR(files_.create_directories(folder_));
+Status LevelDbRewrite::open(bool is_new) {
+  if (is_new) RETURN_IF_ERROR(files_.create_directories(folder_));
+  options_->create_if_missing = is_new;
   leveldb::DB* db = nullptr;
   RETURN_IF_ERROR(as_status(leveldb::DB::Open(*options_, folder_, &db), folder_));
   to_.reset(db);
@@ -154,7 +162,7 @@ Status LevelDbRewrite::follow() {
     RETURN_IF_ERROR(copy(changed));
   }
   to_.reset();
-  RETURN_IF_ERROR(open());
+  RETURN_IF_ERROR(open(false));
   while (true) {
     RETURN_IF_ERROR(copy(take_changed()));
     std::unique_lock lock(mutex_);

@@ -45,7 +45,7 @@ class LevelDbRewrite {
 
  private:
   void run();
-  Status open();
+  Status open(bool is_new);
   Status copy_all();
   Status follow();
   Status copy(const std::unordered_set<std::string>& keys);
@@ -54,7 +54,7 @@ class LevelDbRewrite {
   void stop();
 
   leveldb::DB& from_;
-  const std::unique_ptr<const leveldb::Options> options_;
+  const std::unique_ptr<leveldb::Options> options_;
   const std::unique_ptr<StoreEnv> env_;
   Files& files_;
   const std::string folder_;
@@ -74,5 +74,7 @@ class LevelDbRewrite {
 
 /// A folder of files alone, with them; nothing where it isn't there.
 Status remove_folder(Files& files, const std::string& folder);
+/// A file, or a folder with all that is in it.
+Status remove_entry(Files& files, const std::string& path);
 
 }  // namespace espalier::registry

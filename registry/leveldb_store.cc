@@ -155,6 +155,10 @@ LevelDbStore::~LevelDbStore() { close_database(); }
 Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clock& clock, const std::string& folder,
                                                          LevelDbOptions options) {
   std::unique_ptr<LevelDbStore> store(new LevelDbStore(files, clock, folder, options));
+  if (!options.as_it_is) {
+    RETURN_IF_ERROR(store->take_lock());
+    RETURN_IF_ERROR(store->settle_folders());
+  }
   RETURN_IF_ERROR(store->read_mark());
   RETURN_IF_ERROR(store->open_database());
   RETURN_IF_ERROR(store->read_state());
@@ -165,6 +169,14 @@ Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clo
   store->synced_epoch_ = store->epoch_;
   store->keep_snapshot();
   return store;
+}
+
+// LevelDB's own lock comes too late: a fresh copy that another process is writing lies beside its folder.
+Status LevelDbStore::take_lock() {
+  const std::string parent = std::filesystem::path(folder_).parent_path();
+  RETURN_IF_ERROR(files_.create_directories(parent));
+  ASSIGN_OR_RETURN(lock_, FolderLock::take_itself(parent, "a registry"));
+  return {};
 }
 
 leveldb::Options LevelDbStore::database_options() const {
@@ -469,6 +481,8 @@ Status LevelDbStore::recover() {
   if (const Status flushed = flush(); !flushed.ok()) unreported_ = flushed;
   const std::uint64_t acknowledged = synced_epoch_;
   if (db_) {
+    // A copy under way may be what fills the disk.
+    if (std::exchange(rewrite_, nullptr)) RETURN_IF_ERROR(remove_folder(files_, fresh_folder()));
     RETURN_IF_ERROR(check_room());
     close_database();
   }

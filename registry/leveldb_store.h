@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/files.h"
+#include "common/folder_lock.h"
 #include "registry/store.h"
 
 namespace leveldb {
@@ -91,9 +92,10 @@ class LevelDbStore final : public Store {
   LevelDbStore(Files& files, const Clock& clock, std::string folder, LevelDbOptions options);
 
   leveldb::Options database_options() const;
+  Status take_lock();
   Status open_database();
-  std::string fresh_folder() const { return folder_ + ".new"; }
-  std::string old_folder() const { return folder_ + ".old"; }
+  std::string fresh_folder() const { return folder_ + ".fresh"; }
+  std::string old_folder() const { return folder_ + ".replaced"; }
   /// After a process ended while a fresh database took the place of the old one.
   Status settle_folders();
   Status begin_rewrite();
@@ -124,6 +126,7 @@ class LevelDbStore final : public Store {
   Status ensure_open();
   Result<std::unique_ptr<Cursor>> scan(bool verified);
 
+  FolderLock lock_;  ///< of the folder above
   Files& files_;
   const Clock& clock_;
   const std::string folder_;

@@ -32,7 +32,8 @@ void each_node(const ModelTable& table, const Visit& visit) {
 void Space::purge(const ModelTable& table) {
   look(table, 0);
   is_purging_ = model::has_dead(pack_.segments());
-  if (!is_purging_) phase_ = Phase::look;
+  // What was moved before is still to be opened where it is now.
+  if (!is_purging_ && moved_.empty()) phase_ = Phase::look;
 }
 
 bool Space::is_due() const {

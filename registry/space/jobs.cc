@@ -21,20 +21,23 @@ Status Jobs::check_room() const {
   return Status(Code::overloaded, std::to_string(kMostWaiting) + " collections and erasures are waiting already");
 }
 
+std::unique_ptr<BackgroundWork> Jobs::work_of(const wire::Receipt& receipt) {
+  if (receipt.kind == wire::ReceiptKind::collection) return std::make_unique<Collection>(records_, receipt, work_);
+  if (receipt.kind == wire::ReceiptKind::erasure) return std::make_unique<Erasure>(records_, receipt, work_);
+  return nullptr;
+}
+
 void Jobs::add(const wire::Receipt& receipt) {
-  if (receipt.kind == wire::ReceiptKind::collection) {
-    jobs_.push_back({std::make_unique<Collection>(records_, receipt, work_), {}, 0});
-    return;
-  }
-  if (receipt.kind != wire::ReceiptKind::erasure) return;
-  if (receipt.dry_run) {
-    jobs_.push_back({std::make_unique<Erasure>(records_, receipt, work_), {}, 0});
+  auto work = work_of(receipt);
+  if (!work) return;
+  if (receipt.kind == wire::ReceiptKind::collection || receipt.dry_run) {
+    jobs_.push_back({std::move(work), {}, 0});
     return;
   }
   if (!jobs_.empty() && jobs_.front().work->receipt().tenant == receipt.tenant) is_first_checked_ = false;
   std::erase_if(jobs_, [&](const auto& job) { return job.work->receipt().tenant == receipt.tenant; });
   if (last_plan_ && last_plan_->receipt().tenant == receipt.tenant) last_plan_.reset();
-  jobs_.push_back({std::make_unique<Erasure>(records_, receipt, work_), {}, 0});
+  jobs_.push_back({std::move(work), {}, 0});
 }
 
 Status Jobs::check_first() {
@@ -47,6 +50,12 @@ Status Jobs::check_first() {
     return load();
   }
   RETURN_IF_ERROR(written.status());
+  Job& first = jobs_.front();
+  if (!first.waits_for.empty()) {
+    // What it wrote last may stand on the disk though it was told otherwise.
+    first.work.reset();
+    first.work = work_of(*written);
+  }
   is_first_checked_ = true;
   return {};
 }

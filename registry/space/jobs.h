@@ -48,6 +48,8 @@ class Jobs {
   Records& records_;
   const Clock& clock_;
   const std::size_t work_;
+  /// Nothing: of a kind that asks for no work.
+  std::unique_ptr<BackgroundWork> work_of(const wire::Receipt& receipt);
   /// Drops the first one if its receipt was never written: the change that asked for it has failed. What it had taken
   /// the place of is taken up again.
   Status check_first();

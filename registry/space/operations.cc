@@ -29,7 +29,8 @@ Status Registry::check_collectable(const std::string& tenant, const std::string&
 /// not_found where the tenant has nothing; failed_precondition: it was erased.
 Status Registry::check_erasable(const std::string& tenant) {
   RETURN_IF_ERROR(records_.erased.check(tenant));
-  ASSIGN_OR_RETURN(const bool any, has_anything(*store_, tenant));
+  ASSIGN_OR_RETURN(bool any, has_anything(*store_, tenant));
+  any |= records_.artefacts.has_pack(tenant);
   return any ? Status() : not_found("tenant " + tenant);
 }
 

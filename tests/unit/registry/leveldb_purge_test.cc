@@ -174,7 +174,7 @@ TEST_F(LevelDbPurge, AnOpenCursorIsWaitedForButNotForEver) {
 
 TEST_F(LevelDbPurge, ADiskThatRefusesIsToldAndTriedAgain) {
   fill();
-  env_.refuse_new_files(true, "store.new");  // not what the store itself compacts meanwhile
+  env_.refuse_new_files(true, "store.fresh");  // not what the store itself compacts meanwhile
   Result<bool> more = true;
   while (more.ok() && *more) {
     more = store_->purge();
@@ -187,6 +187,29 @@ TEST_F(LevelDbPurge, ADiskThatRefusesIsToldAndTriedAgain) {
   purge();
   EXPECT_EQ(records(), expected_);
   EXPECT_TRUE(files_with("x1secret").empty());
+}
+
+TEST_F(LevelDbPurge, WhatARepairLeftInTheFolderGoesWithIt) {
+  fill();
+  ASSERT_TRUE(std::filesystem::create_directories(folder_ / "store/lost"));
+  std::ofstream(folder_ / "store/lost/000003.log") << "x1secret";
+  purge();
+  EXPECT_EQ(folders(), std::set<std::string>{"store"});
+  EXPECT_TRUE(files_with("x1secret").empty());
+  open();
+  EXPECT_EQ(records(), expected_);
+}
+
+TEST_F(LevelDbPurge, AnotherProcessIsRefusedBeforeItTouchesTheCopy) {
+  fill();
+  int calls = 0;
+  purge([&] {
+    if (++calls % 16 != 0) return;
+    LevelDbOptions options;
+    EXPECT_CODE(LevelDbStore::open(Files::system(), clock_, folder_ / "store", options), Code::failed_precondition);
+  });
+  EXPECT_GT(calls, 16);
+  EXPECT_EQ(records(), expected_);
 }
 
 TEST_F(LevelDbPurge, AFailedSyncMeanwhileLosesNothing) {
@@ -209,20 +232,20 @@ TEST_F(LevelDbPurge, AProcessMayEndAtAnyStepOfTheChangeOver) {
   namespace fs = std::filesystem;
   const std::string store = folder_ / "store";
   // The fresh one is whole, the old one is still there.
-  fs::copy(store, store + ".new", fs::copy_options::recursive);
+  fs::copy(store, store + ".fresh", fs::copy_options::recursive);
   open();
   EXPECT_EQ(records(), expected_);
   EXPECT_EQ(folders(), std::set<std::string>{"store"});
   store_.reset();
   // Between the two renames.
-  fs::copy(store, store + ".new", fs::copy_options::recursive);
-  fs::rename(store, store + ".old");
+  fs::copy(store, store + ".fresh", fs::copy_options::recursive);
+  fs::rename(store, store + ".replaced");
   open();
   EXPECT_EQ(records(), expected_);
   EXPECT_EQ(folders(), std::set<std::string>{"store"});
   store_.reset();
   // Before the old one is removed.
-  fs::copy(store, store + ".old", fs::copy_options::recursive);
+  fs::copy(store, store + ".replaced", fs::copy_options::recursive);
   open();
   EXPECT_EQ(records(), expected_);
   EXPECT_EQ(folders(), std::set<std::string>{"store"});

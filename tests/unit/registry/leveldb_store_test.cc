@@ -68,7 +68,7 @@ TEST_F(LevelDbStoreTest, TheGenerationStaysAndEachStoreHasItsOwn) {
   EXPECT_NE(generation, 0u);
   open();
   EXPECT_EQ(store_->generation(), generation);
-  ASSERT_OK_AND_ASSIGN(const auto other, LevelDbStore::open(files_, clock_, folder_ / "other"));
+  ASSERT_OK_AND_ASSIGN(const auto other, LevelDbStore::open(files_, clock_, folder_ / "other/store"));
   EXPECT_NE(other->generation(), generation);
 }
 
