@@ -106,6 +106,8 @@ Result<Reply> Registry::change(const Principal& principal, const Request& reques
   if constexpr (requires { request.tenant; } && !std::is_same_v<Request, wire::EraseRequest>) {
     // Whatever a change makes: nothing comes back under an erased tenant's name.
     RETURN_IF_ERROR(records_.erased.check(request.tenant));
+  } else if constexpr (requires { request.dataset.tenant; }) {
+    RETURN_IF_ERROR(records_.erased.check(request.dataset.tenant));
   }
   Idempotency::remember(batch, principal.name(), request.idem, sent, wire::encode_reply(Status(), reply));
   RETURN_IF_ERROR(records_.idempotency.expire(batch));
@@ -291,6 +293,7 @@ Result<wire::EpochReply> Registry::dataset_put(const Principal& principal, const
   RETURN_IF_ERROR(model::check_name("tenant", request.dataset.tenant));
   RETURN_IF_ERROR(principal.check_publish(request.dataset.tenant));
   return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    RETURN_IF_ERROR(records_.erased.check(request.dataset.tenant));
     ASSIGN_OR_RETURN(const std::uint64_t epoch, records_.datasets.put(batch, request.dataset, principal.name()));
     return wire::EpochReply{store_->generation(), epoch};
   });

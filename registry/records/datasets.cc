@@ -9,6 +9,7 @@
 #include "registry/keys.h"
 #include "registry/reading.h"
 #include "registry/search/index.h"
+#include "registry/space/erased.h"
 #include "wire/messages.h"
 
 namespace espalier::registry {
@@ -98,6 +99,9 @@ Result<std::optional<wire::DatasetRecord>> Datasets::find(const std::string& ten
 
 Result<wire::DatasetRecord> Datasets::get(const std::string& tenant, const Hash256& dataset,
                                           std::uint64_t epoch) const {
+  // While its tenant is being erased it may be there for a while.
+  ASSIGN_OR_RETURN(const auto erased, Erased(store_).find(tenant));
+  if (erased) return not_found("dataset " + dataset.hex());
   ASSIGN_OR_RETURN(auto record, find(tenant, dataset, epoch));
   if (!record) return not_found("dataset " + dataset.hex());
   return *std::move(record);

@@ -62,6 +62,8 @@ class DatasetsKind final : public Kind {
                     const std::string& model) const override {
     if (!model.empty()) return invalid_argument("model: a dataset belongs to its tenant, not to a model");
     if (!tenant.empty()) {
+      ASSIGN_OR_RETURN(const auto erased, context.records.erased.find(tenant));
+      if (erased) return {};
       context.scope.push_back({tenant, {}});
       return {};
     }
@@ -72,7 +74,8 @@ class DatasetsKind final : public Kind {
       ASSIGN_OR_RETURN(auto names, keys::parse_names(cursor->key(), 1));
       const std::string prefix(cursor->key().substr(0, names.bytes));
       context.steps += kReadCost;
-      if (principal.may_read(names.names[0])) context.scope.push_back({std::move(names.names[0]), {}});
+      ASSIGN_OR_RETURN(const auto erased, context.records.erased.find(names.names[0]));
+      if (!erased && principal.may_read(names.names[0])) context.scope.push_back({std::move(names.names[0]), {}});
       cursor->seek(keys::behind(prefix));
     }
     return cursor->status();

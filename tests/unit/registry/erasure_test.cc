@@ -295,6 +295,9 @@ TEST_F(Erasing, FromItsFirstCommitOnTheTenantIsAsOneThatThereNeverWas) {
     wire::RunsRequest runs;
     runs.runs = {uuid('n', 1)};
     ask(&Registry::runs, runs);
+    wire::DatasetsRequest datasets;
+    datasets.datasets = {blake2b_256(kMarker)};
+    ask(&Registry::datasets, datasets);
     wire::RunFileRequest file;
     file.run = uuid('n', 1);
     file.name = "notes";
@@ -329,6 +332,12 @@ TEST_F(Erasing, FromItsFirstCommitOnTheTenantIsAsOneThatThereNeverWas) {
       search.kind = "runs";
       ASSERT_OK_AND_ASSIGN(const auto runs, registry_->search(local_, search));
       EXPECT_TRUE(runs.rows.empty());
+      search.kind = "datasets";
+      for (const char* tenant : {"", "acme"}) {
+        search.tenant = tenant;
+        ASSERT_OK_AND_ASSIGN(const auto datasets, registry_->search(local_, search));
+        EXPECT_TRUE(datasets.rows.empty());
+      }
       ASSERT_OK_AND_ASSIGN(const auto models, registry_->models(local_, {}));
       ASSERT_EQ(models.models.size(), 1u);
       EXPECT_EQ(models.models[0].tenant, "globex");
@@ -349,6 +358,12 @@ TEST_F(Erasing, NothingCanBeMadeUnderTheNameAgain) {
   run.idem = uuid('j', 900);
   run.run = uuid('n', 1);
   EXPECT_CODE(registry_->run_start(local_, run), Code::failed_precondition);
+  wire::DatasetPutRequest put;
+  put.idem = uuid('j', 901);
+  put.dataset.dataset = blake2b_256("another");
+  put.dataset.tenant = "acme";
+  put.dataset.source = "rides.csv";
+  EXPECT_CODE(registry_->dataset_put(local_, put), Code::failed_precondition);
   const auto again = registry_->erase(local_, erasing(2));
   EXPECT_CODE(again, Code::failed_precondition);
   EXPECT_NE(again.status().text().find(uuid('q', 1).text()), std::string::npos) << "it names the receipt";
