@@ -160,11 +160,36 @@ Result<wire::ReleaseReply> prepare_promote(Records& records, const Principal& pr
 
 std::vector<std::string> chain_of(const std::vector<wire::Overlay>& overlays, const std::string& tag) {
   std::vector<std::string> chain = {tag};
-  for (;;) {
+  while (chain.size() <= overlays.size()) {
     const auto at = std::ranges::find(overlays, chain.back(), &wire::Overlay::tag);
-    if (at == overlays.end()) return chain;
+    if (at == overlays.end()) break;
     chain.push_back(at->on);
   }
+  return chain;
+}
+
+Status check_overlays(const std::vector<wire::Overlay>& overlays, const std::vector<std::string>& tags) {
+  if (std::ranges::adjacent_find(overlays, std::ranges::greater_equal(), &wire::Overlay::tag) != overlays.end()) {
+    return invalid_argument("overlays: not in order, or one tag twice");
+  }
+  for (const wire::Overlay& overlay : overlays) {
+    for (const std::string* tag : {&overlay.tag, &overlay.on}) {
+      if (!std::ranges::binary_search(tags, *tag)) {
+        return invalid_argument("overlays: tag " + *tag + " is not one of the model's");
+      }
+    }
+    auto at = std::ranges::lower_bound(overlays, overlay.on, {}, &wire::Overlay::tag);
+    std::size_t in_chain = 2;
+    for (std::string_view on = overlay.on; at != overlays.end() && at->tag == on; ++in_chain) {
+      if (in_chain == kMaxTagsInChain) {
+        return invalid_argument("overlays: a loop, or more than " + std::to_string(kMaxTagsInChain) +
+                                " tags on each other, from tag " + overlay.tag + " on");
+      }
+      on = at->on;
+      at = std::ranges::lower_bound(overlays, on, {}, &wire::Overlay::tag);
+    }
+  }
+  return {};
 }
 
 Result<std::vector<wire::Overlay>> with_overlay(std::vector<wire::Overlay> overlays, const std::string& tag,

@@ -22,8 +22,10 @@ Result<wire::ReleaseReply> prepare_promote(Records& records, const Principal& pr
 /// Writes the model with its new overlay, and a change of kind model. The batch stays empty where nothing changes.
 Result<wire::EpochReply> prepare_overlay(Records& records, const wire::OverlayRequest& request, Batch& batch);
 
-/// `tag` and what it stands on, down to the last. REQUIRES: no loop among `overlays`.
+/// `tag` and what it stands on, down to the last. Of a loop, as many as there are overlays, and one more.
 std::vector<std::string> chain_of(const std::vector<wire::Overlay>& overlays, const std::string& tag);
+/// invalid_argument: not what with_overlay() makes of these tags. For overlays that come from elsewhere.
+Status check_overlays(const std::vector<wire::Overlay>& overlays, const std::vector<std::string>& tags);
 /// The overlays with `tag` on `on` (empty: on its own). failed_precondition: that would be a loop, or a chain that is
 /// too long; the message names it.
 Result<std::vector<wire::Overlay>> with_overlay(std::vector<wire::Overlay> overlays, const std::string& tag,

@@ -14,6 +14,7 @@
 #include "model/spec.h"
 #include "registry/keys.h"
 #include "registry/moving/import.h"
+#include "registry/promote.h"
 #include "registry/publish.h"
 #include "registry/search/index.h"
 #include "registry/space/retention.h"
@@ -134,12 +135,22 @@ class ImportSlice {
     if (blake2b_256(state.spec_json) != state.spec || spec->model != model_ || spec->task != state.task) {
       return invalid_argument("spec: not the one of spec_json, or of another model");
     }
+    ASSIGN_OR_RETURN(const auto levels,
+                     evolve_levels(state_ ? state_->levels : std::vector<std::string>(), spec->levels));
+    if (state.levels != levels) return invalid_argument("levels: not those of the specs so far");
     if (state.levels.size() > model::kMaxLevels || state.schema != state.fields.size()) {
       return invalid_argument("too many levels, or another number of fields than the schema's");
     }
     RETURN_IF_ERROR(evolve_schema({}, state.fields).status());
     for (const std::string& tag : state.tags) RETURN_IF_ERROR(model::check_name("tag", tag));
-    if (!std::ranges::is_sorted(state.tags)) return invalid_argument("tags: not in order");
+    if (state.tags.size() > kMaxTags) {
+      return invalid_argument("tags: " + std::to_string(state.tags.size()) + " of them, at most " +
+                              std::to_string(kMaxTags) + " are allowed");
+    }
+    if (std::ranges::adjacent_find(state.tags, std::ranges::greater_equal()) != state.tags.end()) {
+      return invalid_argument("tags: not in order, or one twice");
+    }
+    RETURN_IF_ERROR(check_overlays(state.overlays, state.tags));
     batch_.put(keys::spec(tenant_, state.spec), state.spec_json);
     specs_.insert(state.spec);
     batch_.put(keys::import_state(tenant_, model_, epoch_), wire::encode(state));

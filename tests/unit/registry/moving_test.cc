@@ -342,6 +342,90 @@ TEST_F(MovingTest, ClocksThatGoAheadAndCommitsOutOfTurnAreRefused) {
   EXPECT_EQ(target_findings(), "");
 }
 
+TEST_F(MovingTest, AStateThatNoRegistryMakesIsRefused) {
+  fill(20);
+  clock_.advance(3'600'000'000);
+  const auto archive = exported(*registry_, "acme", "total");
+  upload_all(*archive);
+  ASSERT_OK_AND_ASSIGN(const auto histories, histories_of(*archive));
+  const History& history = histories.front();
+  ASSERT_EQ(history.records.front().key.front(), static_cast<char>(keys::Table::model));
+  wire::ImportRequest request;
+  request.idem = idems()();
+  request.tenant = "acme";
+  request.model = "total";
+  request.history = history.hash();
+  request.step = ImportStep::begin;
+  request.times = history.times;
+  ASSERT_OK(target_->import_history(local_, request, {}));
+  request.step = ImportStep::records;
+  request.times.clear();
+  const auto import_state = [&](const std::function<void(wire::ModelRecord&)>& spoil) {
+    auto state = wire::decode<wire::ModelRecord>(history.records.front().value);
+    state->tags = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "production"};
+    spoil(*state);
+    std::string payload;
+    upkeep::append_record(payload, history.records.front().key, wire::encode(*state));
+    request.idem = idems()();
+    return target_->import_history(local_, request, {payload});
+  };
+  using State = wire::ModelRecord;
+  const std::vector<wire::Overlay> eight = {{"a", "b"}, {"b", "c"}, {"c", "d"}, {"d", "e"},
+                                            {"e", "f"}, {"f", "g"}, {"g", "h"}};
+  for (const auto& [says, spoil] : std::vector<std::pair<std::string, std::function<void(State&)>>>{
+           {"overlays: a loop",
+            [](State& s) {
+              s.overlays = {{"a", "b"}, {"b", "a"}};
+            }},
+           {"overlays: a loop",
+            [](State& s) {
+              s.overlays = {{"a", "a"}};
+            }},
+           {"overlays: a loop",
+            [](State& s) {
+              s.overlays = {{"a", "b"}, {"b", "c"}, {"c", "b"}};
+            }},
+           {"more than 8 tags on each other",
+            [&](State& s) {
+              s.overlays = eight;
+              s.overlays.push_back({"h", "i"});
+            }},
+           {"overlays: tag x is not",
+            [](State& s) {
+              s.overlays = {{"a", "x"}};
+            }},
+           {"overlays: tag x is not",
+            [](State& s) {
+              s.overlays = {{"x", "a"}};
+            }},
+           {"overlays: not in order",
+            [](State& s) {
+              s.overlays = {{"b", "c"}, {"a", "c"}};
+            }},
+           {"overlays: not in order",
+            [](State& s) {
+              s.overlays = {{"a", "b"}, {"a", "c"}};
+            }},
+           {"tags: not in order",
+            [](State& s) {
+              s.tags = {"a", "a"};
+            }},
+           {"tags: 1001 of them",
+            [](State& s) {
+              s.tags.clear();
+              for (int i = 1000; i <= 2000; ++i) s.tags.push_back("t" + std::to_string(i));
+            }},
+           {"levels: not those", [](State& s) { s.levels.push_back("city"); }},
+           {"levels: not those", [](State& s) { s.levels.clear(); }},
+       }) {
+    const auto reply = import_state(spoil);
+    EXPECT_CODE(reply, Code::invalid_argument);
+    EXPECT_NE(reply.status().message().find(says), std::string::npos) << says << ": " << reply.status().text();
+  }
+  EXPECT_EQ(target_findings(), "");
+  EXPECT_OK(import_state([&](State& s) { s.overlays = eight; }));
+}
+
 TEST_F(MovingTest, AnArchiveOfAnotherKindIsRefused) {
   fill(10);
   const auto histories = exported(*registry_, "acme");

@@ -315,5 +315,11 @@ TEST_F(TagsTest, ALoopOfOverlaysIsRefusedAndNamed) {
   EXPECT_EQ(chain_of(model().overlays, "g").size(), 8u);
 }
 
+TEST(Overlays, AChainEndsAlsoInALoop) {
+  EXPECT_EQ(chain_of({{"a", "b"}, {"b", "a"}}, "a"), (std::vector<std::string>{"a", "b", "a"}));
+  EXPECT_EQ(chain_of({{"a", "a"}}, "a"), (std::vector<std::string>{"a", "a"}));
+  EXPECT_EQ(chain_of({{"a", "b"}}, "c"), std::vector<std::string>{"c"});
+}
+
 }  // namespace
 }  // namespace espalier::registry
