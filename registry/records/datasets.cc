@@ -120,7 +120,8 @@ Result<std::uint64_t> Datasets::put(Batch& batch, const wire::DatasetRecord& dat
   if (dated) {
     auto known = wire::decode<wire::DatasetRecord>(dated->value);
     if (!known.ok()) return bad_record(prefix, known.status());
-    if (known->rows != dataset.rows || known->file != dataset.file || known->where != dataset.where) {
+    // The filter may be another: the fingerprint is that of the rows, whoever chose them how.
+    if (known->rows != dataset.rows || known->file != dataset.file) {
       return failed_precondition("dataset " + dataset.dataset.hex() + " has " + std::to_string(known->rows) +
                                  " rows of " + known->source + ": other rows need another fingerprint");
     }

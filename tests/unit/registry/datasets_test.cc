@@ -100,6 +100,17 @@ TEST_F(DatasetsTest, AreToldAndGetTheColumnsThatTheyLacked) {
   EXPECT_EQ(findings(), "");
 }
 
+TEST_F(DatasetsTest, AnotherFilterThatChoosesTheSameRowsIsTheSameDataset) {
+  auto of_age = dataset(1);
+  of_age.where = "age >= 18";
+  ASSERT_OK_AND_ASSIGN(const auto first, put(of_age));
+  of_age.where = "age > 17";
+  ASSERT_OK_AND_ASSIGN(const auto again, put(of_age));
+  EXPECT_EQ(again.epoch, first.epoch);
+  ASSERT_OK_AND_ASSIGN(const auto now, told(1));
+  EXPECT_EQ(now.where, "age >= 18") << "as of the first time";
+}
+
 TEST_F(DatasetsTest, WrongOnesChangeNothing) {
   ASSERT_OK(put(dataset(1)));
   const std::string before = wire::encode(*told(1));
