@@ -77,11 +77,17 @@ Result<std::uint64_t> last_commit_until(const Context& context, double time_us, 
   return context.records.imports.last_until(context.scope[0].tenant, context.scope[0].model, until);
 }
 
-/// Whether the order of epochs is the order of times. Not across models that came with a history of other times.
+/// Whether the order of epochs is the order of times. Not across models of which one came with a history of other
+/// times; what others imported doesn't matter.
 Result<bool> is_in_order_of_time(const Context& context) {
   if (context.scope.size() == 1) return true;
   ASSIGN_OR_RETURN(const bool any, context.records.imports.has_any());
-  return !any;
+  if (!any) return true;
+  for (const ModelName& model : context.scope) {
+    ASSIGN_OR_RETURN(const auto import, context.records.imports.find(model.tenant, model.model));
+    if (import && import->epoch != 0) return false;
+  }
+  return true;
 }
 
 /// Narrows the path to what the test leaves. The whole filter is tested later: what is kept here may be too much.

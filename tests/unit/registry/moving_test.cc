@@ -30,10 +30,10 @@ class MovingTest : public MovingFixture {
     for (int i = 0; i < operations; ++i) do_something();
   }
   /// The target has a model of its own, and goes on.
-  void publish_to_target(std::uint32_t number, const std::string& model = "own") {
+  void publish_to_target(std::uint32_t number, const std::string& model = "own", const std::string& tenant = "acme") {
     wire::PublishRequest request;
     request.idem = uuid('i', number);
-    request.tenant = "acme";
+    request.tenant = tenant;
     request.model = model;
     request.tag = "production";
     request.release = uuid('r', number);
@@ -43,7 +43,7 @@ class MovingTest : public MovingFixture {
     version.version = uuid('v', number);
     const std::string bytes = small_artefact(static_cast<float>(number));
     version.artefact = blake2b_256(bytes);
-    ASSERT_OK(target_->upload(local_, {"acme", {version.artefact}}, {bytes}));
+    ASSERT_OK(target_->upload(local_, {tenant, {version.artefact}}, {bytes}));
     const std::string body = wire::encode_array(std::vector{version});
     ASSERT_OK(target_->publish(local_, request, {body}));
   }
@@ -262,6 +262,34 @@ TEST_F(MovingTest, SearchesFindWhatWasImportedByWhatItWasAndWhen) {
   auto expected = found(*registry_, "rows >= 0", "created, version");
   expected.push_back(uuid('v', 1).text());
   EXPECT_EQ(found(*target_, "rows >= 0", "created, version", "acme", ""), expected);
+}
+
+TEST_F(MovingTest, AnImportOfOneModelLeavesOthersTheirIndexOfTimes) {
+  fill(40);
+  clock_.advance(3'600'000'000);
+  ASSERT_OK(import_all(*exported(*registry_, "acme", "total")));
+  for (std::uint32_t number = 1; number <= 40; ++number) {
+    clock_.advance(1'000'000);
+    publish_to_target(number, number % 2 == 0 ? "even" : "odd", "globex");
+  }
+  // What is newest is found first, with little work.
+  RegistryOptions options;
+  options.search_work = 60;
+  target_.reset();
+  ASSERT_OK_AND_ASSIGN(target_, Registry::open(files_, clock_, target_folder(), options));
+  wire::SearchRequest request;
+  request.kind = "versions";
+  request.tenant = "globex";
+  request.order = "created desc";
+  request.limit = 1;
+  ASSERT_OK_AND_ASSIGN(const auto of_two, target_->search(local_, request));
+  ASSERT_EQ(of_two.rows.size(), 1u);
+  EXPECT_EQ(wire::decode<wire::VersionRecord>(of_two.rows[0].record)->version, uuid('v', 40));
+  // Where one of them was imported, all are looked at.
+  request.tenant.clear();
+  ASSERT_OK_AND_ASSIGN(const auto of_all, target_->search(local_, request));
+  EXPECT_TRUE(of_all.rows.empty());
+  EXPECT_FALSE(of_all.cursor.empty());
 }
 
 TEST_F(MovingTest, AnImportedModelGoesOnAsAnyOther) {
