@@ -268,6 +268,7 @@ class Publish {
   }
 
   Status check_parent(const wire::VersionRecord& version) {
+    if (!version.parent.is_nil() && version.parent == version.version) return invalid_argument("the version itself");
     if (version.parent.is_nil() || has_version(version.parent)) return {};
     return records_.versions.get(request_.tenant, request_.model, version.parent).status();
   }

@@ -119,6 +119,8 @@ TEST_F(PublishTest, RefusesWhatDoesNotFit) {
        "versions[1].parent: version"},
       {"parent foreign", [](auto& p) { p.versions[1].parent = uuid('v', 50); }, Code::not_found,
        "versions[1].parent: version"},
+      {"its own parent", [](auto& p) { p.versions[1].parent = p.versions[1].version; }, Code::invalid_argument,
+       "versions[1].parent: the version itself"},
       {"metrics", [](auto& p) { p.versions[0].metrics_json = "{"; }, Code::invalid_argument, "metrics_json"},
       {"lineage", [](auto& p) { p.versions[0].lineage_json = std::string(kMaxVersionTextBytes + 1, ' '); },
        Code::invalid_argument, "lineage_json"},
