@@ -28,6 +28,8 @@ struct ModelName {
 
 /// Steps that a look into the store is worth.
 inline constexpr std::size_t kReadCost = 20;
+/// Bytes of a record, or of the JSON in it, that are worth a step where they are read or decoded.
+inline constexpr std::size_t kBytesInStep = 64;
 
 /// Where and as of when.
 struct Context {

@@ -129,6 +129,7 @@ class ByFingerprint final : public Source {
       to.tail = place;
       to.order_key.clear();
       to.record = range_.value();
+      steps_ += to.record->size() / kBytesInStep;
       to.is_later = false;
       range_.skip_to(keys::behind(prefix_ + place));
       return true;

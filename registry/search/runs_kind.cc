@@ -47,7 +47,10 @@ Value property(const RunItem& item, const std::string& name) {
 }
 
 Value param(const RunItem& item, const std::string& name) {
-  if (!item.params) item.params = flat_params(item.record.params_json);
+  if (!item.params) {
+    item.steps += item.record.params_json.size() / kBytesInStep;
+    item.params = flat_params(item.record.params_json);
+  }
   const auto found = item.params->find(name);
   if (found == item.params->end()) return {};
   return std::visit([](const auto& value) { return Value(value); }, found->second);
@@ -141,9 +144,11 @@ class RunsKind final : public Kind {
       ASSIGN_OR_RETURN(bytes, context.records.store.get(key));
     }
     if (!bytes) return std::unique_ptr<Item>();
-    context.steps += kStateCost;
+    context.steps += kStateCost + bytes->size() / kBytesInStep;
     ASSIGN_OR_RETURN(auto record, context.records.runs.told(key, *bytes, context.epoch));
     if (!record) return std::unique_ptr<Item>();
+    // What changes of it: about as much as a step for each metric.
+    context.steps += record->params_json.size() / kBytesInStep + record->metrics.size();
     return std::unique_ptr<Item>(std::make_unique<RunItem>(*std::move(record)));
   }
 

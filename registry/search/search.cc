@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "common/bytes.h"
 #include "common/hash.h"
@@ -135,6 +136,9 @@ class Search {
     return seen_ == 0 || (candidates.steps() + context_.steps < most_work_ && page_bytes_ < kMaxPageBytes);
   }
 
+  /// What reading the thing's fields has cost since this was asked last.
+  void count_steps_of(const Item& item) { context_.steps += std::exchange(item.steps, 0); }
+
   /// The thing, if it is there and passes.
   Result<std::unique_ptr<Item>> passing(const Candidate& candidate, std::uint8_t phase) {
     ++seen_;
@@ -148,7 +152,7 @@ class Search {
       if (!is_missing(value)) return std::unique_ptr<Item>();
     }
     ASSIGN_OR_RETURN(const bool passes, query_.filter.matches(*item));
-    context_.steps += item->steps;
+    count_steps_of(*item);
     if (!passes) item.reset();
     return item;
   }
@@ -225,6 +229,7 @@ class Search {
       ASSIGN_OR_RETURN(const auto item, passing(candidate, phase));
       if (!item) continue;
       ASSIGN_OR_RETURN(std::string order, order_of(candidate, *item));
+      count_steps_of(*item);
       if (!cursor_.bound.empty() && order <= cursor_.bound) continue;
       const ModelName& model = context_.scope[candidate.scope];
       cursor_.kept.emplace(std::move(order), Kept{model.tenant, model.model, candidate.place, candidate.order_key});

@@ -30,7 +30,6 @@ Value member(const json& object, std::string_view name) {
 }
 
 const json& parsed(const Item& item, std::unique_ptr<json>& kept, const std::string& text) {
-  constexpr std::size_t kBytesInStep = 64;
   if (!kept) {
     item.steps += text.size() / kBytesInStep;
     kept = std::make_unique<json>(json::parse(text, nullptr, false));

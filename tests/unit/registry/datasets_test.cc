@@ -203,6 +203,29 @@ TEST_F(DatasetsTest, AreFoundByWhatTheyAreAndWere) {
   EXPECT_EQ(found("", "", 0, 1).size(), std::string("1 2 3 4 5 6").size());
 }
 
+TEST_F(DatasetsTest, ASearchCountsWhatItDecodes) {
+  std::vector<std::string> columns;
+  for (int i = 1000; i < 1500; ++i) columns.push_back("column" + std::to_string(i));
+  for (std::uint32_t number = 1; number <= 8; ++number) ASSERT_OK(put(dataset(number, columns)));
+  RegistryOptions options;
+  options.search_work = 1'000;
+  registry_.reset();
+  ASSERT_OK_AND_ASSIGN(registry_, Registry::open(files_, clock_, folder_.path(), options));
+  for (const char* where : {"rows < 0", "source = 'rides-1.csv' and rows < 0"}) {
+    wire::SearchRequest request;
+    request.kind = "datasets";
+    request.where = where;
+    std::size_t pages = 0;
+    do {
+      ASSERT_OK_AND_ASSIGN(const auto reply, registry_->search(local_, request));
+      EXPECT_TRUE(reply.rows.empty());
+      request.cursor = reply.cursor;
+      ++pages;
+    } while (!request.cursor.empty());
+    EXPECT_GE(pages, 3u) << where << ": each page has decoded a few records of many columns";
+  }
+}
+
 TEST_F(DatasetsTest, ACheckFindsWhatIsDamagedAndARepairMendsTheIndex) {
   ASSERT_OK(put(dataset(1)));
   ASSERT_OK(put(dataset(2)));

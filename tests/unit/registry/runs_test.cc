@@ -360,6 +360,39 @@ TEST_F(RunsTest, AnIndexedSearchLooksAtWhatItFinds) {
   }
 }
 
+TEST_F(RunsTest, ASearchCountsTheParametersThatItReadsForItsFilterAndItsOrder) {
+  std::string params = R"({"depth":1)";
+  for (int i = 1000; i < 1500; ++i) params += ",\"long_parameter_" + std::to_string(i) + R"(":"as long as this")";
+  params += "}";
+  for (std::uint32_t run = 1; run <= 40; ++run) {
+    ASSERT_OK(start(run, params));
+    ASSERT_OK(end(run));
+  }
+  RegistryOptions options;
+  options.search_work = 3'000;
+  registry_.reset();
+  ASSERT_OK_AND_ASSIGN(registry_, Registry::open(files_, clock_, folder_.path(), options));
+  const auto pages_of = [&](const std::string& where, const std::string& order) {
+    wire::SearchRequest request;
+    request.kind = "runs";
+    request.where = where;
+    request.order = order;
+    std::size_t pages = 0;
+    do {
+      const auto reply = registry_->search(local_, request);
+      EXPECT_OK(reply);
+      if (!reply.ok()) break;
+      request.cursor = reply->cursor;
+      ++pages;
+    } while (!request.cursor.empty());
+    return pages;
+  };
+  const std::size_t decoding = pages_of("", "description");
+  EXPECT_GE(decoding, 3u) << "the records are counted";
+  EXPECT_GT(pages_of("params.long_parameter_1000 != 'x'", "description"), decoding);
+  EXPECT_GT(pages_of("", "params.long_parameter_1000, description"), decoding);
+}
+
 TEST_F(RunsTest, ACheckFindsWhatIsDamagedAndSaysWhere) {
   ASSERT_OK(start(1, R"({"depth":3,"family":"linear"})", "alpha"));
   ASSERT_OK(log(1, {{"rmse", 1, 50, 0}}, R"({"seed":1})"));
