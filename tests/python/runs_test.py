@@ -18,12 +18,12 @@ class Taken(RunOperations):
     def __init__(self):
         self.asked = []
         self.records = {}
+        self.failures = []  # of the next calls
 
     def call(self, op, members, bodies=()):
         self.asked.append((op, members))
-        for point in members.get("metrics", []):
-            if not math.isfinite(point["value"]):
-                raise EspalierError(Code.INVALID_ARGUMENT, "metrics[0].value: NaN is not a number")
+        if self.failures:
+            raise EspalierError(self.failures.pop(0), "not now")
         return {"runs": [self.records[run] for run in members["runs"]]} if op == "runs" else {}
 
     def ops(self):
@@ -49,15 +49,56 @@ class Runs(unittest.TestCase):
         self.assertEqual(registry.ops(), ["run_start", "run_end"])
         self.assertEqual(registry.asked[-1][1]["status"], 2)
 
-    def test_a_value_that_is_no_number_fails_the_run_with_its_error(self):
+    def test_a_value_that_is_no_number_fails_the_run_and_loses_no_other(self):
         registry = Taken()
-        with self.assertRaises(EspalierError), registry.start_run("acme", "total") as run:
-            run.log({"rmse": math.nan})
-            run.flush()
-        self.assertEqual(registry.ops(), ["run_start", "run_log", "run_end"])
-        self.assertIn("NaN", registry.asked[-1][1]["message"])
+        for value in (math.nan, math.inf, -math.inf):
+            registry.asked.clear()
+            with self.assertRaises(EspalierError) as raised, registry.start_run("acme", "total") as run:
+                run.log({"rmse": 1}, step=1)
+                run.log({"mae": 2, "rmse": value}, step=2)
+            self.assertEqual(raised.exception.code, Code.INVALID_ARGUMENT)
+            self.assertIn("metrics.rmse", raised.exception.message)
+            self.assertEqual(registry.ops(), ["run_start", "run_log", "run_end"])
+            self.assertEqual([(point["name"], point["step"]) for point in registry.asked[1][1]["metrics"]], [("rmse", 1)])
+            self.assertIn("metrics.rmse", registry.asked[-1][1]["message"])
         with self.assertRaises(ValueError):
             registry.start_run("acme", "total", params={"depth": math.nan})
+
+    def test_points_stay_until_the_registry_answers_and_go_out_as_they_were(self):
+        for code in (Code.UNAVAILABLE, Code.OVERLOADED, Code.DEADLINE_EXCEEDED):
+            registry = Taken()
+            run = registry.start_run("acme", "total")
+            run.log({"rmse": 1}, step=1)
+            registry.failures = [code]
+            with self.assertRaises(EspalierError):
+                run.end()
+            run.log({"rmse": 2}, step=2)
+            run.end()
+            self.assertEqual(registry.ops(), ["run_start", "run_log", "run_log", "run_log", "run_end"])
+            logs = [members for op, members in registry.asked if op == "run_log"]
+            self.assertEqual(logs[0], logs[1], "the same points with the same idem")
+            self.assertNotEqual(logs[1]["idem"], logs[2]["idem"])
+            self.assertEqual([point["step"] for log in logs[1:] for point in log["metrics"]], [1, 2])
+
+    def test_an_end_without_an_answer_is_asked_for_again(self):
+        registry = Taken()
+        run = registry.start_run("acme", "total")
+        registry.failures = [Code.UNAVAILABLE]
+        with self.assertRaises(EspalierError):
+            run.end()
+        run.end()
+        self.assertEqual(registry.ops(), ["run_start", "run_end", "run_end"])
+        self.assertEqual(registry.asked[1], registry.asked[2])
+
+    def test_points_that_are_refused_are_not_sent_again(self):
+        registry = Taken()
+        run = registry.start_run("acme", "total")
+        run.log({"rmse": 1}, step=1)
+        registry.failures = [Code.INVALID_ARGUMENT]
+        with self.assertRaises(EspalierError):
+            run.flush()
+        run.end()
+        self.assertEqual(registry.ops(), ["run_start", "run_log", "run_end"])
 
     def test_rows_have_the_same_columns(self):
         registry = Taken()

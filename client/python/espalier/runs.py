@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 from types import TracebackType
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Type, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+
+from .errors import Code, EspalierError
 
 FINISHED, FAILED = 1, 2
 _STATUS = ("running", "finished", "failed")
 
 #: Points that a Run keeps before it sends them.
 _KEPT_POINTS = 1000
+
+#: What was asked may have been done, or may be done when it is asked again.
+_ASK_AGAIN = (Code.OVERLOADED, Code.DEADLINE_EXCEEDED, Code.UNAVAILABLE)
 
 Metrics = Mapping[str, Union[int, float]]
 
@@ -47,18 +53,21 @@ class RunOperations:
         return Run(self, tenant, of)
 
     def log_run(self, tenant: str, run: uuid.UUID, points: Sequence[Mapping[str, Any]] = (), *,
-                params: Optional[Mapping[str, Any]] = None) -> None:
+                params: Optional[Mapping[str, Any]] = None, idem: Optional[uuid.UUID] = None) -> None:
         """Adds points, each `name`, `value`, `step` and, if it isn't the registry's, `time_us`; and parameters.
+
+        Args:
+            idem: names this change; a new one by default. The same again, where no answer came, adds nothing twice.
 
         Raises:
             EspalierError: INVALID_ARGUMENT names the point whose value is NaN or infinite; nothing is logged then.
                 FAILED_PRECONDITION where the run has ended, or a parameter is set already.
         """
-        self._change_run("run_log", tenant, run, {"metrics": [dict(point) for point in points], "params_json": _json(params)})
+        self._change_run("run_log", tenant, run, {"metrics": [dict(point) for point in points], "params_json": _json(params)}, idem)
 
-    def end_run(self, tenant: str, run: uuid.UUID, *, failed: bool = False, message: str = "") -> None:
-        """Ends a run; what is logged to it after that is refused."""
-        self._change_run("run_end", tenant, run, {"status": FAILED if failed else FINISHED, "message": message})
+    def end_run(self, tenant: str, run: uuid.UUID, *, failed: bool = False, message: str = "", idem: Optional[uuid.UUID] = None) -> None:
+        """Ends a run; what is logged to it after that is refused. `idem` as in log_run()."""
+        self._change_run("run_end", tenant, run, {"status": FAILED if failed else FINISHED, "message": message}, idem)
 
     def attach_file(self, tenant: str, run: uuid.UUID, name: str, content: bytes) -> None:
         """Keeps a file of up to 4 MiB with the run, in place of what it had of that name."""
@@ -105,15 +114,16 @@ class RunOperations:
         columns = list(dict.fromkeys(["run", "name", "status"] + sorted({name for row in rows for name in row if "." in name}, key=_column_order)))
         return [{column: row.get(column) for column in columns} for row in rows]
 
-    def _change_run(self, op: str, tenant: str, run: uuid.UUID, members: Dict[str, Any]) -> None:
+    def _change_run(self, op: str, tenant: str, run: uuid.UUID, members: Dict[str, Any], idem: Optional[uuid.UUID] = None) -> None:
         given = {key: value for key, value in members.items() if value or key == "content"}
-        self.call(op, {"idem": uuid.uuid4().bytes, "tenant": tenant, "run": run.bytes, **given})
+        self.call(op, {"idem": (idem or uuid.uuid4()).bytes, "tenant": tenant, "run": run.bytes, **given})
 
 
 class Run:
     """A run that is being written. Keeps points and sends many at once; flush() and the end send what is left. Belongs to one thread.
 
-    As a context manager it ends as failed, with the exception's text, where one leaves the block.
+    As a context manager it ends as failed, with the exception's text, where one leaves the block. Where the registry doesn't answer, points
+    are kept: once it does, flush() or end() sends them, none twice.
     """
 
     def __init__(self, registry: RunOperations, tenant: str, run: uuid.UUID) -> None:
@@ -121,12 +131,24 @@ class Run:
         self.run = run
         self._registry = registry
         self._points: List[Dict[str, Any]] = []
+        #: Asked for without an answer, with the idem that it was asked with.
+        self._unanswered: Optional[Tuple[uuid.UUID, List[Dict[str, Any]]]] = None
+        self._asked_end: Optional[Tuple[uuid.UUID, bool, str]] = None
         self._ended = False
 
     def log(self, metrics: Metrics, *, step: int = 0, time_us: Optional[int] = None) -> None:
-        """Takes one value of each metric; its time is now."""
+        """Takes one value of each metric; its time is now.
+
+        Raises:
+            EspalierError: INVALID_ARGUMENT names the metric whose value is NaN or infinite; nothing of this call is taken, and what was
+                logged before stays. UNAVAILABLE and the like where many points were sent at once: they are kept, with those of this call.
+        """
         now = time.time_ns() // 1000 if time_us is None else time_us
-        self._points += [{"name": name, "step": step, "value": float(value), "time_us": now} for name, value in metrics.items()]
+        points = [{"name": name, "step": step, "value": float(value), "time_us": now} for name, value in metrics.items()]
+        for point in points:
+            if not math.isfinite(point["value"]):
+                raise EspalierError(Code.INVALID_ARGUMENT, f"metrics.{point['name']}: {point['value']} is not a finite number")
+        self._points += points
         if len(self._points) >= _KEPT_POINTS:
             self.flush()
 
@@ -138,15 +160,29 @@ class Run:
         self._registry.attach_file(self.tenant, self.run, name, content)
 
     def flush(self) -> None:
-        """Sends what log() has kept. Points that are refused are forgotten."""
-        points, self._points = self._points, []
-        if points:
-            self._registry.log_run(self.tenant, self.run, points)
+        """Sends what log() has kept. Where the registry doesn't answer or is overloaded, the points are kept for the next time; those that
+        it refuses are forgotten."""
+        while self._unanswered or self._points:
+            if self._unanswered is None:
+                self._unanswered = (uuid.uuid4(), self._points[:_KEPT_POINTS])
+                del self._points[:_KEPT_POINTS]
+            idem, points = self._unanswered
+            try:
+                self._registry.log_run(self.tenant, self.run, points, idem=idem)
+            except EspalierError as error:
+                if error.code not in _ASK_AGAIN:
+                    self._unanswered = None
+                raise
+            self._unanswered = None
 
     def end(self, *, failed: bool = False, message: str = "") -> None:
+        """Sends what is left and ends the run. Where the registry doesn't answer, call it again: nothing is lost, and nothing is done twice."""
         self.flush()
+        if self._asked_end is None or self._asked_end[1:] != (failed, message):
+            self._asked_end = (uuid.uuid4(), failed, message)
+        self._registry.end_run(self.tenant, self.run, failed=failed, message=message, idem=self._asked_end[0])
+        self._asked_end = None
         self._ended = True
-        self._registry.end_run(self.tenant, self.run, failed=failed, message=message)
 
     def __enter__(self) -> "Run":
         return self
@@ -157,9 +193,8 @@ class Run:
             return
         if error is None:
             self.end()
-            return
-        self._points = self._points if _is_sound(self._points) else []
-        self.end(failed=True, message=f"{type(error).__name__}: {error}"[:1000])
+        else:
+            self.end(failed=True, message=f"{type(error).__name__}: {error}"[:1000])
 
 
 def readable_run(record: Dict[str, Any]) -> Dict[str, Any]:
@@ -192,7 +227,3 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Dict[str, Any]:
 
 def _column_order(name: str) -> "tuple[bool, str]":
     return name.startswith("metrics."), name
-
-
-def _is_sound(points: Sequence[Mapping[str, Any]]) -> bool:
-    return all(abs(point["value"]) < float("inf") for point in points)
