@@ -2,6 +2,7 @@
 //
 //   {"stage": "read", "rows": 124699, "seconds": 0.05}        a stage that has ended
 //   {"stage": "train", "tenant": "acme", "nodes": 120, "of": 4500}    on the way; at most ten a second
+//   {"stage": "warning", "tenant": "acme", "message": "..."}    the release is published all the same
 //   {"done": true, "release": "...", "nodes": 4500, "seconds": 1.4, "tenants": [...]}    the last line
 //
 // Thread safety: from any thread. Errors: a reader that has gone is ignored.

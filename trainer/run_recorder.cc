@@ -93,25 +93,27 @@ Status RunRecorder::log(const model::Spec& spec, const TrainedTree& tree, double
   return registry_.call(log).status().at("run " + log.run.text());
 }
 
-Status RunRecorder::finish(const std::string& tenant) { return end(of(tenant), wire::RunStatus::finished, ""); }
+Status RunRecorder::finish(const std::string& tenant) {
+  Started& started = of(tenant);
+  started.may_fail = false;
+  return end(started, wire::RunStatus::finished, "");
+}
 
-Status RunRecorder::end(Started& started, wire::RunStatus status, const std::string& message) {
+Status RunRecorder::end(const Started& started, wire::RunStatus status, const std::string& message) {
   wire::RunEndRequest end;
   end.idem = uuids_.next();
   end.tenant = started.tenant;
   end.run = started.origin.run;
   end.status = status;
   end.message = message;
-  RETURN_IF_ERROR(registry_.call(end).status().at("run " + end.run.text()));
-  started.has_ended = true;
-  return {};
+  return registry_.call(end).status().at("run " + end.run.text());
 }
 
 void RunRecorder::fail(const Status& why) {
-  for (Started& started : runs_) {
-    if (started.has_ended) continue;
-    std::string message = why.text().substr(0, model::kMaxDescriptionBytes);
-    if (!model::check_description(message).ok()) message = "the reason is not UTF-8";
+  std::string message = why.text().substr(0, model::kMaxDescriptionBytes);
+  if (!model::check_description(message).ok()) message = "the reason is not UTF-8";
+  for (const Started& started : runs_) {
+    if (!started.may_fail) continue;
     const Status ended = end(started, wire::RunStatus::failed, message);
     if (!ended.ok()) log::warn("trainer", "a run could not be ended", {{"error", ended}});
   }

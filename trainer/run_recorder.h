@@ -33,23 +33,25 @@ class RunRecorder {
   Origin origin_of(const std::string& tenant) { return of(tenant).origin; }
   /// Logs how the tree came out.
   Status log(const model::Spec& spec, const TrainedTree& tree, double read_seconds);
-  /// Ends the run of that tenant as finished.
+  /// Ends the run of that tenant as finished: its release is published. Where that fails the run stays running; fail()
+  /// passes it over.
   Status finish(const std::string& tenant);
-  /// Ends the runs that have not ended as failed. What can't be ended stays running.
+  /// Ends the runs that were not finished as failed. What can't be ended stays running.
+  /// are the others ended where the registry doesn't answer.
   void fail(const Status& why);
 
  private:
   struct Started {
     std::string tenant;
     Origin origin;
-    bool has_ended = false;
+    bool may_fail = true;  ///< its release isn't published yet
   };
   Started& of(const std::string& tenant);
   /// Asks without waiting: thousands of tenants share the registry's syncs.
   template <class Request>
   Status post(const Request& request);
   Status await_one();
-  Status end(Started& started, wire::RunStatus status, const std::string& message);
+  Status end(const Started& started, wire::RunStatus status, const std::string& message);
 
   client::RegistryClient& registry_;
   UuidSource& uuids_;

@@ -67,9 +67,9 @@ struct Training {
   std::int64_t start_us = 0;
 };
 
-/// Publishes a tree and adds to `done` what became of it.
+/// Publishes a tree and adds to `done` what became of it. Once it is published, nothing fails.
 Status publish_tree(const Training& training, const TrainedTree& tree, Publisher& publisher, RunRecorder& recorder,
-                    json& done) {
+                    Progress& progress, json& done) {
   const TrainerOptions& options = training.options;
   const Origin origin = recorder.origin_of(tree.tenant);
   Lineage lineage = lineage_of(options.source, training.source, training.spec, tree, training.read_seconds, origin);
@@ -77,8 +77,13 @@ Status publish_tree(const Training& training, const TrainedTree& tree, Publisher
                      options.description, options.properties,         options.expected_release};
   RETURN_IF_ERROR(recorder.log(training.spec, tree, training.read_seconds));
   ASSIGN_OR_RETURN(const Published published, publisher.publish(training.spec, tree, as));
-  RETURN_IF_ERROR(recorder.finish(tree.tenant));
   json summary = json::parse(tree_summary_json(training.spec, tree));
+  const Status finished = recorder.finish(tree.tenant);
+  if (!finished.ok()) {
+    const std::string warning = "the release is published, but its run could not be ended: " + finished.text();
+    progress.say({{"stage", "warning"}, {"tenant", tree.tenant}, {"message", warning}});
+    summary["warning"] = warning;
+  }
   summary["tenant"] = tree.tenant;
   summary["run"] = origin.run.text();
   summary["dataset"] = origin.dataset.hex();
@@ -104,7 +109,8 @@ Status train_and_publish(const Training& training, client::RegistryClient& regis
   const std::int64_t publish_start = Clock::system().monotonic_us();
   Publisher publisher(registry, uuids);
   json done = {{"done", true}, {"release", ""}, {"epoch", 0u}, {"nodes", 0u}, {"tenants", json::array()}};
-  for (const TrainedTree& tree : trees) RETURN_IF_ERROR(publish_tree(training, tree, publisher, recorder, done));
+  for (const TrainedTree& tree : trees)
+    RETURN_IF_ERROR(publish_tree(training, tree, publisher, recorder, progress, done));
   progress.say({{"stage", "published"}, {"nodes", done["nodes"]}, {"seconds", seconds_since(publish_start)}});
   if (options.wait) {
     const std::int64_t wait_start = Clock::system().monotonic_us();
