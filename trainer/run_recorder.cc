@@ -115,7 +115,10 @@ void RunRecorder::fail(const Status& why) {
   for (const Started& started : runs_) {
     if (!started.may_fail) continue;
     const Status ended = end(started, wire::RunStatus::failed, message);
-    if (!ended.ok()) log::warn("trainer", "a run could not be ended", {{"error", ended}});
+    if (ended.ok()) continue;
+    log::warn("trainer", "a run could not be ended", {{"error", ended}});
+    // Each other one would wait as long.
+    if (ended.code() == Code::unavailable) return;
   }
 }
 

@@ -36,7 +36,7 @@ class RunRecorder {
   /// Ends the run of that tenant as finished: its release is published. Where that fails the run stays running; fail()
   /// passes it over.
   Status finish(const std::string& tenant);
-  /// Ends the runs that were not finished as failed. What can't be ended stays running.
+  /// Ends the runs that were not finished as failed. What can't be ended stays running; nor
   /// are the others ended where the registry doesn't answer.
   void fail(const Status& why);
 

@@ -88,5 +88,14 @@ TEST_F(RunEndTest, ATrainingThatFailsLaterLeavesThePublishedRunsAlone) {
   EXPECT_EQ(failed_, 2);
 }
 
+TEST_F(RunEndTest, ARegistryThatIsGoneIsAskedToFailOneRunOnly) {
+  taken_publishes_ = 0;
+  refusal_ = unavailable("gone");
+  Status status;
+  train(status);
+  EXPECT_CODE(status, Code::unavailable);
+  EXPECT_EQ(failed_, 1);
+}
+
 }  // namespace
 }  // namespace espalier::trainer
