@@ -22,6 +22,8 @@ std::size_t width(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
+bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
 }  // namespace
 
 void print_line(std::string_view line) {
@@ -110,6 +112,25 @@ std::string partition_text(const std::vector<std::string>& values) {
   auto partition = model::Partition::from_values(values);
   if (!partition.ok()) return "?";
   return partition->is_root() ? "(root)" : partition->text();
+}
+
+std::string shortened(const std::string& text, std::size_t width) {
+  std::size_t characters = 0, at = 0, cut = 0;
+  while (at < text.size()) {
+    if (characters + 1 == width) cut = at;
+    ++characters;
+    ++at;
+    while (at < text.size() && !begins_character(text[at])) ++at;
+  }
+  return characters <= width ? text : text.substr(0, cut) + "…";
+}
+
+std::string ending(const std::string& text, std::size_t width) {
+  std::size_t characters = 0, cut = 0;
+  for (std::size_t at = text.size(); at-- > 0;) {
+    if (begins_character(text[at]) && ++characters == width - 1) cut = at;
+  }
+  return characters <= width ? text : "…" + text.substr(cut);
 }
 
 }  // namespace espalier::cli

@@ -42,5 +42,9 @@ std::string bytes_text(std::uint64_t bytes);
 std::string time_text(std::int64_t wall_us);
 /// A partition for people: "usa/ca", and "(root)" for the root.
 std::string partition_text(const std::vector<std::string>& values);
+/// At most `width` characters, the last an ellipsis where some are left out.
+std::string shortened(const std::string& text, std::size_t width);
+/// As shortened(), but the first one is the ellipsis.
+std::string ending(const std::string& text, std::size_t width);
 
 }  // namespace espalier::cli

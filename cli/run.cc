@@ -47,7 +47,9 @@ void print_run(const wire::RunRecord& run) {
   if (!run.dataset.is_none()) about.emplace_back("dataset", run.dataset.hex());
   for (const auto& [key, value] : run.properties) about.emplace_back("properties." + key, value);
   print_values("", about);
-  print_values("parameters", params_text(run));
+  std::vector<std::pair<std::string, std::string>> params;
+  for (const auto& [name, value] : params_of(run)) params.emplace_back(name, param_text(value));
+  print_values("parameters", params);
   if (!run.metrics.empty()) {
     Table table({"metrics", "last", "step", "points"});
     for (const auto& [name, metric] : run.metrics) {

@@ -27,21 +27,55 @@ struct Line {
   Cells cells;
 };
 
-/// The name where no other run has it, else the end of the UUID.
+/// The name where no other run's looks the same, else the end of the UUID.
 Cells titles_of(const std::vector<wire::RunRecord>& runs) {
   std::map<std::string, int> counts;
-  for (const auto& run : runs) ++counts[run.name];
+  for (const auto& run : runs) ++counts[shortened(run.name, kMostCell)];
   Cells titles;
   for (const auto& run : runs) {
-    const std::string uuid = run.run.text();
-    const bool is_own = !run.name.empty() && counts[run.name] == 1;
-    titles.push_back(is_own ? shortened(run.name, kMostCell) : uuid.substr(uuid.size() - kUuidTail));
+    const std::string uuid = run.run.text(), name = shortened(run.name, kMostCell);
+    const bool is_own = !name.empty() && counts[name] == 1;
+    titles.push_back(is_own ? name : uuid.substr(uuid.size() - kUuidTail));
   }
   return titles;
 }
 
-bool is_same(const Cells& cells) {
-  return std::ranges::all_of(cells, [&](const std::string& cell) { return cell == cells.front(); });
+/// What each run has of one parameter; null where a run has it not.
+using Values = std::vector<json>;
+
+std::size_t count_different(auto values) {
+  std::sort(values.begin(), values.end());
+  return static_cast<std::size_t>(std::unique(values.begin(), values.end()) - values.begin());
+}
+
+/// What differs looks different, if it is long as well: then each cell has the value's end, and numbers have all their
+/// digits.
+Cells cells_of(const Values& values) {
+  Cells short_ones, ends;
+  for (const json& value : values) {
+    const std::string exact = value.is_string() ? value.get<std::string>() : value.dump();
+    short_ones.push_back(value.is_null() ? "-" : shortened(param_text(value), kMostCell));
+    ends.push_back(value.is_null() ? "-" : ending(exact, kMostCell));
+  }
+  return count_different(short_ones) < count_different(values) ? ends : short_ones;
+}
+
+void add_param_lines(const std::vector<wire::RunRecord>& runs, bool all, std::vector<Line>& lines,
+                     std::size_t& left_out) {
+  std::map<std::string, Values> params;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    for (auto& [name, value] : params_of(runs[i])) {
+      params.try_emplace(name, runs.size()).first->second[i] = std::move(value);
+    }
+  }
+  for (const auto& [name, values] : params) {
+    // As they are, and not as they are shown.
+    if (!all && runs.size() > 1 && count_different(values) == 1) {
+      ++left_out;
+    } else {
+      lines.push_back({"params." + name, cells_of(values)});
+    }
+  }
 }
 
 std::vector<Line> lines_of(const std::vector<wire::RunRecord>& runs, bool all, std::size_t& left_out) {
@@ -53,23 +87,10 @@ std::vector<Line> lines_of(const std::vector<wire::RunRecord>& runs, bool all, s
   };
   add("status", [](const wire::RunRecord& run) { return std::string(wire::run_status_name(run.status)); });
   add("started", [](const wire::RunRecord& run) { return time_text(run.created_us).substr(0, kMostCell); });
-  std::vector<std::map<std::string, std::string>> params;
-  std::set<std::string> names, metrics;
+  add_param_lines(runs, all, lines, left_out);
+  std::set<std::string> metrics;
   for (const auto& run : runs) {
-    const auto pairs = params_text(run);
-    params.emplace_back(pairs.begin(), pairs.end());
-    for (const auto& [name, value] : pairs) names.insert(name);
     for (const auto& [name, metric] : run.metrics) metrics.insert(name);
-  }
-  for (const std::string& name : names) {
-    std::size_t i = 0;
-    add("params." + name, [&](const wire::RunRecord&) {
-      const auto found = params[i].find(name);
-      return params[i++].end() == found ? std::string("-") : found->second;
-    });
-    if (all || runs.size() < 2 || !is_same(lines.back().cells)) continue;
-    lines.pop_back();
-    ++left_out;
   }
   for (const std::string& name : metrics) {
     add("metrics." + name, [&](const wire::RunRecord& run) {
@@ -123,7 +144,16 @@ Result<std::vector<wire::RunRecord>> asked_for(client::RegistryClient& registry,
   for (const std::string& run : options.runs) {
     ASSIGN_OR_RETURN(uuids.emplace_back(), Uuid::parse(run));
   }
-  return runs_of(registry, options.what.substr(0, options.what.find('/')), uuids);
+  const std::size_t slash = options.what.find('/');
+  ASSIGN_OR_RETURN(runs, runs_of(registry, options.what.substr(0, slash), uuids));
+  if (slash == std::string::npos) return runs;
+  std::string others;
+  for (const auto& run : runs) {
+    if (run.model == options.what.substr(slash + 1)) continue;
+    others += (others.empty() ? "" : ", ") + run.run.text() + " is one of " + run.tenant + "/" + run.model;
+  }
+  if (!others.empty()) return invalid_argument("not runs of " + options.what + ": " + others);
+  return runs;
 }
 
 }  // namespace

@@ -11,15 +11,12 @@ namespace {
 
 using nlohmann::json;
 
-void add_params(const json& object, const std::string& prefix,
-                std::vector<std::pair<std::string, std::string>>& params) {
+void add_params(const json& object, const std::string& prefix, std::vector<std::pair<std::string, json>>& params) {
   for (const auto& [name, value] : object.items()) {
     if (value.is_object()) {
       add_params(value, prefix + name + ".", params);
     } else {
-      params.emplace_back(prefix + name, value.is_string()         ? value.get<std::string>()
-                                         : value.is_number_float() ? number_text(value.get<double>())
-                                                                   : value.dump());
+      params.emplace_back(prefix + name, value);
     }
   }
 }
@@ -68,11 +65,17 @@ Result<std::vector<wire::RunRecord>> runs_of(client::RegistryClient& registry, c
   return records;
 }
 
-std::vector<std::pair<std::string, std::string>> params_text(const wire::RunRecord& run) {
-  std::vector<std::pair<std::string, std::string>> params;
+std::vector<std::pair<std::string, json>> params_of(const wire::RunRecord& run) {
+  std::vector<std::pair<std::string, json>> params;
   const json document = embedded_json(run.params_json);
   if (document.is_object()) add_params(document, "", params);
   return params;
+}
+
+std::string param_text(const json& value) {
+  return value.is_string()         ? value.get<std::string>()
+         : value.is_number_float() ? number_text(value.get<double>())
+                                   : value.dump();
 }
 
 std::string files_text(const wire::RunRecord& run) {
@@ -81,17 +84,6 @@ std::string files_text(const wire::RunRecord& run) {
     table.add({"  " + file.name, bytes_text(file.bytes), time_text(file.time_us)});
   }
   return table.text();
-}
-
-std::string shortened(const std::string& text, std::size_t width) {
-  std::size_t characters = 0, at = 0, cut = 0;
-  while (at < text.size()) {
-    if (characters + 1 == width) cut = at;
-    ++characters;
-    ++at;
-    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
-  }
-  return characters <= width ? text : text.substr(0, cut) + "…";
 }
 
 }  // namespace espalier::cli

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,10 +29,10 @@ Result<std::vector<wire::RunRecord>> runs_of(client::RegistryClient& registry, c
                                              const std::vector<Uuid>& runs);
 
 /// Parameters as names, `a.b` for `b` within `a`, and what they are.
-std::vector<std::pair<std::string, std::string>> params_text(const wire::RunRecord& run);
+std::vector<std::pair<std::string, nlohmann::json>> params_of(const wire::RunRecord& run);
+/// As people are shown it: a number with six digits.
+std::string param_text(const nlohmann::json& value);
 /// A table.
 std::string files_text(const wire::RunRecord& run);
-/// At most `width` characters, the last an ellipsis where some are left out.
-std::string shortened(const std::string& text, std::size_t width);
 
 }  // namespace espalier::cli

@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 import pathlib
 import re
+import signal
 import sys
 import unittest
 import uuid
@@ -58,6 +60,46 @@ class Runs(unittest.TestCase):
         for command in (("list", "table"), ("show", "table", made[0]), ("files", "table", made[0])):
             self.assert_narrow(self.cluster.run("run", *command))
         self.assertEqual(len(self.cluster.json("search", "runs", "--tenant", "table")), 3)
+
+    def test_what_differs_beyond_what_a_table_shows_is_compared_all_the_same(self):
+        made = []
+        for name, path, rate in (("the same long name, first", "s3://a-long-bucket/a.csv", 0.1), ("the same long name, second", "s3://a-long-bucket/b.csv", 0.10000001)):
+            with self.registry.start_run("alike", "total", name=name, params={"path": path, "rate": rate, "seed": 1}) as run:
+                run.log({"rmse": 1})
+            made.append(run.run)
+        table = self.cluster.run("run", "compare", "alike", *made)
+        self.assert_narrow(table)
+        for text in ("params.path", "/a.csv", "/b.csv", "params.rate", "0.10000001", "1 parameter is the same in all"):
+            self.assertIn(text, table)
+        for run in made:
+            self.assertIn(str(run)[-12:], table.splitlines()[0])
+
+    def test_runs_of_another_model_are_not_compared(self):
+        own, other = (self.registry.start_run("models", model) for model in ("total", "other"))
+        for run in (own, other):
+            run.end()
+        self.cluster.run("run", "compare", "models/total", own.run)
+        self.cluster.run("run", "compare", "models", own.run, other.run)
+        with self.assertRaises(Failed) as refused:
+            self.cluster.run("run", "compare", "models/total", own.run, other.run)
+        self.assertIn(f"not runs of models/total: {other.run} is one of models/other", refused.exception.errors)
+
+    def test_points_wait_for_a_registry_that_is_away(self):
+        with Registry(self.cluster.registry(), timeout_s=0.2) as registry:
+            run = registry.start_run("away", "total")
+            run.log({"rmse": 1}, step=1)
+            pid = self.cluster.processes("registry")[0]["pid"]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                with self.assertRaises(EspalierError) as late:
+                    run.end()
+                self.assertEqual(late.exception.code, Code.UNAVAILABLE)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            run.log({"rmse": 2}, step=2)
+            self.registry.runs("away", [run.run])  # it answers again
+            run.end()
+        self.assertEqual([point["step"] for point in self.registry.run_metrics("away", run.run)], [1, 2])
 
     def train(self, tenant, spec, *more):
         lines = self.cluster.run("train", spec, "--data", self.rides(), "--tenant", tenant, *more, "--json").splitlines()

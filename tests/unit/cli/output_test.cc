@@ -44,5 +44,15 @@ TEST(Text, PartitionsForPeople) {
   EXPECT_EQ(partition_text({"usa", "", "new york"}), "usa//new york");
 }
 
+TEST(Output, ShortensTextsByCharactersFromEitherEnd) {
+  EXPECT_EQ(shortened("abcd", 4), "abcd");
+  EXPECT_EQ(shortened("abcde", 4), "abc…");
+  EXPECT_EQ(shortened("äöüßé", 4), "äöü…");
+  EXPECT_EQ(ending("abcd", 4), "abcd");
+  EXPECT_EQ(ending("abcde", 4), "…cde");
+  EXPECT_EQ(ending("äöüßé", 4), "…üßé");
+  EXPECT_EQ(ending("", 4), "");
+}
+
 }  // namespace
 }  // namespace espalier::cli
