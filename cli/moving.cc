@@ -208,18 +208,29 @@ AskImport asked_of(client::RegistryClient& registry) {
   };
 }
 
-Status abandon(const Archive& archive, const Shared& shared) {
-  ASSIGN_OR_RETURN(const auto histories, registry::histories_of(archive));
+Status abandon(const std::vector<Of>& models, const Shared& shared) {
   ASSIGN_OR_RETURN(const auto registry, connect_registry(shared));
   auto printed = nlohmann::json::array();
-  for (const History& history : histories) {
-    const std::string name = history.tenant + "/" + history.model;
-    RETURN_IF_ERROR(registry::abandon_import(history.tenant, history.model, asked_of(*registry), new_uuid).at(name));
+  for (const Of& of : models) {
+    const std::string name = of.tenant + "/" + of.model;
+    RETURN_IF_ERROR(registry::abandon_import(of.tenant, of.model, asked_of(*registry), new_uuid).at(name));
     printed.push_back(name);
     if (!shared.json) print_line(name + ": nothing of an unfinished import is there any more");
   }
   if (shared.json) print_json({{"abandoned", printed}});
   return {};
+}
+
+/// Why an import stopped, and what can be done about what came.
+Status stopped_import(const Moving& moving, const AskImport& ask, const Status& why) {
+  const std::string name = moving.history.tenant + "/" + moving.history.model;
+  if (why.code() == Code::unavailable) return why.at(name);
+  const auto left = registry::look_at(moving.history, moving.hash, ask);
+  if (!left.ok() || left->state != ImportState::under_way) return why.at(name);
+  return Status(why.at(name).code(), why.at(name).message() +
+                                         "; what came before is kept, unseen: run this again, or take it away by "
+                                         "espalier registry import --abandon " +
+                                         name);
 }
 
 }  // namespace
@@ -239,9 +250,8 @@ Status bring_in(const Incoming& incoming, bool dry_run, const Shared& shared) {
   if (!is_there) RETURN_IF_ERROR(upload_all(*registry, incoming));
   for (Moving& moving : all) {
     if (moving.reply.state == ImportState::there) continue;
-    const std::string name = moving.history.tenant + "/" + moving.history.model;
     auto reply = registry::import_history(moving.history, moving.hash, ask, new_uuid);
-    if (!reply.ok()) return reply.status().at(name);
+    if (!reply.ok()) return stopped_import(moving, ask, reply.status());
     moving.reply = *std::move(reply);
     RETURN_IF_ERROR(verify(*registry, moving.history, moving.hash, moving.reply.epoch));
     moving.is_verified = true;
@@ -286,20 +296,29 @@ Status run_registry_export(const UpkeepOptions& options, const Shared& shared) {
                 {"artefacts", counts.artefacts},
                 {"artefact_bytes", counts.artefact_bytes}});
   } else {
-    print_line(options.file + (options.dry_run ? " would have: " : ": ") + count_text(counts.records) +
-               " records and " + count_text(counts.artefacts) + " artefacts (" + bytes_text(counts.artefact_bytes) +
-               "), up to epoch " + std::to_string(head.epoch));
+    const std::string what = options.file.empty() ? "the file" : options.file;
+    print_line(what + (options.dry_run ? " would have: " : ": ") + count_text(counts.records) + " records and " +
+               count_text(counts.artefacts) + " artefacts (" + bytes_text(counts.artefact_bytes) + "), up to epoch " +
+               std::to_string(head.epoch));
   }
   return {};
 }
 
 Status run_registry_import(const UpkeepOptions& options, const Shared& shared) {
+  if (!options.of.empty()) {
+    ASSIGN_OR_RETURN(const Of of, parse_of(options.of));
+    return abandon({of}, shared);
+  }
   ASSIGN_OR_RETURN(const auto archive, Archive::open(Files::system(), options.file));
-  if (options.abandon) return abandon(*archive, shared);
-  Incoming incoming;
-  incoming.file = options.file;
   auto histories = registry::histories_of(*archive);
   if (!histories.ok()) return histories.status().at(options.file);
+  if (options.abandon) {
+    std::vector<Of> models;
+    for (const History& history : *histories) models.push_back({history.tenant, history.model});
+    return abandon(models, shared);
+  }
+  Incoming incoming;
+  incoming.file = options.file;
   incoming.histories = *std::move(histories);
   incoming.each_artefact = [&](const Incoming::TakeArtefact& take) { return archive->each_artefact(take); };
   incoming.artefacts = archive->counts().artefacts;

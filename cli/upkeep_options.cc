@@ -10,17 +10,28 @@ void add_moving_commands(CLI::App& registry, UpkeepOptions& options, const Share
                          std::function<Status()>& chosen) {
   auto* out = registry.add_subcommand("export", "Write the histories of a tenant's models, or of one, into one file");
   out->add_option("of", options.of, "TENANT or TENANT/MODEL")->required();
-  out->add_option("--to", options.file, "File to write")->required();
+  out->add_option("--to", options.file, "File to write; a dry run needs none");
   out->add_option("--dir", options.dir, "Folder of a stopped registry (of a cluster: DIR/registry)");
   out->add_flag("--dry-run", options.dry_run, "Say what would be written, and write nothing");
-  out->callback([&] { chosen = [&] { return run_registry_export(options, shared); }; });
+  out->callback([&] {
+    if (options.file.empty() && !options.dry_run) throw CLI::RequiredError("--to");
+    chosen = [&] { return run_registry_export(options, shared); };
+  });
 
   auto* in = registry.add_subcommand("import", "Take in the histories of a file that export wrote");
-  in->add_option("--from", options.file, "File that export wrote")->required();
+  auto* from = in->add_option("--from", options.file, "File that export wrote");
   auto* dry_run = in->add_flag("--dry-run", options.dry_run, "Say what would come, and what is in its way");
-  in->add_flag("--abandon", options.abandon, "Take away what came of imports of these models and was not finished")
-      ->excludes(dry_run);
-  in->callback([&] { chosen = [&] { return run_registry_import(options, shared); }; });
+  auto* abandon = in->add_flag("--abandon", options.abandon,
+                               "Take away what came of imports and was not finished: of the file's models, or of one");
+  abandon->excludes(dry_run);
+  in->add_option("of", options.of, "With --abandon: TENANT/MODEL, whatever it was imported from")
+      ->check(kModel)
+      ->needs(abandon)
+      ->excludes(from);
+  in->callback([&] {
+    if (options.file.empty() && options.of.empty()) throw CLI::RequiredError("--from");
+    chosen = [&] { return run_registry_import(options, shared); };
+  });
 
   auto* table =
       registry.add_subcommand("import-history", "Take in a history that was kept elsewhere: a table of versions");

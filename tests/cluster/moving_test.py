@@ -235,10 +235,27 @@ class Moving(unittest.TestCase):
             target.train(spec, self.rides)
             self.assertTrue(target.json("registry", "check")["clean"])
 
+    def test_an_unfinished_import_is_abandoned_by_its_models_name(self):
+        with Cluster(shards=1) as target, Wire(target.registry()) as wire:
+            table = target.folder / "table.csv"
+            table.write_text("created\n2026-01-01\n2026-02-01\n")
+            words = ["registry", "import-history", table, "--tenant", "acme", "--model", "duration", "--spec", ROOT / "examples" / "rides.toml"]
+            begin = {"v": 1, "op": "import", "idem": bytes(range(16)), "tenant": "acme", "model": "duration", "history": b"h" * 32, "step": 1,
+                     "times": [1_700_000_000_000_000]}
+            self.assertEqual(wire.ask(begin)[0]["state"], 1)
+            self.assertIn("another history is under way", self.refused(target, *words))
+            self.assertEqual(target.json("registry", "import", "--abandon", "acme/duration"), {"abandoned": ["acme/duration"]})
+            self.assertTrue(target.json(*words)["histories"][0]["verified"])
+            self.assertIn("the import is finished", self.refused(target, "registry", "import", "--abandon", "acme/duration"))
+            for wrong in (["--abandon"], ["acme/duration"], ["--abandon", "acme"], ["--abandon", "acme/duration", "--from", self.file], []):
+                self.refused(target, "registry", "import", *wrong)
+
     def test_a_stopped_registry_is_exported_as_a_running_one(self):
         with Cluster(shards=1) as target:
             target.run("registry", "import", "--from", self.file)
-            running = target.json("registry", "export", MODEL, "--to", target.folder / "a", "--dry-run")
+            self.assertIn("--to", self.refused(target, "registry", "export", MODEL))
+            running = target.json("registry", "export", MODEL, "--dry-run")
+            self.assertEqual(target.json("registry", "export", MODEL, "--to", target.folder / "a", "--dry-run")["records"], running["records"])
             self.assertFalse((target.folder / "a").exists())
             target.stop()
             file = target.folder / "b"
