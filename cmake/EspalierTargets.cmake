@@ -105,7 +105,7 @@ function(espalier_unit_test folder)
   espalier_compile_together(${folder}_test)
   target_compile_options(${folder}_test PRIVATE -O0)  # what is tested is optimised; the tests themselves are long to compile
   add_dependencies(unit_tests ${folder}_test)
-  espalier_add_test(unit.${folder} LABEL unit COMMAND $<TARGET_FILE:${folder}_test>)
+  espalier_add_test(unit.${folder} LABEL unit TIMEOUT 240 COMMAND $<TARGET_FILE:${folder}_test>)
 endfunction()
 
 # espalier_fuzz_test(<name> [<target>...])

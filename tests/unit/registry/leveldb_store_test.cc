@@ -264,7 +264,7 @@ TEST_F(LevelDbStoreTest, AMissingEpochIsCorrupt) {
 
 TEST_F(LevelDbStoreTest, TheFolderIsOneProcesssOnly) {
   open();
-  EXPECT_CODE(LevelDbStore::open(files_, clock_, folder_ / "store"), Code::unavailable);
+  EXPECT_CODE(LevelDbStore::open(files_, clock_, folder_ / "store"), Code::failed_precondition);
 }
 
 // Runs in a process of its own, started by the test below.
