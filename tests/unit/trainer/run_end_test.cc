@@ -33,7 +33,6 @@ class RunEndTest : public ::testing::Test {
     options_.source.path = folder_ / "rows.csv";
     options_.source.tenant_column = "owner";
     options_.threads = 1;
-    options_.registry = {registry_.endpoint()};
   }
 
   wire::Message answer(const std::string& op, wire::Message& request) {
@@ -49,6 +48,10 @@ class RunEndTest : public ::testing::Test {
 
   /// The lines that it says.
   std::vector<json> train(Status& status) {
+    // Begun here, where all that its thread reads has been set.
+    client::FakeRegistry registry(
+        [this](const std::string& op, wire::Message& request) { return answer(op, request); });
+    options_.registry = {registry.endpoint()};
     ::testing::internal::CaptureStdout();
     Progress progress;
     status = run_trainer(options_, progress);
@@ -63,7 +66,6 @@ class RunEndTest : public ::testing::Test {
   Status refusal_ = failed_precondition("the run has ended");
   int taken_publishes_ = 3;
   std::atomic<int> publishes_ = 0, finished_ = 0, failed_ = 0;  ///< that were asked for
-  client::FakeRegistry registry_{[this](const std::string& op, wire::Message& request) { return answer(op, request); }};
 };
 
 TEST_F(RunEndTest, APublishedReleaseIsNoFailedTrainingWhereItsRunCannotBeFinished) {
