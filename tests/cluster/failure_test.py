@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unittest
 
+import espalier
 import msgpack
 import zmq
 
@@ -47,6 +48,11 @@ class DyingProcesses(unittest.TestCase):
             self.assertEqual(part.get("status", 0), 0, part)
         return [msgpack.unpackb(body)["value"] for body in bodies], [part["provenance"]["shard"] for part in reply["parts"]]
 
+    def knows_the_cluster(self, wire):
+        """A router that has just begun tells its clients to come again."""
+        reply, _ = wire.ask(predict_header("acme", "duration", CITIES[:1], budget_us=10_000_000), ROW, seconds=15)
+        return reply["status"] != espalier.Code.UNAVAILABLE
+
     def test_another_replica_answers_for_a_shard_that_was_killed(self):
         with Wire(self.cluster.router()) as wire:
             before, shards = self.ask_all(wire)
@@ -60,6 +66,11 @@ class DyingProcesses(unittest.TestCase):
                              what="the shard started again")
             self.assertTrue(alive(new["pid"]))
             wait_until(lambda: victim["name"] in self.ask_all(wire)[1], seconds=60, what="the shard answers again")
+
+    def knows_the_cluster(self, wire):
+        """A router that has just begun tells its clients to come again."""
+        reply, _ = wire.ask(predict_header("acme", "duration", CITIES[:1], budget_us=10_000_000), ROW, seconds=15)
+        return reply["status"] != espalier.Code.UNAVAILABLE
 
     def test_another_replica_answers_for_a_shard_that_hangs(self):
         with Wire(self.cluster.router()) as wire:
@@ -90,6 +101,7 @@ class DyingProcesses(unittest.TestCase):
         os.kill(self.cluster.processes("router")[0]["pid"], signal.SIGKILL)
         for endpoint in endpoints:
             with Wire(endpoint) as wire:
+                wait_until(lambda: self.knows_the_cluster(wire), what="the router heard of the cluster again")
                 self.ask_all(wire)
         self.assertEqual(self.cluster.file()["router"], endpoints)
 
