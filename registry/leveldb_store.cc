@@ -155,11 +155,7 @@ LevelDbStore::~LevelDbStore() { close_database(); }
 Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clock& clock, const std::string& folder,
                                                          LevelDbOptions options) {
   std::unique_ptr<LevelDbStore> store(new LevelDbStore(files, clock, folder, options));
-  if (!options.as_it_is) {
-    RETURN_IF_ERROR(store->take_lock());
-    RETURN_IF_ERROR(store->settle_folders());
-  }
-  RETURN_IF_ERROR(store->read_mark());
+  if (!options.as_it_is) RETURN_IF_ERROR(store->take_lock());
   RETURN_IF_ERROR(store->open_database());
   RETURN_IF_ERROR(store->read_state());
   if (options.as_it_is) return store;
@@ -192,6 +188,7 @@ leveldb::Options LevelDbStore::database_options() const {
 
 Status LevelDbStore::open_database() {
   if (!options_.as_it_is) RETURN_IF_ERROR(settle_folders());
+  RETURN_IF_ERROR(read_mark());
   leveldb::DB* db = nullptr;
   RETURN_IF_ERROR(translate(leveldb::DB::Open(database_options(), folder_, &db), folder_));
   db_.reset(db);

@@ -92,6 +92,7 @@ class LevelDbStore final : public Store {
   LevelDbStore(Files& files, const Clock& clock, std::string folder, LevelDbOptions options);
 
   leveldb::Options database_options() const;
+  /// For this process alone, as long as the store lives; failed_precondition: another one has it.
   Status take_lock();
   Status open_database();
   std::string fresh_folder() const { return folder_ + ".fresh"; }
