@@ -3,7 +3,7 @@
 //
 //   D/cluster.json   endpoints and processes; there while the cluster is up
 //   D/lock           held by the `espalier up` that runs there
-//   D/registry, D/shards/NAME, D/run/*.sock, D/log/*.log
+//   D/registry, D/shards/NAME, D/routers/NAME, D/run/*.sock, D/log/*.log
 //
 // Thread safety: values and pure functions. Errors: Status naming the path.
 #pragma once

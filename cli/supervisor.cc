@@ -66,7 +66,7 @@ Status Supervisor::start() {
 
 Status Supervisor::make_folder() {
   ASSIGN_OR_RETURN(dir_, absolute_path(options_.dir));
-  for (const char* folder : {"", "/registry", "/shards", "/run", "/log"})
+  for (const char* folder : {"", "/registry", "/shards", "/routers", "/run", "/log"})
     RETURN_IF_ERROR(Files::system().create_directories(dir_ + folder));
   // Whoever can reach a socket may ask anything, so the folder of the sockets is private.
   if (chmod((dir_ + "/run").c_str(), 0700) != 0) return unavailable(dir_ + "/run: " + system_error_text());
@@ -136,7 +136,7 @@ void Supervisor::plan_shards(const std::string& registry) {
 void Supervisor::plan_routers(const std::string& registry) {
   for (std::uint32_t i = 0; i < options_.routers; ++i) {
     const std::string name = options_.routers == 1 ? "router" : "router" + std::to_string(i);
-    plan("router", name, {"--registry", registry},
+    plan("router", name, {"--registry", registry, "--dir", dir_ + "/routers/" + name},
          {"ipc://" + socket_folder_ + "/" + name + ".sock", "tcp://127.0.0.1:*"});
   }
 }

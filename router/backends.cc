@@ -9,8 +9,13 @@
 namespace espalier::router {
 namespace {
 
-constexpr std::int64_t kFirstProbeUs = 50'000;
-constexpr std::int64_t kLongestProbeUs = 1'000'000;
+constexpr std::int64_t kFirstTryUs = 50'000;
+constexpr std::int64_t kLongestTryUs = 1'000'000;
+
+void wait_longer(Backend& backend, std::int64_t now_us) {
+  backend.next_try_us = now_us + backend.try_wait_us;
+  backend.try_wait_us = std::min(backend.try_wait_us * 2, kLongestTryUs);
+}
 
 }  // namespace
 
@@ -32,27 +37,37 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
     if (of_shard_.size() <= number) of_shard_.resize(number + 1);
     for (const std::string& endpoint : view.shards[shard].endpoints) {
       auto it = by_endpoint_.find(endpoint);
-      if (it == by_endpoint_.end()) {
-        auto socket = wire::Socket::make(context_, wire::SocketKind::dealer, request_queues());
-        const Status connected = socket.ok() ? (*socket)->connect(endpoint) : socket.status();
-        if (!connected.ok()) {
-          log::error("router", "shard left out",
-                     {{"shard", view.shards[shard].name}, {"endpoint", endpoint}, {"why", connected}});
-          continue;
-        }
-        auto backend = std::make_unique<Backend>();
-        backend->endpoint = endpoint;
-        backend->socket = *std::move(socket);
-        backend->heard_us = now_us;
-        it = by_endpoint_.emplace(endpoint, static_cast<std::uint32_t>(backends_.size())).first;
-        backends_.push_back(std::move(backend));
-      }
+      if (it == by_endpoint_.end()) it = by_endpoint_.emplace(endpoint, add(endpoint, now_us)).first;
       backends_[it->second]->is_wanted = true;
       of_shard_[number].push_back(it->second);
     }
   }
   has_unwanted_ = true;
   sweep();
+}
+
+/// A backend for the endpoint, connected if that can be done now; its number.
+std::uint32_t Backends::add(const std::string& endpoint, std::int64_t now_us) {
+  auto backend = std::make_unique<Backend>();
+  backend->endpoint = endpoint;
+  backend->heard_us = now_us;
+  backend->try_wait_us = kFirstTryUs;
+  connect(*backend, now_us);
+  backends_.push_back(std::move(backend));
+  return static_cast<std::uint32_t>(backends_.size() - 1);
+}
+
+void Backends::connect(Backend& backend, std::int64_t now_us) {
+  auto socket = wire::Socket::make(context_, wire::SocketKind::dealer, request_queues());
+  const Status connected = socket.ok() ? (*socket)->connect(backend.endpoint) : socket.status();
+  if (connected.ok()) {
+    backend.socket = *std::move(socket);
+    return;
+  }
+  log::error("router", "shard left out for now",
+             {{"endpoint", backend.endpoint}, {"in_us", backend.try_wait_us}, {"why", connected}});
+  wait_longer(backend, now_us);
+  due_us_ = std::min(due_us_, backend.next_try_us);
 }
 
 Backend* Backends::choose(std::uint32_t shard, std::uint32_t& number) {
@@ -63,6 +78,7 @@ Backend* Backends::choose(std::uint32_t shard, std::uint32_t& number) {
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const std::uint32_t place = numbers[(first + i) % numbers.size()];
     Backend& backend = *backends_[place];
+    if (backend.socket == nullptr) continue;
     const bool is_better =
         best == nullptr ||
         (backend.is_suspect != best->is_suspect ? best->is_suspect : backend.in_flight < best->in_flight);
@@ -90,42 +106,50 @@ void Backends::heard(Backend& backend, std::int64_t now_us) {
 void Backends::missed(Backend& backend, std::int64_t sent_us, std::int64_t now_us) {
   if (backend.is_suspect || backend.heard_us > sent_us) return;
   backend.is_suspect = true;
-  backend.probe_wait_us = kFirstProbeUs;
-  backend.next_probe_us = now_us;
+  backend.try_wait_us = kFirstTryUs;
+  backend.next_try_us = now_us;
+  due_us_ = std::min(due_us_, now_us);
   log::warn("router", "shard is silent", {{"endpoint", backend.endpoint}, {"us", now_us - sent_us}});
 }
 
-std::int64_t Backends::probe(std::int64_t now_us) {
-  std::int64_t next = -1;
-  for (auto& backend : backends_) {
-    if (!backend->is_suspect || backend->socket == nullptr) continue;
-    if (backend->next_probe_us <= now_us) {
-      if (hello_.empty()) hello_ = wire::encode(wire::HelloRequest{"router"});
-      wire::Message message;
-      message.emplace_back(kProbeId);
-      message.emplace_back(std::string_view(hello_));
-      const Result<bool> sent = backend->socket->send(message);
-      if (!sent.ok()) log::warn("router", "hello not sent", {{"endpoint", backend->endpoint}, {"why", sent.status()}});
-      backend->next_probe_us = now_us + backend->probe_wait_us;
-      backend->probe_wait_us = std::min(backend->probe_wait_us * 2, kLongestProbeUs);
+void Backends::tend_due(std::int64_t now_us) {
+  due_us_ = kNever;
+  for (const auto& backend : backends_) {
+    const bool is_unconnected = backend->is_wanted && backend->socket == nullptr;
+    if (!is_unconnected && !backend->is_suspect) continue;
+    if (backend->next_try_us <= now_us) {
+      if (is_unconnected) {
+        connect(*backend, now_us);
+      } else {
+        say_hello(*backend, now_us);
+      }
     }
-    const std::int64_t wait = backend->next_probe_us - now_us;
-    next = next < 0 ? wait : std::min(next, wait);
+    if (backend->socket == nullptr || backend->is_suspect) due_us_ = std::min(due_us_, backend->next_try_us);
   }
-  return next;
+}
+
+void Backends::say_hello(Backend& backend, std::int64_t now_us) {
+  if (hello_.empty()) hello_ = wire::encode(wire::HelloRequest{"router"});
+  wire::Message message;
+  message.emplace_back(kProbeId);
+  message.emplace_back(std::string_view(hello_));
+  const Result<bool> sent = backend.socket->send(message);
+  if (!sent.ok()) log::warn("router", "hello not sent", {{"endpoint", backend.endpoint}, {"why", sent.status()}});
+  wait_longer(backend, now_us);
 }
 
 void Backends::sweep() {
   if (!has_unwanted_) return;
   has_unwanted_ = false;
   for (auto& backend : backends_) {
-    if (backend->is_wanted || backend->socket == nullptr) continue;
+    if (backend->is_wanted || backend->is_let_go) continue;
     if (backend->in_flight > 0) {
       has_unwanted_ = true;
       continue;
     }
     by_endpoint_.erase(backend->endpoint);
     backend->socket.reset();
+    backend->is_let_go = true;
     backend->is_suspect = false;
   }
 }

@@ -4,10 +4,15 @@
 //   answering
 //
 // A suspect endpoint is asked only where no other is left; a small "hello" goes to it from time to time, so that it is
-// noticed when it answers again. Thread safety: the router's thread. Ownership: owns its sockets.
+// noticed when it answers again. One that could not be connected to is asked nothing, and tried again from time to
+// time.
+//
+// Thread safety: the router's thread. Ownership: owns its sockets.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,13 +30,15 @@ wire::SocketOptions request_queues();
 
 struct Backend {
   std::string endpoint;
-  std::unique_ptr<wire::Socket> socket;
+  std::unique_ptr<wire::Socket> socket;  ///< null: not connected yet, or let go of
   std::uint32_t in_flight = 0;
   bool is_suspect = false;
   bool is_wanted = true;      ///< false: no shard of the view has it any more; kept until nothing is in flight
+  bool is_let_go = false;     ///< for good: its place is never used again
   std::int64_t heard_us = 0;  ///< monotonic time of the last message
-  std::int64_t next_probe_us = 0;
-  std::int64_t probe_wait_us = 0;
+  // Suspect: when the next hello is due; not connected: the next try. The wait after it doubles.
+  std::int64_t next_try_us = 0;
+  std::int64_t try_wait_us = 0;
 };
 
 class Backends {
@@ -44,12 +51,12 @@ class Backends {
   /// By number; numbers stay as they are for the life of the router.
   std::size_t size() const { return backends_.size(); }
   Backend& at(std::uint32_t number) { return *backends_[number]; }
-  /// False once its endpoint was let go of.
+  /// False where it isn't connected yet, and once its endpoint was let go of.
   bool is_open(std::uint32_t number) const { return backends_[number]->socket != nullptr; }
 
   /// A number for the shard at this place of the view, the same in every view that has a shard of its name.
   std::uint32_t shard_at(std::uint32_t place) const { return shard_at_[place]; }
-  /// The shard's endpoint to send to, answering before suspect, then least busy; null when it has none.
+  /// The shard's endpoint to send to, answering before suspect, then least busy; null when none is connected.
   Backend* choose(std::uint32_t shard, std::uint32_t& number);
   /// The shard as a candidate that was not tried yet.
   Candidate candidate(std::uint32_t shard);
@@ -57,8 +64,14 @@ class Backends {
   void heard(Backend& backend, std::int64_t now_us);
   /// A request sent at `sent_us` was not answered in time.
   void missed(Backend& backend, std::int64_t sent_us, std::int64_t now_us);
-  /// Sends the hellos that are due; microseconds until the next is, -1 when nothing is suspect.
-  std::int64_t probe(std::int64_t now_us);
+  /// Sends the hellos and tries the connections that are due; cheap when none is.
+  void tend(std::int64_t now_us) {
+    if (now_us >= due_us_) tend_due(now_us);
+  }
+  /// Microseconds until tend() has something to do; -1: nothing.
+  std::int64_t next_us(std::int64_t now_us) const {
+    return due_us_ == kNever ? -1 : std::max<std::int64_t>(0, due_us_ - now_us);
+  }
   /// Lets go of endpoints that have left the view and have nothing in flight.
   void sweep();
 
@@ -66,6 +79,13 @@ class Backends {
   static constexpr std::string_view kProbeId = "hello";
 
  private:
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+  std::uint32_t add(const std::string& endpoint, std::int64_t now_us);
+  void connect(Backend& backend, std::int64_t now_us);
+  void say_hello(Backend& backend, std::int64_t now_us);
+  void tend_due(std::int64_t now_us);
+
   wire::Context& context_;
   std::vector<std::unique_ptr<Backend>> backends_;
   std::map<std::string, std::uint32_t> by_endpoint_;
@@ -75,6 +95,7 @@ class Backends {
   std::uint32_t turn_ = 0;
   std::string hello_;
   bool has_unwanted_ = false;
+  std::int64_t due_us_ = kNever;  ///< monotonic: tend() has nothing to do before
 };
 
 }  // namespace espalier::router

@@ -5,16 +5,20 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
 #include "client/registry_client.h"
+#include "common/files.h"
+#include "common/folder_lock.h"
 #include "common/log.h"
 #include "common/scheduling.h"
 #include "common/signals.h"
 #include "router/router.h"
 #include "router/routes_feed.h"
+#include "router/routes_file.h"
 
 namespace {
 
@@ -23,10 +27,19 @@ using espalier::Status;
 struct Options {
   std::vector<std::string> registry;
   std::vector<std::string> endpoints;
+  std::string folder;  ///< of its routes; empty: they are not kept
 };
 
 /// Answers until a stop is asked for; ready once the routes are known.
 Status run(const Options& options, const espalier::StopSignals& stop) {
+  espalier::Files& files = espalier::Files::system();
+  espalier::FolderLock lock;
+  std::unique_ptr<espalier::router::RoutesFile> file;
+  if (!options.folder.empty()) {
+    RETURN_IF_ERROR(files.create_directories(options.folder));
+    ASSIGN_OR_RETURN(lock, espalier::FolderLock::take(options.folder, "a router"));
+    file = std::make_unique<espalier::router::RoutesFile>(files, options.folder + "/routes");
+  }
   espalier::wire::Context context;
   espalier::router::LiveRoutes live(std::make_unique<const espalier::router::Routes>(espalier::cluster::View()));
   {
@@ -35,15 +48,19 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
     ASSIGN_OR_RETURN(auto registry, espalier::client::RegistryClient::connect(options.registry));
     const int routes_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (routes_fd < 0) return Status(espalier::Code::resource_exhausted, "no file descriptor is free");
-    bool is_ready = false;
-    espalier::router::RoutesFeed feed(*registry, live, stop, [&] {
-      eventfd_write(routes_fd, 1);
-      if (std::exchange(is_ready, true)) return;
+    espalier::router::RoutesEvents events;
+    events.published = [&] { eventfd_write(routes_fd, 1); };
+    events.ready = [&] {
       const nlohmann::json line = {{"ready", "router"}, {"name", "router"}, {"endpoints", router->endpoints()}};
       std::printf("%s\n", line.dump().c_str());
       std::fflush(stdout);
+    };
+    espalier::router::RoutesFeed feed(*registry, live, file.get(), stop, espalier::Clock::system(), std::move(events));
+    feed.restore();
+    std::thread control([&] {
+      espalier::yield_to_requests();
+      feed.run();
     });
-    std::thread control([&] { feed.run(); });
     router->run(stop.fd(), routes_fd);
     control.join();
     close(routes_fd);
@@ -67,6 +84,9 @@ int main(int argc, char** argv) {
   app.add_option("--registry", options.registry, "endpoint of the registry (repeat for others that reach it)")
       ->required();
   app.add_option("--bind", options.endpoints, "endpoint for clients (repeat)")->required();
+  app.add_option("--dir", options.folder,
+                 "folder where it keeps what it knows of the cluster, so that it can start while the registry is away; "
+                 "made when missing");
   CLI11_PARSE(app, argc, argv);
   espalier::prefer_throughput();
   espalier::raise_open_files_limit();

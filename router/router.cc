@@ -73,6 +73,7 @@ bool Router::turn() {
   // alarms are added.
   bool was_busy = drain_shards();
   alarms_.advance(now_us_, [this](const Alarm& alarm) { ring(alarm); });
+  backends_.tend(now_us_);
   const bool takes_in = !is_stopping_ || now_us_ - stopping_since_us_ < kTakesInUs;
   was_busy = (takes_in && drain_clients(*routes)) || was_busy;
   return was_busy;
@@ -85,7 +86,7 @@ void Router::wait(int stop_fd, int routes_fd) {
     if (backends_.is_open(i)) poller.add(*backends_.at(i).socket);
   }
   const std::size_t routes = poller.add_fd(routes_fd);
-  const std::int64_t next = sooner(alarms_.next_us(now_us_), backends_.probe(now_us_));
+  const std::int64_t next = sooner(alarms_.next_us(now_us_), backends_.next_us(now_us_));
   const auto read_routes = [&] {
     eventfd_t count;
     if (poller.ready(routes)) eventfd_read(routes_fd, &count);

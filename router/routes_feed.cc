@@ -12,37 +12,95 @@ namespace {
 
 constexpr std::int64_t kWaitUs = 10'000'000;
 constexpr std::int64_t kTimeoutUs = 5'000'000;
+/// So long a router that could answer from its file waits for the registry before it says that it is ready.
+constexpr std::int64_t kFirstTimeoutUs = 1'000'000;
+/// From one write of the routes to the next at least, and this many times as long as it took.
+constexpr std::int64_t kLeastSaveWaitUs = 100'000;
+constexpr std::int64_t kSaveWaitTimes = 20;
+/// The first of the waits after a failed one.
+constexpr std::int64_t kFailedSaveWaitUs = 2'000'000;
+constexpr std::int64_t kLongestSaveWaitUs = 60'000'000;
 constexpr int kFirstBackoffMs = 100;
 constexpr int kLongestBackoffMs = 5000;
 
 }  // namespace
 
-RoutesFeed::RoutesFeed(client::RegistryClient& registry, LiveRoutes& live, const StopSignals& stop,
-                       std::function<void()> published)
-    : registry_(registry), live_(live), stop_(stop), published_(std::move(published)) {}
+RoutesFeed::RoutesFeed(client::RegistryClient& registry, LiveRoutes& live, RoutesFile* file, const StopSignals& stop,
+                       const Clock& clock, RoutesEvents events)
+    : registry_(registry),
+      live_(live),
+      file_(file),
+      stop_(stop),
+      clock_(clock),
+      events_(std::move(events)),
+      failed_save_wait_us_(kFailedSaveWaitUs) {}
+
+void RoutesFeed::restore() {
+  if (file_ == nullptr) return;
+  Result<std::unique_ptr<Routes>> saved = file_->load();
+  if (!saved.ok()) {
+    if (saved.status().code() != Code::not_found) {
+      log::warn("router", "no restart from disk", {{"why", saved.status()}});
+    }
+    return;
+  }
+  generation_ = (*saved)->generation;
+  cursor_ = (*saved)->epoch;
+  // Read anew as soon as the registry answers: the file's epoch says when its routes came, not what was read since.
+  publish((*saved)->view, (*saved)->models);
+  has_unsaved_ = false;
+}
 
 void RoutesFeed::run() {
   int backoff_ms = kFirstBackoffMs;
   while (!stop_.requested()) {
     const Status status = step();
     live_.collect();
+    announce();
+    if (clock_.monotonic_us() >= may_save_us_) save();
     if (status.ok()) {
       backoff_ms = kFirstBackoffMs;
       continue;
     }
-    if (stop_.requested()) return;
+    if (stop_.requested()) break;
     log::warn("router", "registry not read, the routes stay", {{"in_ms", backoff_ms}, {"why", status}});
-    if (stop_.wait(backoff_ms)) return;
+    if (stop_.wait(backoff_ms)) break;
     backoff_ms = std::min(backoff_ms * 2, kLongestBackoffMs);
   }
+  save();
+}
+
+void RoutesFeed::announce() {
+  if (was_announced_ || live_.current().number == 0) return;
+  was_announced_ = true;
+  events_.ready();
+}
+
+/// Writes what has not been written yet. The disk is busy with it a twentieth of the time at most.
+void RoutesFeed::save() {
+  if (file_ == nullptr || !has_unsaved_) return;
+  const std::int64_t begin_us = clock_.monotonic_us();
+  const Status saved = file_->save(live_.current());
+  const std::int64_t end_us = clock_.monotonic_us();
+  has_unsaved_ = !saved.ok();
+  if (saved.ok()) {
+    failed_save_wait_us_ = kFailedSaveWaitUs;
+    may_save_us_ = end_us + std::max(kLeastSaveWaitUs, (end_us - begin_us) * kSaveWaitTimes);
+    return;
+  }
+  log::warn("router", "routes not written", {{"in_us", failed_save_wait_us_}, {"why", saved}});
+  may_save_us_ = end_us + failed_save_wait_us_;
+  failed_save_wait_us_ = std::min(failed_save_wait_us_ * 2, kLongestSaveWaitUs);
 }
 
 Status RoutesFeed::step() { return needs_all_ ? read_all() : follow(); }
 
 Status RoutesFeed::read_all() {
   // What changes while this is read is told by the feed after the epoch noted first.
-  ASSIGN_OR_RETURN(const wire::HelloReply hello, ask(wire::HelloRequest{"router"}));
-  ASSIGN_OR_RETURN(wire::ViewReply view, ask(wire::ViewRequest{}));
+  const bool could_answer = !was_announced_ && live_.current().number > 0;
+  ASSIGN_OR_RETURN(const wire::HelloReply hello,
+                   ask(wire::HelloRequest{"router"}, could_answer ? kFirstTimeoutUs : kTimeoutUs));
+  ASSIGN_OR_RETURN(wire::ViewReply view, ask(wire::ViewRequest{}, kTimeoutUs));
   SnapshotMap<ModelShape> models;
   RETURN_IF_ERROR(read_models({}, {}, models));
   generation_ = hello.generation;
@@ -57,7 +115,10 @@ Status RoutesFeed::follow() {
   request.generation = generation_;
   request.after = cursor_;
   request.wait_us = kWaitUs;
-  ASSIGN_OR_RETURN(const wire::FeedReply reply, ask(request));
+  if (has_unsaved_ && file_ != nullptr) {
+    request.wait_us = std::clamp<std::int64_t>(may_save_us_ - clock_.monotonic_us(), 0, kWaitUs);
+  }
+  ASSIGN_OR_RETURN(const wire::FeedReply reply, ask(request, kTimeoutUs));
   if (reply.snapshot_required || reply.generation != generation_) {
     needs_all_ = true;
     return {};
@@ -87,7 +148,7 @@ Status RoutesFeed::follow() {
   for (const auto& [tenant, model] : changed) RETURN_IF_ERROR(read_models(tenant, model, models));
   cluster::View view = live_.current().view;
   if (has_new_view) {
-    ASSIGN_OR_RETURN(wire::ViewReply fresh, ask(wire::ViewRequest{}));
+    ASSIGN_OR_RETURN(wire::ViewReply fresh, ask(wire::ViewRequest{}, kTimeoutUs));
     view = std::move(fresh.view);
   }
   cursor_ = cursor;
@@ -102,7 +163,7 @@ Status RoutesFeed::read_models(const std::string& tenant, const std::string& mod
   request.tenant = tenant;
   request.model = model;
   do {
-    ASSIGN_OR_RETURN(wire::ModelsReply page, ask(request));
+    ASSIGN_OR_RETURN(wire::ModelsReply page, ask(request, kTimeoutUs));
     if (request.epoch == 0) request.epoch = page.epoch;
     for (const wire::ModelRecord& record : page.models) {
       editor.set(std::make_shared<const ModelShape>(
@@ -126,12 +187,14 @@ void RoutesFeed::publish(cluster::View view, SnapshotMap<ModelShape> models) {
              {"shards", routes->view.shards.size()},
              {"models", routes->models.size()}});
   live_.publish(std::move(routes));
-  published_();
+  has_unsaved_ = true;
+  events_.published();
 }
 
 template <class Request>
-auto RoutesFeed::ask(const Request& request) -> Result<typename client::ReplyTo<Request>::type> {
-  const Result<client::Answer> answer = wait_for(registry_.post(request, {}, kTimeoutUs));
+auto RoutesFeed::ask(const Request& request, std::int64_t timeout_us)
+    -> Result<typename client::ReplyTo<Request>::type> {
+  const Result<client::Answer> answer = wait_for(registry_.post(request, {}, timeout_us));
   if (!answer.ok()) return answer.status();
   return client::RegistryClient::reply_to<Request>(*answer);
 }

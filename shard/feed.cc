@@ -88,9 +88,20 @@ Status Feed::sync() {
 }
 
 Status Feed::step() {
+  const Status status = take_in();
+  if (status.ok()) return status;
+  // The registry may stay away for longer than this process lives.
+  const Status saved = save();
+  if (!saved.ok()) log::warn("shard", "state not saved", {{"why", saved}});
+  return status;
+}
+
+Status Feed::take_in() {
   RETURN_IF_ERROR(join());
   const bool is_idle = !batch_ && queue_.empty() && !needs_snapshot_;
   if (is_idle) {
+    // The first change after a while isn't left waiting for more.
+    if (clock_.monotonic_us() - saved_at_us_ >= options_.save_every_us) RETURN_IF_ERROR(save());
     const bool is_settled = !has_unsaved_ && failed_.empty() && live_.collect() == 0;
     const std::int64_t wait_us = is_settled ? options_.wait_us : options_.settle_us;
     RETURN_IF_ERROR(read_changes(has_space_work_ ? 0 : wait_us));

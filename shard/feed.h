@@ -44,7 +44,8 @@ struct FeedOptions {
   std::int64_t wait_us = 5'000'000;        ///< longest wait for a change in one step
   std::int64_t settle_us = 200'000;        ///< the same while something is left to be saved, tried again or destroyed
   std::int64_t save_quiet_us = 1'000'000;  ///< the state is saved when nothing changes, but not more often than this
-  std::int64_t save_every_us = 5'000'000;  ///< and at least so often while something does
+  std::int64_t save_every_us =
+      5'000'000;  ///< and at least so often while something does; when the registry goes: at once
   std::int64_t first_retry_us = 1'000'000;
   std::int64_t longest_retry_us = 60'000'000;
 };
@@ -99,6 +100,7 @@ class Feed {
 
   // What has changed (feed.cc).
   Status join();
+  Status take_in();
   Status read_changes(std::int64_t wait_us);
   Status fill_batch();
   Status add_change(const wire::Change& change, Batch& batch);

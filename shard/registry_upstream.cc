@@ -20,6 +20,12 @@ Result<client::Answer> RegistryUpstream::wait_for(client::Ticket ticket) {
   }
 }
 
+Status RegistryUpstream::look(std::int64_t timeout_us) {
+  const Result<client::Answer> answer = wait_for(registry_.post(wire::HelloRequest{"shard"}, {}, timeout_us));
+  if (!answer.ok()) return answer.status();
+  return client::RegistryClient::reply_to<wire::HelloRequest>(*answer).status();
+}
+
 Result<wire::FetchReply> RegistryUpstream::call(const wire::FetchRequest& request, std::vector<std::string>& bodies) {
   bodies.clear();
   Result<client::Answer> answer = wait_for(registry_.post(request, {}, kTimeoutUs));

@@ -17,6 +17,9 @@ class RegistryUpstream final : public Upstream {
   /// `stop_fd` becomes readable when the process is to stop: calls then fail with unavailable.
   RegistryUpstream(client::RegistryClient& registry, int stop_fd) : registry_(registry), stop_fd_(stop_fd) {}
 
+  /// ok when the registry answers within `timeout_us`.
+  Status look(std::int64_t timeout_us);
+
   Result<wire::HelloReply> call(const wire::HelloRequest& request) override { return ask(request); }
   Result<wire::EpochReply> call(const wire::JoinRequest& request) override { return ask(request); }
   Result<wire::ViewReply> call(const wire::ViewRequest& request) override { return ask(request); }

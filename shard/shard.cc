@@ -23,6 +23,8 @@ namespace {
 
 constexpr int kFirstBackoffMs = 100;
 constexpr int kLongestBackoffMs = 5000;
+/// So long a shard that could answer from its own disk looks for the registry first.
+constexpr std::int64_t kLookUs = 500'000;
 
 /// Calls `turn` until a stop is asked for, or it was well and `is_enough` says so; after a failure waits, longer each
 /// time.
@@ -44,12 +46,13 @@ void repeat(const StopSignals& stop, Turn&& turn, IsEnough&& is_enough) {
 }
 
 /// Until the table holds what this shard owns. false: a stop was asked for first.
-bool prepare(Feed& feed, const StopSignals& stop) {
+bool prepare(Feed& feed, RegistryUpstream& upstream, const StopSignals& stop) {
   const Status restored = feed.restore();
   if (!restored.ok() && restored.code() != Code::not_found)
     log::warn("shard", "no restart from disk", {{"why", restored}});
   if (restored.ok()) {
-    const Status synced = feed.sync();
+    Status synced = upstream.look(kLookUs);
+    if (synced.ok()) synced = feed.sync();
     if (!synced.ok()) log::warn("shard", "answering from disk", {{"epoch", feed.epoch()}, {"why", synced}});
     return !stop.requested();
   }
@@ -87,7 +90,7 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   StateFile state(files, options.folder + "/state");
   Space space({}, *pack, admission, clock);
   Feed feed(feed_options, upstream, admission, space, live, state, clock);
-  if (!prepare(feed, stop)) return {};
+  if (!prepare(feed, upstream, stop)) return {};
 
   std::vector<std::thread> threads;
   for (auto& worker : workers) threads.emplace_back([&worker, &stop] { worker->run(stop.fd()); });

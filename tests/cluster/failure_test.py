@@ -67,11 +67,6 @@ class DyingProcesses(unittest.TestCase):
             self.assertTrue(alive(new["pid"]))
             wait_until(lambda: victim["name"] in self.ask_all(wire)[1], seconds=60, what="the shard answers again")
 
-    def knows_the_cluster(self, wire):
-        """A router that has just begun tells its clients to come again."""
-        reply, _ = wire.ask(predict_header("acme", "duration", CITIES[:1], budget_us=10_000_000), ROW, seconds=15)
-        return reply["status"] != espalier.Code.UNAVAILABLE
-
     def test_another_replica_answers_for_a_shard_that_hangs(self):
         with Wire(self.cluster.router()) as wire:
             before, shards = self.ask_all(wire)

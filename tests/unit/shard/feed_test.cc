@@ -360,6 +360,22 @@ TEST_F(FeedTest, AnotherLevelMovesWhatHangsOnIt) {
   EXPECT_EQ(held(), 40) << "above the last level all of the tenant's shards hold a node, under every tag";
 }
 
+TEST_F(FeedTest, WhatCameJustBeforeTheRegistryWentIsThereAfterARestart) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  ASSERT_OK(feed_->sync());
+  ASSERT_OK(feed_->step());
+  ASSERT_OK(feed_->step());
+  EXPECT_OK(state_.load()) << "the first state isn't left waiting for more";
+  registry_.release({{"", EntryKind::version, 2, 2}});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer(""), "2 exact");
+  registry_.is_away = true;
+  EXPECT_EQ(feed_->step().code(), Code::unavailable);
+  start();
+  ASSERT_OK(feed_->restore());
+  EXPECT_EQ(answer(""), "2 exact");
+}
+
 TEST_F(FeedTest, WithoutStateThereIsNoRestart) {
   EXPECT_EQ(feed_->restore().code(), Code::not_found);
   ASSERT_OK(Files::system().replace(dir_.path() + "/state", "ESPSHRD2 and then something else"));

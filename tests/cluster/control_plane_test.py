@@ -1,0 +1,147 @@
+"""The registry is away: predictions go on, also from routers and shards that start meanwhile; changes are refused."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import signal
+import sys
+import time
+import unittest
+import uuid
+
+import espalier
+import msgpack
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from espalier_cluster import ROOT, Cluster, Failed, Wire, predict_header, wait_until  # noqa: E402
+
+ROW = {"rows": [{"distance_km": 4.2, "hour": 8, "vehicle": "bike", "weather": "dry"}]}
+CITIES = [["germany", "berlin"], ["france", "paris"], ["brazil", "rio"], ["india", "delhi"], ["italy", "rome"], ["kenya", "nairobi"],
+          ["nowhere"], []]
+KEPT = ("asked", "served", "reason", "version", "tag", "release", "release_epoch", "epoch")
+
+
+class ControlPlaneDown(unittest.TestCase):
+    def setUp(self):
+        self.cluster = Cluster(shards=3).__enter__()
+        self.addCleanup(self.cluster.__exit__, None, None, None)
+        self.rides = self.cluster.folder / "rides.csv"
+        self.cluster.run("sample-data", self.rides, "--rows", 15000)
+        self.train()
+        self.routes = self.cluster.dir / "routers" / "router" / "routes"
+        wait_until(lambda: b"duration" in self.routes.read_bytes(), what="the router has written what it knows of the model")
+
+    def state_is_saved(self):
+        """Whether all shards have written the newest release, which their replies name."""
+        with Wire(self.cluster.router()) as wire:
+            release = str(uuid.UUID(bytes=self.ask(wire)[0][1]["release"]))
+        states = [self.cluster.dir / "shards" / p["name"] / "state" for p in self.cluster.processes("shard")]
+        return all(release.encode() in state.read_bytes() for state in states)
+
+    def train(self):
+        return self.cluster.train(ROOT / "examples" / "rides.toml", self.rides, where="split = train")
+
+    def ask(self, wire, seconds=15):
+        """Values and provenance by part; None where the cluster can't answer all parts yet."""
+        reply, bodies = wire.ask(predict_header("acme", "duration", CITIES, budget_us=5_000_000), *[ROW] * len(CITIES), seconds=seconds)
+        if reply["status"] != 0 or any(part.get("status", 0) for part in reply["parts"]):
+            codes = {reply["status"], *(part.get("status", 0) for part in reply.get("parts", []))} - {0}
+            self.assertLessEqual(codes, {espalier.Code.UNAVAILABLE, espalier.Code.DEADLINE_EXCEEDED}, reply)
+            return None
+        return [(msgpack.unpackb(body)["value"], {key: part["provenance"].get(key) for key in KEPT})
+                for body, part in zip(bodies, reply["parts"])]
+
+    @contextlib.contextmanager
+    def registry_away(self):
+        """Kills it; whoever starts it again finds its folder taken until the block ends."""
+        up = self.cluster.process
+        old = self.cluster.processes("registry")[0]["pid"]
+        os.kill(up.pid, signal.SIGSTOP)
+        try:
+            os.kill(old, signal.SIGKILL)
+            lock = os.open(self.cluster.dir / "registry", os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock, fcntl.LOCK_EX)  # waits for the end of the old one
+        finally:
+            os.kill(up.pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+    def kill(self, *roles):
+        """Kills all processes of these roles at once, and waits until each was started again."""
+        victims = [p for role in roles for p in self.cluster.processes(role)]
+        for victim in victims:
+            os.kill(victim["pid"], signal.SIGKILL)
+        gone = {p["pid"] for p in victims}
+        names = {p["name"] for p in victims}
+        wait_until(lambda: not gone & {p["pid"] for p in self.cluster.processes()}, what="new processes")
+        return names
+
+    def answers_again(self, since):
+        """What a client with a connection of its own is answered, as soon as all parts are."""
+        with Wire(self.cluster.router()) as wire:
+            got = wait_until(lambda: self.ask(wire), seconds=60, what="predictions again")
+        print(f"answered {time.monotonic() - since:.2f} s after the kill")
+        return got
+
+    def assert_changes_are_refused(self):
+        with espalier.Registry(self.cluster.registry(), timeout_s=0.5) as registry:
+            with self.assertRaises(espalier.EspalierError) as refused:
+                registry.call("move", {"tenant": "acme", "model": "duration", "tag": "production"})
+            self.assertEqual(refused.exception.code, espalier.Code.UNAVAILABLE)
+
+    def test_routers_and_shards_start_without_the_registry_and_answer_as_before(self):
+        with Wire(self.cluster.router()) as wire:
+            before = self.ask(wire)
+        self.assertIsNotNone(before)
+        wait_until(self.state_is_saved, what="the shards have written their state")
+        with self.registry_away():
+            for roles in [("router",), ("shard",), ("router", "shard")]:
+                since = time.monotonic()
+                self.kill(*roles)
+                self.assertEqual(self.answers_again(since), before, roles)
+            self.assert_changes_are_refused()
+        wait_until(lambda: self.registry_answers(), seconds=60, what="the registry again")
+        release = self.train()
+        with Wire(self.cluster.router()) as wire:
+            after = self.ask(wire)
+        self.assertEqual([p["asked"] for _, p in after], [p["asked"] for _, p in before])
+        for (_, old), (_, new) in zip(before, after):
+            self.assertNotEqual(old["release"], new["release"])
+            self.assertGreater(new["epoch"], old["epoch"])
+        self.assertEqual(len(self.cluster.json("release", "list", "acme/duration")), 2, release)
+
+    def registry_answers(self):
+        try:
+            return self.cluster.json("release", "list", "acme/duration")
+        except Failed:
+            return None
+
+    def test_a_router_whose_file_is_damaged_waits_for_the_registry_and_says_why(self):
+        with Wire(self.cluster.router()) as wire:
+            before = self.ask(wire)
+        routes = self.routes
+        with self.registry_away():
+            bytes_ = bytearray(routes.read_bytes())
+            bytes_[len(bytes_) // 2] ^= 0x10
+            routes.write_bytes(bytes_)
+            self.kill("router")
+            with Wire(self.cluster.router()) as wire:
+                reply, _ = wire.ask(predict_header("acme", "duration", CITIES[:1]), ROW)
+            self.assertEqual(reply["status"], espalier.Code.UNAVAILABLE, reply)
+            self.assertGreater(reply["retry_after_us"], 0)
+            log = (self.cluster.dir / "log" / "router.log").read_text()
+            self.assertIn("checksum", log)
+            since = time.monotonic()
+        self.assertEqual(self.answers_again(since), before)
+        wait_until(lambda: b"duration" in routes.read_bytes() and routes.read_bytes() != bytes(bytes_), what="the file is written anew")
+        with self.registry_away():
+            since = time.monotonic()
+            self.kill("router")
+            self.assertEqual(self.answers_again(since), before)
+
+
+if __name__ == "__main__":
+    unittest.main()

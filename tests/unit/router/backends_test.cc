@@ -1,0 +1,111 @@
+#include "router/backends.h"
+
+#include <gtest/gtest.h>
+
+#include "common/clock.h"
+#include "common/scheduling.h"
+#include "tests/support/status_matchers.h"
+
+namespace espalier::router {
+namespace {
+
+cluster::View view_of(std::vector<std::vector<std::string>> endpoints) {
+  cluster::View view;
+  for (std::size_t i = 0; i < endpoints.size(); ++i) view.shards.push_back({"s" + std::to_string(i), endpoints[i], 1});
+  return view;
+}
+
+/// Takes all sockets that the context has.
+std::vector<std::unique_ptr<wire::Socket>> use_up(wire::Context& context) {
+  std::vector<std::unique_ptr<wire::Socket>> sockets;
+  for (;;) {
+    auto socket = wire::Socket::make(context, wire::SocketKind::dealer);
+    if (!socket.ok()) return sockets;
+    sockets.push_back(*std::move(socket));
+  }
+}
+
+TEST(Backends, WhatCouldNotBeConnectedIsTriedAgain) {
+  raise_open_files_limit();
+  wire::Context context;
+  Backends backends(context);
+  auto others = use_up(context);
+  ASSERT_FALSE(others.empty());
+  std::int64_t now_us = 1'000'000;
+  backends.take_view(view_of({{"tcp://127.0.0.1:1"}}), now_us);
+  const std::uint32_t shard = backends.shard_at(0);
+  std::uint32_t number = 0;
+  ASSERT_EQ(backends.size(), 1u);
+  EXPECT_FALSE(backends.is_open(0));
+  EXPECT_EQ(backends.choose(shard, number), nullptr);
+  EXPECT_TRUE(backends.candidate(shard).is_suspect) << "asked only where no other is left";
+
+  std::int64_t longest_us = 0;
+  for (int i = 0; i < 12; ++i) {
+    const std::int64_t wait_us = backends.next_us(now_us);
+    ASSERT_GT(wait_us, 0);
+    EXPECT_GE(wait_us, longest_us) << "waits grow";
+    longest_us = wait_us;
+    now_us += wait_us;
+    backends.tend(now_us);
+    EXPECT_FALSE(backends.is_open(0));
+  }
+  EXPECT_LE(longest_us, 1'000'000);
+
+  others.clear();  // given back by a thread of ZeroMQ's
+  const std::int64_t until_us = Clock::system().monotonic_us() + 20'000'000;
+  while (!backends.is_open(0) && Clock::system().monotonic_us() < until_us) {
+    now_us += longest_us;
+    backends.tend(now_us);
+  }
+  ASSERT_TRUE(backends.is_open(0));
+  EXPECT_EQ(backends.next_us(now_us), -1);
+  EXPECT_EQ(backends.choose(shard, number), &backends.at(0));
+  EXPECT_EQ(backends.size(), 1u) << "in the place that was kept for it";
+}
+
+TEST(Backends, WhatCannotBeConnectedLeavesTheOthersAlone) {
+  wire::Context context;
+  Backends backends(context);
+  backends.take_view(view_of({{"nonsense", "tcp://127.0.0.1:1"}, {"also nonsense"}}), 0);
+  std::uint32_t number = 0;
+  const Backend* chosen = backends.choose(backends.shard_at(0), number);
+  ASSERT_NE(chosen, nullptr);
+  EXPECT_EQ(chosen->endpoint, "tcp://127.0.0.1:1");
+  EXPECT_EQ(backends.choose(backends.shard_at(1), number), nullptr);
+  // Another view without it: nothing is left to try.
+  backends.take_view(view_of({{"tcp://127.0.0.1:1"}}), 10);
+  backends.tend(10'000'000);
+  EXPECT_EQ(backends.next_us(10'000'000), -1);
+  // And back again: a place of its own, so that no late reply is taken for one of it.
+  backends.take_view(view_of({{"nonsense", "tcp://127.0.0.1:1"}}), 20'000'000);
+  EXPECT_EQ(backends.size(), 4u);
+  EXPECT_GT(backends.next_us(20'000'000), 0);
+}
+
+TEST(Backends, ASilentOneIsGreetedUntilItIsHeard) {
+  wire::Context context;
+  Backends backends(context);
+  auto shard = *wire::Socket::make(context, wire::SocketKind::router);
+  const auto bound = shard->bind("tcp://127.0.0.1:*");
+  ASSERT_OK(bound);
+  backends.take_view(view_of({{*bound}}), 0);
+  EXPECT_EQ(backends.next_us(0), -1);
+  backends.missed(backends.at(0), 50, 100);
+  EXPECT_EQ(backends.next_us(100), 0);
+  backends.tend(100);
+  EXPECT_GT(backends.next_us(100), 0);
+  wire::Poller poller;
+  poller.add(*shard);
+  ASSERT_TRUE(poller.wait(20'000'000));
+  wire::Message message;
+  ASSERT_OK(shard->receive(message));
+  ASSERT_EQ(message.size(), 3u);
+  EXPECT_EQ(message[1].view(), Backends::kProbeId);
+  backends.heard(backends.at(0), 200);
+  backends.tend(10'000'000);
+  EXPECT_EQ(backends.next_us(10'000'000), -1);
+}
+
+}  // namespace
+}  // namespace espalier::router
