@@ -15,7 +15,6 @@ namespace {
 
 /// A comparison takes a tenth of a microsecond or less; asking for the time about as much.
 constexpr unsigned kComparisonsInPiece = 32;
-constexpr std::uint64_t kLogBlockBytes = 32768;
 
 class YieldingComparator final : public leveldb::Comparator {
  public:
@@ -64,19 +63,11 @@ class StoreEnv::Log final : public leveldb::WritableFile {
  public:
   Log(std::unique_ptr<leveldb::WritableFile> file, std::string folder, StoreEnv& env)
       : file_(std::move(file)), folder_(std::move(folder)), env_(env) {}
-  ~Log() override {
-    static_cast<void>(secure());
-    if (env_.log_ == this) env_.log_ = nullptr;
-  }
+  ~Log() override { static_cast<void>(secure()); }
 
   leveldb::Status Append(const leveldb::Slice& bytes) override {
-    if (!has_unsynced_) unsynced_from_ = end_;
     has_unsynced_ = true;
-    end_ += bytes.size();
     return file_->Append(bytes);
-  }
-  bool is_unsynced_in_blocks() const {
-    return has_unsynced_ && unsynced_from_ / kLogBlockBytes != end_ / kLogBlockBytes;
   }
   leveldb::Status Flush() override { return file_->Flush(); }
   leveldb::Status Sync() override {
@@ -110,7 +101,6 @@ class StoreEnv::Log final : public leveldb::WritableFile {
   const std::unique_ptr<leveldb::WritableFile> file_;
   const std::string folder_;
   StoreEnv& env_;
-  std::uint64_t end_ = 0, unsynced_from_ = 0;  ///< bytes from the log's start
   bool has_unsynced_ = false;
   bool is_named_ = false;  ///< its name is durable
 };
@@ -123,13 +113,8 @@ void StoreEnv::Schedule(void (*function)(void* argument), void* argument) {
 leveldb::Status StoreEnv::NewWritableFile(const std::string& name, leveldb::WritableFile** file) {
   leveldb::Status status = target()->NewWritableFile(name, file);
   if (!status.ok() || !name.ends_with(".log")) return status;
-  log_ = new Log(std::unique_ptr<leveldb::WritableFile>(*file), std::filesystem::path(name).parent_path(), *this);
-  *file = log_;
+  *file = new Log(std::unique_ptr<leveldb::WritableFile>(*file), std::filesystem::path(name).parent_path(), *this);
   return status;
 }
-
-bool StoreEnv::is_unsynced_in_blocks() const { return log_ != nullptr && log_->is_unsynced_in_blocks(); }
-
-leveldb::Status StoreEnv::sync_log() { return log_ == nullptr ? leveldb::Status::OK() : log_->Sync(); }
 
 }  // namespace espalier::registry

@@ -3,8 +3,7 @@
 // The stretches of its work that take milliseconds (a large batch, a flush, a compaction) pass these two alone, so it
 // is here that LevelDB gives way to requests (common/scheduling.h). And LevelDB closes a full log without syncing it:
 // records that were written without a sync would then never get one, while later records are on disk. Here a log is
-// synced before it is closed, and its name is made durable with its first sync. The log's format:
-// leveldb/doc/log_format.md, blocks of 32 KiB.
+// synced before it is closed, and its name is made durable with its first sync.
 //
 // Thread safety: any thread, but logs are made, written and closed by one.
 #pragma once
@@ -33,12 +32,6 @@ class StoreEnv final : public leveldb::EnvWrapper {
   void Schedule(void (*function)(void* argument), void* argument) override;
   leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** file) override;
 
-  /// Syncs the log that is written to, without writing to it: that would need room. From the thread that writes.
-  leveldb::Status sync_log();
-  /// Whether what the log has that is not synced lies in more than one of its blocks. Who reads a log drops the rest of
-  /// a block in which something is missing, and goes on with the next: of what lies in one block, nothing can come to
-  /// light without what was written before it.
-  bool is_unsynced_in_blocks() const;
   /// Logs that were closed though their last bytes couldn't be synced: what was written to them is in doubt.
   unsigned lost_logs() const { return lost_logs_.load(); }
 
@@ -46,7 +39,6 @@ class StoreEnv final : public leveldb::EnvWrapper {
   class Log;
 
   Files& files_;
-  Log* log_ = nullptr;  ///< the newest that is open
   std::atomic<unsigned> lost_logs_{0};
 };
 

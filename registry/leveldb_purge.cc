@@ -64,6 +64,7 @@ Result<bool> LevelDbStore::purge() {
 }
 
 Status LevelDbStore::begin_rewrite() {
+  RETURN_IF_ERROR(flush());
   RETURN_IF_ERROR(remove_folder(files_, fresh_folder()));  // of one that could not be finished
   std::uint64_t bytes = kRoomBesideCopy;
   std::error_code failed;
@@ -113,7 +114,6 @@ Status LevelDbStore::change_over() {
   ASSIGN_OR_RETURN(const auto last, get(keys::epoch(epoch_)));
   if (!last) return corrupt(folder_ + ": epoch " + std::to_string(epoch_) + " is not in the copy");
   synced_epoch_ = epoch_;
-  keep_snapshot();
   healthy_ = true;
   return {};
 }

@@ -30,6 +30,8 @@ constexpr std::uint64_t kRoomBeside = 1u << 20;
 /// A file that gather() makes first, and a new generation removes. Its content: how far that is.
 constexpr std::string_view kMark = "/GATHER", kGathering = "gathering", kGathered = "gathered";
 
+/// A change that names thousands of nodes has more.
+constexpr std::size_t kLargeBatchBytes = 256u << 10;
 /// What LevelDB notes of an operation beside key and value, at most, and of a batch with its epoch and time.
 constexpr std::size_t kOperationBytes = 1 + 5 + 5, kRoomForEpoch = 128;
 
@@ -42,6 +44,19 @@ struct Reserve {
 };
 template struct Reserve<&leveldb::WriteBatch::rep_>;
 void reserve(leveldb::WriteBatch& batch, std::size_t bytes);
+
+/// The records that say when each epoch of the batch was.
+template <class Put>
+void for_each_epoch(const Batch& batch, const Put& put) {
+  for (std::uint64_t epoch = batch.first_epoch(); epoch <= batch.epoch(); ++epoch) {
+    const std::int64_t time_us = batch.time_us() - static_cast<std::int64_t>(batch.epoch() - epoch);
+    std::string time_bytes, epoch_bytes;
+    append(time_bytes, static_cast<std::uint64_t>(time_us));
+    append(epoch_bytes, epoch);
+    put(keys::epoch(epoch), time_bytes);
+    put(keys::time(time_us), epoch_bytes);
+  }
+}
 
 leveldb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view view(const leveldb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
@@ -64,12 +79,6 @@ std::string encoded_generation(std::uint32_t schema, std::uint64_t generation) {
   append(value, schema);
   append(value, generation);
   return value;
-}
-
-std::string as_bytes(std::uint64_t number) {
-  std::string bytes;
-  append(bytes, number);
-  return bytes;
 }
 
 }  // namespace
@@ -163,7 +172,6 @@ Result<std::unique_ptr<LevelDbStore>> LevelDbStore::open(Files& files, const Clo
   RETURN_IF_ERROR(store->check_epochs_follow_each_other());
   store->read_ahead();
   store->synced_epoch_ = store->epoch_;
-  store->keep_snapshot();
   return store;
 }
 
@@ -257,7 +265,6 @@ Status LevelDbStore::rewrite(const Changes& changes) {
   for (const auto& [key, value] : changes) {
     if (rewrite_) rewrite_->note(key);
   }
-  if (synced_ != nullptr) keep_snapshot();
   return {};
 }
 
@@ -332,6 +339,7 @@ Status LevelDbStore::ensure_open() {
 
 Result<std::optional<std::string>> LevelDbStore::get(std::string_view key) {
   RETURN_IF_ERROR(ensure_open());
+  if (const auto* const pending = pending_.find(key)) return *pending;
   std::string value;
   const leveldb::Status status = db_->Get(reading(), slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
@@ -344,7 +352,7 @@ Result<std::unique_ptr<Cursor>> LevelDbStore::scan(bool verified) {
   leveldb::ReadOptions options = reading();
   if (verified) options.verify_checksums = true;
   std::unique_ptr<leveldb::Iterator> iterator(db_->NewIterator(options));
-  return std::unique_ptr<Cursor>(std::make_unique<OpenCursor>(std::move(iterator), *this));
+  return pending_.over(std::make_unique<OpenCursor>(std::move(iterator), *this));
 }
 
 Result<Batch> LevelDbStore::begin() {
@@ -372,11 +380,23 @@ Status LevelDbStore::check_requirements(const Batch& batch) {
 Status LevelDbStore::apply(const Batch& batch) {
   if (!healthy_) return unavailable(folder_ + ": not taking changes since a write failed");
   RETURN_IF_ERROR(check_requirements(batch));
-  if (env_->is_unsynced_in_blocks()) {
-    if (Status flushed = flush(); !flushed.ok()) {
-      unreported_ = flushed;
-      return flushed;
-    }
+  if (batch.bytes() > kLargeBatchBytes) return apply_large(batch);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto operation = batch[i];
+    if (operation.kind == Batch::Kind::put) pending_.put(operation.key, operation.value);
+    if (operation.kind == Batch::Kind::remove) pending_.remove(operation.key);
+  }
+  for_each_epoch(batch, [&](const std::string& key, const std::string& value) { pending_.put(key, value); });
+  epoch_ = batch.epoch();
+  time_us_ = batch.time_us();
+  return {};
+}
+
+// Past the pending changes: each of its records would be held twice.
+Status LevelDbStore::apply_large(const Batch& batch) {
+  if (Status flushed = flush(); !flushed.ok()) {
+    unreported_ = flushed;
+    return flushed;
   }
   leveldb::WriteBatch writes;
   reserve(writes, batch.bytes() + batch.size() * kOperationBytes + kRoomForEpoch);
@@ -385,19 +405,9 @@ Status LevelDbStore::apply(const Batch& batch) {
     if (operation.kind == Batch::Kind::put) writes.Put(slice(operation.key), slice(operation.value));
     if (operation.kind == Batch::Kind::remove) writes.Delete(slice(operation.key));
   }
-  for (std::uint64_t epoch = batch.first_epoch(); epoch <= batch.epoch(); ++epoch) {
-    const std::int64_t time_us = batch.time_us() - static_cast<std::int64_t>(batch.epoch() - epoch);
-    writes.Put(slice(keys::epoch(epoch)), slice(as_bytes(static_cast<std::uint64_t>(time_us))));
-    writes.Put(slice(keys::time(time_us)), slice(as_bytes(epoch)));
-  }
-  const Status written = translate(db_->Write({}, &writes), folder_);
-  if (!written.ok()) {
-    healthy_ = false;
-    log::error("registry", "write failed: nothing is acknowledged until the store is opened again",
-               {{"epoch", batch.epoch()}, {"error", written}});
-    return written;
-  }
-  epoch_ = batch.epoch();
+  for_each_epoch(batch, [&](const std::string& key, const std::string& value) { writes.Put(key, value); });
+  RETURN_IF_ERROR(write(writes, batch.epoch()));
+  epoch_ = synced_epoch_ = batch.epoch();
   time_us_ = batch.time_us();
   if (rewrite_) note_changed(batch);
   return {};
@@ -409,47 +419,48 @@ Status LevelDbStore::sync() {
   return earlier.ok() ? flushed : earlier;
 }
 
-// Past LevelDB, which syncs with a write only: that would need room on a disk that may just have become full. Records
-// before a write that failed come before the damage.
 Status LevelDbStore::flush() {
-  if (!db_ || is_in_doubt_ || epoch_ == synced_epoch_) return {};
-  Status status = translate(env_->sync_log(), folder_);
-  if (status.ok() && env_->lost_logs() != lost_logs_) status = unavailable(folder_ + ": a log could not be synced");
-  if (status.ok()) {
-    synced_epoch_ = epoch_;
-    keep_snapshot();
-    return {};
+  if (pending_.is_empty()) return {};
+  const PendingChanges changes = std::exchange(pending_, {});
+  leveldb::WriteBatch writes;
+  reserve(writes, changes.bytes() + changes.records().size() * kOperationBytes);
+  for (const auto& [key, value] : changes.records()) {
+    if (value) {
+      writes.Put(slice(key), slice(*value));
+    } else {
+      writes.Delete(slice(key));
+    }
   }
+  const std::uint64_t epoch = std::exchange(epoch_, synced_epoch_);
+  RETURN_IF_ERROR(write(writes, epoch));
+  epoch_ = synced_epoch_ = epoch;
+  for (const auto& [key, value] : changes.records()) {
+    if (rewrite_) rewrite_->note(key);
+  }
+  return {};
+}
+
+Status LevelDbStore::write(leveldb::WriteBatch& writes, std::uint64_t epoch) {
+  leveldb::WriteOptions synced;
+  synced.sync = true;
+  const Status written = translate(db_->Write(synced, &writes), folder_);
+  if (written.ok()) return {};
   healthy_ = false;
-  is_in_doubt_ = true;
-  log::error("registry", "sync failed: nothing is acknowledged until the store is opened again",
-             {{"from_epoch", synced_epoch_ + 1}, {"to_epoch", epoch_}, {"error", status}});
-  epoch_ = synced_epoch_;
-  return status;
+  log::error("registry", "write failed: nothing is acknowledged until the store is opened again",
+             {{"from_epoch", synced_epoch_ + 1}, {"to_epoch", epoch}, {"error", written}});
+  return written;
 }
 
 leveldb::ReadOptions LevelDbStore::reading() const {
   leveldb::ReadOptions options;
-  if (is_in_doubt_) options.snapshot = synced_;
   options.verify_checksums = options_.as_it_is;
   return options;
-}
-
-void LevelDbStore::keep_snapshot() {
-  drop_snapshot();
-  synced_ = db_->GetSnapshot();
-}
-
-void LevelDbStore::drop_snapshot() {
-  if (synced_ != nullptr) db_->ReleaseSnapshot(synced_);
-  synced_ = nullptr;
 }
 
 void LevelDbStore::close_database() {
   rewrite_.reset();
   if (!db_) return;
   for (OpenCursor* const cursor : cursors_) cursor->abandon();
-  drop_snapshot();
   db_.reset();
 }
 
@@ -474,8 +485,6 @@ Status LevelDbStore::check_room() const {
 }
 
 Status LevelDbStore::recover() {
-  // What is applied and not synced yet is on its way to be acknowledged.
-  if (const Status flushed = flush(); !flushed.ok()) unreported_ = flushed;
   const std::uint64_t acknowledged = synced_epoch_;
   if (db_) {
     // A copy under way may be what fills the disk.
@@ -483,10 +492,8 @@ Status LevelDbStore::recover() {
     RETURN_IF_ERROR(check_room());
     close_database();
   }
-  lost_logs_ = env_->lost_logs();
   RETURN_IF_ERROR(open_database());
   // What this reads stands in the log or a table of the disk: the memory of the failed database is gone.
-  is_in_doubt_ = false;
   const Status read = read_state();
   if (!read.ok() || epoch_ < acknowledged) {
     const std::uint64_t found = std::exchange(epoch_, acknowledged);
@@ -496,7 +503,6 @@ Status LevelDbStore::recover() {
   }
   RETURN_IF_ERROR(check_epochs_follow_each_other());
   synced_epoch_ = epoch_;
-  keep_snapshot();
   healthy_ = true;
   log::info("registry", "store opened again after a failed write", {{"acknowledged", acknowledged}, {"epoch", epoch_}});
   return {};

@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/files.h"
 #include "common/folder_lock.h"
+#include "registry/pending_changes.h"
 #include "registry/store.h"
 
 namespace leveldb {
@@ -27,7 +28,7 @@ class Cache;
 class DB;
 class Env;
 class FilterPolicy;
-class Snapshot;
+class WriteBatch;
 struct Options;
 struct ReadOptions;
 }  // namespace leveldb
@@ -113,12 +114,12 @@ class LevelDbStore final : public Store {
   Status check_epochs_follow_each_other();
   /// Without it the first reads after the machine's start wait for the disk, one block after the other.
   void read_ahead() const;
+  Status apply_large(const Batch& batch);
   /// Has what was applied on the disk, or stops acknowledging.
   Status flush();
+  Status write(leveldb::WriteBatch& writes, std::uint64_t epoch);
   /// What reads go by.
   leveldb::ReadOptions reading() const;
-  void keep_snapshot();
-  void drop_snapshot();
   void close_database();
   /// Closes, opens and verifies. The database stays open as it was where the disk has no room for that.
   Status recover();
@@ -148,12 +149,10 @@ class LevelDbStore final : public Store {
   std::uint64_t epoch_ = 0;
   std::int64_t time_us_ = 0;
   std::uint64_t synced_epoch_ = 0;
-  unsigned lost_logs_ = 0;                     ///< of env_, that are dealt with
-  const leveldb::Snapshot* synced_ = nullptr;  ///< as of synced_epoch_
+  PendingChanges pending_;  ///< of the epochs behind synced_epoch_
   bool healthy_ = true;
   bool is_gathered_ = false;
-  bool is_in_doubt_ = false;  ///< a sync failed: what was applied since the one before may be lost
-  Status unreported_;         ///< of a sync that was made on the way, for the next sync() to tell
+  Status unreported_;  ///< of a sync that was made on the way, for the next sync() to tell
 };
 
 }  // namespace espalier::registry
