@@ -28,8 +28,6 @@ class Child {
   Child& operator=(Child&& other) noexcept;
 
   pid_t pid() const { return pid_; }
-  /// Readable when the child has said something or ended.
-  int stdout_fd() const { return stdout_; }
   /// Readable when the child has ended.
   int end_fd() const { return end_fd_; }
 

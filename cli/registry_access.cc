@@ -37,12 +37,6 @@ Result<ModelThen> model_then(client::RegistryClient& registry, const std::string
   return ModelThen{std::move(reply.models.front()), {reply.epoch, 0}};
 }
 
-Result<wire::ModelRecord> model_record(client::RegistryClient& registry, const std::string& tenant,
-                                       const std::string& model) {
-  ASSIGN_OR_RETURN(ModelThen found, model_then(registry, tenant, model, {}));
-  return std::move(found.record);
-}
-
 Result<std::vector<wire::VersionRecord>> versions_under(client::RegistryClient& registry, const model::NodeName& node,
                                                         const AsOf& as_of) {
   wire::VersionsRequest request;

@@ -34,8 +34,6 @@ struct ModelThen {
 /// not_found where the model isn't there, or wasn't yet.
 Result<ModelThen> model_then(client::RegistryClient& registry, const std::string& tenant, const std::string& model,
                              const AsOf& as_of);
-Result<wire::ModelRecord> model_record(client::RegistryClient& registry, const std::string& tenant,
-                                       const std::string& model);
 /// All versions at and below a node.
 Result<std::vector<wire::VersionRecord>> versions_under(client::RegistryClient& registry, const model::NodeName& node,
                                                         const AsOf& as_of = {});

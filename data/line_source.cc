@@ -54,7 +54,6 @@ Result<bool> LineSource::more() {
   }
   if (hasher_) hasher_->update({buffer_.data() + end_, static_cast<std::size_t>(got)});
   end_ += static_cast<std::size_t>(got);
-  bytes_read_ += static_cast<std::uint64_t>(got);
   return true;
 }
 

@@ -32,7 +32,6 @@ class LineSource {
   Result<std::optional<std::string_view>> next_line();
 
   const std::string& path() const { return path_; }
-  std::uint64_t bytes_read() const { return bytes_read_; }
   Hash256 fingerprint();
 
  private:
@@ -44,7 +43,6 @@ class LineSource {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   bool at_end_ = false;
-  std::uint64_t bytes_read_ = 0;
   std::unique_ptr<Hasher256> hasher_;
 };
 

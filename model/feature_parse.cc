@@ -9,6 +9,15 @@
 namespace espalier::model {
 namespace {
 
+/// The arguments, options and flags that a function takes.
+struct FunctionRule {
+  std::string_view name;
+  std::size_t least;
+  std::size_t most;
+  std::vector<std::string_view> options;  ///< name=value
+  std::vector<std::string_view> flags;    ///< name
+};
+
 const std::vector<FunctionRule>& function_rules() {
   static const std::vector<FunctionRule> rules = {
       {"abs", 1, 1, {}, {}},
@@ -285,8 +294,6 @@ class Parser {
 };
 
 }  // namespace
-
-const FunctionRule& function_rule(std::string_view name) { return *find_rule(name); }
 
 Result<Syntax> parse_expression(std::string_view expression) { return Parser(expression).run(); }
 

@@ -35,16 +35,6 @@ struct Syntax {
   std::vector<Option> options;
 };
 
-/// The arguments, options and flags that a function takes.
-struct FunctionRule {
-  std::string_view name;
-  std::size_t least;
-  std::size_t most;
-  std::vector<std::string_view> options;  ///< name=value
-  std::vector<std::string_view> flags;    ///< name
-};
-const FunctionRule& function_rule(std::string_view name);
-
 /// invalid_argument: syntax, an unknown function or option, too many or too few arguments, too long, too deep.
 Result<Syntax> parse_expression(std::string_view expression);
 
