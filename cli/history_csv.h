@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "cli/moving.h"
+#include "cli/upkeep/moving.h"
 
 namespace espalier::cli {
 

@@ -7,10 +7,10 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "cli/run_commands.h"
-#include "cli/space_commands.h"
-#include "cli/tag_commands.h"
-#include "cli/upkeep.h"
+#include "cli/runs/run_commands.h"
+#include "cli/space/space_commands.h"
+#include "cli/tags/tag_commands.h"
+#include "cli/upkeep/upkeep.h"
 #include "cli/validators.h"
 #include "common/version.h"
 

@@ -5,9 +5,9 @@
 
 #include "cli/json_records.h"
 #include "cli/output.h"
-#include "cli/receipts.h"
 #include "cli/registry_access.h"
-#include "cli/space_commands.h"
+#include "cli/space/receipts.h"
+#include "cli/space/space_commands.h"
 
 namespace espalier::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/receipts.h"
+#include "cli/space/receipts.h"
 
 #include <cstdio>
 #include <nlohmann/json.hpp>

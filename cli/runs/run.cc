@@ -7,8 +7,8 @@
 #include "cli/json_records.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
-#include "cli/run_commands.h"
-#include "cli/run_reading.h"
+#include "cli/runs/run_commands.h"
+#include "cli/runs/run_reading.h"
 #include "common/files.h"
 
 namespace espalier::cli {

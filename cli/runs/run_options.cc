@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "cli/command_options.h"
-#include "cli/run_commands.h"
+#include "cli/runs/run_commands.h"
 #include "cli/validators.h"
 
 namespace espalier::cli {

@@ -2,7 +2,7 @@
 #include <memory>
 #include <vector>
 
-#include "cli/space_commands.h"
+#include "cli/space/space_commands.h"
 #include "cli/validators.h"
 
 namespace espalier::cli {

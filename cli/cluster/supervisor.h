@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/child.h"
+#include "cli/cluster/child.h"
 #include "cli/cluster_folder.h"
 #include "cli/commands.h"
 #include "common/folder_lock.h"

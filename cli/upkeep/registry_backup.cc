@@ -4,7 +4,7 @@
 #include "cli/json_records.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
-#include "cli/upkeep.h"
+#include "cli/upkeep/upkeep.h"
 #include "common/files.h"
 #include "registry/upkeep/archive_source.h"
 #include "registry/upkeep/stopped.h"

@@ -1,4 +1,4 @@
-#include "cli/file_scorer.h"
+#include "cli/serving/file_scorer.h"
 
 #include <algorithm>
 #include <cctype>

@@ -2,7 +2,7 @@
 
 #include "cli/json_records.h"
 #include "cli/output.h"
-#include "cli/upkeep.h"
+#include "cli/upkeep/upkeep.h"
 #include "registry/upkeep/repair.h"
 
 namespace espalier::cli {

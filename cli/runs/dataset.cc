@@ -6,8 +6,8 @@
 #include "cli/json_records.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
-#include "cli/run_commands.h"
-#include "cli/run_reading.h"
+#include "cli/runs/run_commands.h"
+#include "cli/runs/run_reading.h"
 
 namespace espalier::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/supervisor.h"
+#include "cli/cluster/supervisor.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -5,8 +5,8 @@
 
 #include "cli/commands.h"
 #include "cli/csv_writer.h"
-#include "cli/file_scorer.h"
 #include "cli/output.h"
+#include "cli/serving/file_scorer.h"
 #include "common/files.h"
 
 namespace espalier::cli {

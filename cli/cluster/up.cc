@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <string>
 
+#include "cli/cluster/supervisor.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "cli/supervisor.h"
 #include "client/registry_client.h"
 #include "common/clock.h"
 #include "common/log.h"

@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
 
-#include "cli/upkeep.h"
+#include "cli/upkeep/upkeep.h"
 #include "cli/validators.h"
 
 namespace espalier::cli {

@@ -1,4 +1,4 @@
-#include "cli/moving.h"
+#include "cli/upkeep/moving.h"
 #include "cli/history_csv.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include "cli/json_records.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
-#include "cli/upkeep.h"
+#include "cli/upkeep/upkeep.h"
 #include "common/clock.h"
 #include "common/files.h"
 #include "model/ids.h"

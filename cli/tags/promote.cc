@@ -3,7 +3,7 @@
 #include "cli/json_records.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
-#include "cli/tag_commands.h"
+#include "cli/tags/tag_commands.h"
 
 namespace espalier::cli {
 

@@ -1,4 +1,4 @@
-#include "cli/run_reading.h"
+#include "cli/runs/run_reading.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

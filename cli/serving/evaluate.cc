@@ -3,10 +3,10 @@
 #include <string>
 
 #include "cli/commands.h"
-#include "cli/file_scorer.h"
 #include "cli/json_records.h"
 #include "cli/metrics.h"
 #include "cli/output.h"
+#include "cli/serving/file_scorer.h"
 
 namespace espalier::cli {
 namespace {

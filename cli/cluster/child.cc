@@ -1,4 +1,4 @@
-#include "cli/child.h"
+#include "cli/cluster/child.h"
 
 #include <fcntl.h>
 #include <poll.h>

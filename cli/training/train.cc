@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "cli/child.h"
+#include "cli/cluster/child.h"
 #include "cli/cluster_folder.h"
 #include "cli/commands.h"
 #include "cli/output.h"

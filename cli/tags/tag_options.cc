@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "cli/command_options.h"
-#include "cli/tag_commands.h"
+#include "cli/tags/tag_commands.h"
 #include "cli/validators.h"
 
 namespace espalier::cli {
