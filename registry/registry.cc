@@ -248,6 +248,7 @@ Result<wire::EpochReply> Registry::run_start(const Principal& principal, const w
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   return record(principal, request, [&](Batch& batch) -> Status {
     RETURN_IF_ERROR(records_.erased.check(request.tenant));
+    RETURN_IF_ERROR(records_.imports.check_none_under_way(request.tenant, request.model));
     return records_.runs.start(batch, request, principal.name());
   });
 }

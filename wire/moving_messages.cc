@@ -4,7 +4,7 @@
 
 namespace espalier::wire {
 
-constexpr std::uint64_t most(ImportStep) { return static_cast<std::uint64_t>(ImportStep::abandon); }
+constexpr std::uint64_t most(ImportStep) { return static_cast<std::uint64_t>(ImportStep::datasets); }
 constexpr std::uint64_t most(ImportState) { return static_cast<std::uint64_t>(ImportState::there); }
 
 template <class V>
@@ -53,6 +53,7 @@ void describe(V&& v, const ImportRecord*) {
   v("without_artefact", &ImportRecord::without_artefact);
   v("epoch", &ImportRecord::epoch);
   v("finished_us", &ImportRecord::finished_us);
+  v("has_runs_only", &ImportRecord::has_runs_only);
 }
 
 ESPALIER_WIRE_MESSAGE(ImportRequest);

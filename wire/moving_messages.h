@@ -13,14 +13,16 @@ namespace espalier::wire {
 
 /// On the wire: never change.
 enum class ImportStep : std::uint8_t {
-  look = 0,     ///< changes nothing: how far it is, and what is in its way
-  begin = 1,    ///< times of commits: each gets an epoch
-  records = 2,  ///< what the commits made
-  finish = 3,   ///< the model is there, with all of its history
-  abandon = 4,  ///< takes away what came so far, some of it at a time
+  look = 0,      ///< changes nothing: how far it is, and what is in its way
+  begin = 1,     ///< times of commits: each gets an epoch
+  records = 2,   ///< what the commits made
+  finish = 3,    ///< the model is there, with all of its history
+  abandon = 4,   ///< takes away what came so far, some of it at a time
+  datasets = 5,  ///< once it is finished: datasets of its tenant that are not there yet
 };
 /// One slice of the import of one model's history. `history` names that history: the hash of its times and records.
-/// Bodies: look: version UUIDs, release UUIDs, 16 bytes each; records: an archive's records, in the order of an import.
+/// Bodies: look: version UUIDs, release UUIDs, run UUIDs, 16 bytes each, then datasets: fingerprint (32), file (32),
+/// rows (u64), each; records, datasets: an archive's records, in the order of an import.
 struct ImportRequest {
   Uuid idem;
   std::string tenant, model;
@@ -65,6 +67,7 @@ struct ImportRecord {
   std::uint64_t versions = 0, without_artefact = 0;
   std::uint64_t epoch = 0;  ///< of the commit that finished it; 0: it isn't
   std::int64_t finished_us = 0;
+  bool has_runs_only = false;  ///< the model has never had a version, nor any other state
 };
 
 }  // namespace espalier::wire

@@ -133,14 +133,17 @@ Status verify(client::RegistryClient& registry, const History& history, const Ha
         return Status();
       },
       counts));
-  History moved;
-  moved.tenant = history.tenant;
-  moved.model = history.model;
-  for (const std::string& block : blocks) {
-    RETURN_IF_ERROR(registry::upkeep::each_record_of(
-        block, [&](std::string_view key, std::string_view value) { return moved.add(key, value); }));
-  }
-  RETURN_IF_ERROR(moved.sort());
+  ASSIGN_OR_RETURN(auto histories, registry::histories_of([&](const registry::TakeRecord& take_record) -> Status {
+                     for (const std::string& block : blocks)
+                       RETURN_IF_ERROR(registry::upkeep::each_record_of(block, take_record));
+                     return {};
+                   }));
+  History& moved = histories.front();
+  // The tenant may have had one that its runs or versions only named where they come from.
+  const auto came = [&](const registry::MovedDataset& dataset) {
+    return std::ranges::binary_search(history.datasets, dataset.dataset, {}, &registry::MovedDataset::dataset);
+  };
+  std::erase_if(moved.datasets, [&](const registry::MovedDataset& dataset) { return !came(dataset); });
   if (moved.hash() == hash) return {};
   return corrupt(history.tenant + "/" + history.model + ": the registry has another history than was imported: " +
                  count_text(moved.records.size()) + " records, " + count_text(history.records.size()) + " came");
@@ -158,25 +161,31 @@ Result<std::vector<Moving>> look_at_all(const Incoming& incoming, const AskImpor
   std::vector<Moving> all;
   for (const History& history : incoming.histories) {
     Moving& moving = all.emplace_back(Moving{history, history.hash(), {}, false});
-    ASSIGN_OR_RETURN(moving.reply, registry::look_at(history, moving.hash, ask));
+    std::vector<registry::MovedDataset> of_tenant;
+    for (const auto& dataset : incoming.datasets) {
+      if (dataset.tenant == history.tenant) of_tenant.push_back(dataset);
+    }
+    ASSIGN_OR_RETURN(moving.reply, registry::look_at(history, moving.hash, of_tenant, ask));
   }
   return all;
 }
 
 void print(const Incoming& incoming, const std::vector<Moving>& all, bool dry_run, const Shared& shared) {
   if (!shared.json) {
-    Table table({"model", "commits", "releases", "versions", "without artefact", "tag entries",
+    Table table({"model", "commits", "releases", "versions", "without artefact", "tag entries", "runs", "datasets",
                  dry_run ? "in the registry" : "epoch"});
     for (const auto& [history, hash, reply, is_verified] : all) {
       const std::string state =
           !reply.conflict.empty() ? "conflict: " + reply.conflict : std::string(state_name(reply.state));
       table.add({history.tenant + "/" + history.model, count_text(history.times.size()),
                  count_text(history.releases.size()), count_text(history.versions.size()),
-                 count_text(history.without_artefact), count_text(history.entries),
+                 count_text(history.without_artefact), count_text(history.entries), count_text(history.runs.size()),
+                 count_text(history.datasets.size()),
                  dry_run ? state : std::to_string(reply.epoch) + (is_verified ? ", verified" : ", was there")});
     }
     print_line(table.text());
-    print_line(count_text(incoming.artefacts) + " artefacts (" + bytes_text(incoming.artefact_bytes) + ")");
+    print_line(count_text(incoming.artefacts) + " artefacts (" + bytes_text(incoming.artefact_bytes) + "), " +
+               count_text(incoming.datasets.size()) + " datasets");
     return;
   }
   auto histories = nlohmann::json::array();
@@ -189,6 +198,9 @@ void print(const Incoming& incoming, const std::vector<Moving>& all, bool dry_ru
                          {"versions", history.versions.size()},
                          {"without_artefact", history.without_artefact},
                          {"tag_entries", history.entries},
+                         {"runs", history.runs.size()},
+                         {"points", history.points},
+                         {"datasets", history.datasets.size()},
                          {"state", state_name(reply.state)},
                          {"conflict", reply.conflict},
                          {"epoch", reply.epoch},
@@ -198,6 +210,7 @@ void print(const Incoming& incoming, const std::vector<Moving>& all, bool dry_ru
   print_json({{"file", incoming.file},
               {"dry_run", dry_run},
               {"histories", histories},
+              {"datasets", incoming.datasets.size()},
               {"artefacts", incoming.artefacts},
               {"artefact_bytes", incoming.artefact_bytes}});
 }
@@ -233,6 +246,23 @@ Status stopped_import(const Moving& moving, const AskImport& ask, const Status& 
                                          name);
 }
 
+/// Those that no history of their tenant names: a tenant's archive has all.
+Status bring_other_datasets(const Incoming& incoming, const std::vector<Moving>& all, const AskImport& ask) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const History& history = all[i].history;
+    if (i > 0 && all[i - 1].history.tenant == history.tenant) continue;
+    std::vector<registry::MovedDataset> others;
+    for (const auto& dataset : incoming.datasets) {
+      const bool is_named = std::ranges::any_of(all, [&](const Moving& moving) {
+        return moving.history.tenant == dataset.tenant && moving.history.named.all().contains(dataset.dataset);
+      });
+      if (dataset.tenant == history.tenant && !is_named) others.push_back(dataset);
+    }
+    RETURN_IF_ERROR(registry::import_datasets(history, all[i].hash, others, ask, new_uuid).at(history.tenant));
+  }
+  return {};
+}
+
 }  // namespace
 
 Status bring_in(const Incoming& incoming, bool dry_run, const Shared& shared) {
@@ -249,13 +279,15 @@ Status bring_in(const Incoming& incoming, bool dry_run, const Shared& shared) {
   const bool is_there = std::ranges::all_of(all, [](const Moving& m) { return m.reply.state == ImportState::there; });
   if (!is_there) RETURN_IF_ERROR(upload_all(*registry, incoming));
   for (Moving& moving : all) {
-    if (moving.reply.state == ImportState::there) continue;
+    const bool was_there = moving.reply.state == ImportState::there;
     auto reply = registry::import_history(moving.history, moving.hash, ask, new_uuid);
     if (!reply.ok()) return stopped_import(moving, ask, reply.status());
     moving.reply = *std::move(reply);
+    if (was_there) continue;
     RETURN_IF_ERROR(verify(*registry, moving.history, moving.hash, moving.reply.epoch));
     moving.is_verified = true;
   }
+  RETURN_IF_ERROR(bring_other_datasets(incoming, all, ask));
   print(incoming, all, false, shared);
   return {};
 }
@@ -320,6 +352,7 @@ Status run_registry_import(const UpkeepOptions& options, const Shared& shared) {
   Incoming incoming;
   incoming.file = options.file;
   incoming.histories = *std::move(histories);
+  ASSIGN_OR_RETURN(incoming.datasets, registry::datasets_of(*archive));
   incoming.each_artefact = [&](const Incoming::TakeArtefact& take) { return archive->each_artefact(take); };
   incoming.artefacts = archive->counts().artefacts;
   incoming.artefact_bytes = archive->counts().artefact_bytes;

@@ -16,6 +16,7 @@ namespace espalier::cli {
 struct Incoming {
   std::string file;
   std::vector<registry::History> histories;
+  std::vector<registry::MovedDataset> datasets;  ///< of all tenants, also those that no history names
   using TakeArtefact = std::function<Status(std::string_view tenant, const Hash256& hash, std::string_view bytes)>;
   std::function<Status(const TakeArtefact& take)> each_artefact;
   std::uint64_t artefacts = 0, artefact_bytes = 0;

@@ -2,13 +2,14 @@
 // (docs/moving.md has which tables, docs/archive-format.md the bytes). Epochs become numbers of commits, so that the
 // same history gives the same records in every registry.
 //
-// Thread safety: as BlockSource. Errors: not_found: no such model as of that epoch; failed_precondition: an artefact
-// was collected meanwhile: begin anew; corrupt: a record or an artefact is damaged.
+// Thread safety: as BlockSource. Errors: not_found: no such model, nor runs of it, as of that epoch;
+// failed_precondition: an artefact was collected meanwhile: begin anew; corrupt: a record or an artefact is damaged.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -16,7 +17,9 @@
 #include <unordered_set>
 #include <vector>
 
+#include "registry/moving/named_datasets.h"
 #include "registry/upkeep/archive_source.h"
+#include "wire/moving_messages.h"
 
 namespace espalier::registry {
 
@@ -62,6 +65,10 @@ class ExportSource final : public upkeep::BlockSource {
   Status see_history(std::string_view key, std::string_view value, Blocks&);
   Status see_dated(std::string_view key, std::string_view value, Blocks&);
   Status see_release(std::string_view key, std::string_view value, Blocks&);
+  Status end_models(std::string_view, std::string_view, Blocks&);
+  Status see_run(std::string_view key, std::string_view value, Blocks&);
+  Status see_run_part(std::string_view, std::string_view, Blocks&);
+  Status see_version(std::string_view key, std::string_view value, Blocks&);
   // What is given out.
   Status give_time(std::string_view, std::string_view, Blocks& blocks);
   Status give_rule(std::string_view key, std::string_view value, Blocks& blocks);
@@ -69,8 +76,19 @@ class ExportSource final : public upkeep::BlockSource {
   Status give_release(std::string_view key, std::string_view value, Blocks& blocks);
   Status give_entry(std::string_view key, std::string_view value, Blocks& blocks);
   Status give_version(std::string_view key, std::string_view value, Blocks& blocks);
+  Status give_dataset(std::string_view, std::string_view, Blocks& blocks);
+  Status give_file(std::string_view, std::string_view, Blocks& blocks);
+  Status give_run(std::string_view key, std::string_view value, Blocks& blocks);
+  Status give_run_part(std::string_view, std::string_view, Blocks& blocks);
   Status give_artefact(std::string_view, std::string_view, Blocks& blocks);
   void want(const Hash256& artefact);
+  /// Goes on to the next record of table P of the runs that are given out; false: it is one of none, or there is none
+  /// any more (then the stage is over).
+  Result<bool> next_run_part();
+  /// not_found: of what is asked for.
+  Status nothing_there() const;
+  /// Whether nobody sees what began then, of a run or a state of that model: an import brings it.
+  Result<bool> is_hidden(const std::string& model, std::uint64_t began);
 
   const ExportScope scope_;
   std::unique_ptr<Cursor> cursor_, lookup_;  ///< of one snapshot
@@ -85,6 +103,15 @@ class ExportSource final : public upkeep::BlockSource {
   std::map<std::string, Commits>::iterator numbered_;
   std::uint64_t next_number_ = 1;
   std::map<std::uint64_t, std::uint64_t>::iterator commit_;
+
+  std::map<Uuid, const std::string*> runs_;  ///< and the model of each, a key of models_
+  std::map<Uuid, const std::string*>::iterator run_;
+  bool is_in_run_ = false;
+  std::string imported_model_;                  ///< of which the next is
+  std::optional<wire::ImportRecord> imported_;  ///< nothing: it was not imported
+  NamedDatasets datasets_;                      ///< of the one model that is given out
+  std::set<Hash256> files_;
+  std::string next_dataset_, next_file_;  ///< from where on they are yet to be given
 
   std::unordered_set<Hash256> wanted_;
   std::vector<Hash256> to_give_;

@@ -9,6 +9,10 @@
 #include "model/ids.h"
 #include "registry/keys.h"
 #include "registry/moving/import_slice.h"
+#include "registry/upkeep/archive.h"
+#include "registry/upkeep/findings.h"
+#include "registry/upkeep/key_parts.h"
+#include "wire/dataset_messages.h"
 
 namespace espalier::registry {
 namespace {
@@ -47,7 +51,14 @@ Status check_place(Records& records, const wire::ImportRequest& request,
                                ": the import of another history is under way: finish it, or abandon it");
   }
   ASSIGN_OR_RETURN(const auto model, records.models.find(request.tenant, request.model, records.store.epoch()));
-  if (!model) return {};
+  if (!model) {
+    const std::string runs = keys::of_model(Table::run, request.tenant, request.model);
+    ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
+    cursor->seek(runs);
+    RETURN_IF_ERROR(cursor->status());
+    if (!cursor->valid() || !cursor->key().starts_with(runs)) return {};
+    return Status(Code::already_exists, "model " + name_of(request) + " has runs of its own");
+  }
   return Status(Code::already_exists, "model " + name_of(request) + " is there, with a history of its own");
 }
 
@@ -63,6 +74,22 @@ Status check_uuids(Store& store, const wire::ImportRequest& request, std::string
     if (key) {
       return Status(Code::already_exists, std::string(what) + " " + uuid.text() + " is another model's of the tenant");
     }
+  }
+  return {};
+}
+
+/// failed_precondition: one is there with other rows.
+Status check_datasets(const Records& records, const wire::ImportRequest& request, std::string_view body) {
+  constexpr std::size_t kBytes = 2 * sizeof(Hash256) + 8;
+  if (body.size() % kBytes != 0 || body.size() / kBytes > kMostUuidsInStep) {
+    return invalid_argument("datasets: at most " + std::to_string(kMostUuidsInStep) + " of 72 bytes");
+  }
+  for (; !body.empty(); body.remove_prefix(kBytes)) {
+    give_way();
+    ASSIGN_OR_RETURN(const Hash256 dataset, Hash256::from_bytes(body.substr(0, sizeof(Hash256))));
+    ASSIGN_OR_RETURN(const Hash256 file, Hash256::from_bytes(body.substr(sizeof(Hash256), sizeof(Hash256))));
+    const auto rows = load<std::uint64_t>(body.data() + 2 * sizeof(Hash256));
+    RETURN_IF_ERROR(records.datasets.check_same(request.tenant, dataset, file, rows));
   }
   return {};
 }
@@ -140,7 +167,7 @@ Result<std::string> put_states(Records& records, const wire::ImportRequest& requ
     const std::uint64_t end = claimed.epoch + claimed.commits;
     if (!last.empty()) states.try_emplace(claimed.epoch, last);
     for (auto at = states.lower_bound(claimed.epoch); at != states.end() && at->first < end; ++at) last = at->second;
-    states.insert_or_assign(end, "");
+    if (!last.empty()) states.insert_or_assign(end, "");
   }
   for (const auto& [epoch, state] : states) batch.put(keys::model(request.tenant, request.model, epoch), state);
   return last;
@@ -161,6 +188,19 @@ void put_receipt(const wire::ImportRequest& request, const wire::ImportRecord& r
   Receipts::put(batch, receipt);
 }
 
+/// The state that holds from now on, and the feed's entry.
+Status put_model(Records& records, const wire::ImportRequest& request, const std::string& last, Batch& batch) {
+  auto model = wire::decode<wire::ModelRecord>(last);
+  if (!model.ok()) return bad_record(keys::import_record(request.tenant, request.model), model.status());
+  Models::put(batch, *model);
+  wire::Change change;
+  change.kind = wire::ChangeKind::model;
+  change.tenant = request.tenant;
+  change.model = request.model;
+  change.levels = static_cast<std::uint32_t>(model->levels.size());
+  return records.feed.put(batch, std::move(change));
+}
+
 Result<wire::ImportReply> finish(Records& records, const wire::ImportRequest& request,
                                  std::optional<wire::ImportRecord> record, Batch& batch) {
   const wire::ImportReply before = reply_of(records, request, record);
@@ -175,20 +215,49 @@ Result<wire::ImportReply> finish(Records& records, const wire::ImportRequest& re
   }
   RETURN_IF_ERROR(check_all_moved(*record));
   ASSIGN_OR_RETURN(const std::string last, put_states(records, request, *record, batch));
-  auto model = wire::decode<wire::ModelRecord>(last);
-  if (!model.ok()) return bad_record(keys::import_record(request.tenant, request.model), model.status());
-  Models::put(batch, *model);
-  wire::Change change;
-  change.kind = wire::ChangeKind::model;
-  change.tenant = request.tenant;
-  change.model = request.model;
-  change.levels = static_cast<std::uint32_t>(model->levels.size());
-  RETURN_IF_ERROR(records.feed.put(batch, std::move(change)));
+  record->has_runs_only = last.empty();
+  if (!last.empty()) RETURN_IF_ERROR(put_model(records, request, last, batch));
   record->epoch = batch.epoch();
   record->finished_us = batch.time_us();
   put_receipt(request, *record, batch);
   Imports::put(batch, request.tenant, request.model, *record);
   return reply_of(records, request, record);
+}
+
+// --------------------------------------------------------------------------------------------------------------
+// datasets
+
+Result<wire::ImportReply> take_datasets(Records& records, const wire::ImportRequest& request,
+                                        const std::optional<wire::ImportRecord>& record,
+                                        const std::vector<std::string_view>& bodies, Batch& batch) {
+  const wire::ImportReply reply = reply_of(records, request, record);
+  if (reply.state != wire::ImportState::there) return failed_precondition("datasets: come once the import is finished");
+  if (bodies.size() != 1) return invalid_argument("bodies: one, of records");
+  std::size_t i = 0;
+  Hash256 last;
+  const auto take = [&](std::string_view key, std::string_view value) -> Status {
+    give_way();
+    if (++i > kMostRecordsInStep) {
+      return invalid_argument("records: at most " + std::to_string(kMostRecordsInStep) + " in one step");
+    }
+    if (static_cast<Table>(key.front()) != Table::dataset) return invalid_argument("not a dataset");
+    ASSIGN_OR_RETURN(const auto parts, upkeep::dataset_parts(key));
+    if (parts.dataset <= last) return invalid_argument("not in order, or one twice");
+    last = parts.dataset;
+    ASSIGN_OR_RETURN(const auto dataset, wire::decode<wire::DatasetRecord>(value));
+    if (parts.tenant != request.tenant || dataset.tenant != request.tenant || dataset.dataset != parts.dataset) {
+      return invalid_argument("of another tenant, or says that it is another dataset");
+    }
+    if (dataset.created_us < 0 || dataset.created_us >= batch.time_us()) {
+      return invalid_argument("created_us: ahead of this registry's clock");
+    }
+    return records.datasets.bring(batch, dataset).status();
+  };
+  RETURN_IF_ERROR(upkeep::each_record_of(bodies[0], [&](std::string_view key, std::string_view value) {
+    const std::string place = "records[" + std::to_string(i) + "] (" + upkeep::readable(key) + ")";
+    return take(key, value).at(place);
+  }));
+  return reply;
 }
 
 // --------------------------------------------------------------------------------------------------------------
@@ -208,6 +277,31 @@ Status remove_indexes(std::string_view tenant, std::string_view key, Batch& batc
   return {};
 }
 
+/// Runs with all that they have, but for files, which other runs may have too. Gives how many records; more than
+/// kClearedAtOnce: not all.
+Result<std::size_t> remove_runs(Records& records, const wire::ImportRequest& request, Batch& batch) {
+  std::size_t removed = 0;
+  const std::string runs = keys::of_model(Table::run, request.tenant, request.model);
+  ASSIGN_OR_RETURN(const auto run, records.store.scan());
+  ASSIGN_OR_RETURN(const auto part, records.store.scan());
+  for (run->seek(runs); run->valid() && run->key().starts_with(runs); run->next()) {
+    ASSIGN_OR_RETURN(const Uuid uuid, keys::uuid_at_end(run->key()));
+    const std::string parts = keys::of_tenant(Table::run_part, request.tenant).append(uuid.view());
+    for (part->seek(parts); part->valid() && part->key().starts_with(parts); part->next()) {
+      if (++removed > kClearedAtOnce) return removed;
+      give_way();
+      batch.remove(part->key());
+    }
+    RETURN_IF_ERROR(part->status());
+    // Only now: its parts are found by it.
+    if ((removed += 2) > kClearedAtOnce) return removed;
+    batch.remove(keys::run_by_uuid(request.tenant, uuid));
+    batch.remove(run->key());
+  }
+  RETURN_IF_ERROR(run->status());
+  return removed;
+}
+
 Result<wire::ImportReply> abandon(Records& records, const wire::ImportRequest& request,
                                   std::optional<wire::ImportRecord> record, Batch& batch) {
   wire::ImportReply reply;
@@ -215,21 +309,21 @@ Result<wire::ImportReply> abandon(Records& records, const wire::ImportRequest& r
   if (!record) return reply;
   if (record->epoch != 0) return failed_precondition("abandon: the import is finished");
   reply.state = wire::ImportState::under_way;
-  std::size_t removed = 0;
   ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
+  ASSIGN_OR_RETURN(std::size_t removed, remove_runs(records, request, batch));
   const std::string own = keys::import_record(request.tenant, request.model);
-  for (const Table table :
-       {Table::tag, Table::version, Table::release, Table::index, Table::retention, Table::history, Table::imported}) {
+  for (const Table table : {Table::tag, Table::version, Table::release, Table::index, Table::record_index,
+                            Table::retention, Table::history, Table::imported}) {
+    if (removed > kClearedAtOnce) break;
     const std::string prefix = keys::of_model(table, request.tenant, request.model);
     for (cursor->seek(prefix); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
       if (cursor->key() == own) continue;
-      if (removed++ == kClearedAtOnce) break;
+      if (++removed > kClearedAtOnce) break;
       give_way();
       RETURN_IF_ERROR(remove_indexes(request.tenant, cursor->key(), batch));
       batch.remove(cursor->key());
     }
     RETURN_IF_ERROR(cursor->status());
-    if (removed > kClearedAtOnce) break;
   }
   if (removed > kClearedAtOnce) {
     // From now on no import goes on with it.
@@ -246,7 +340,9 @@ Result<wire::ImportReply> abandon(Records& records, const wire::ImportRequest& r
 
 Result<wire::ImportReply> look_at_import(Records& records, const wire::ImportRequest& request,
                                          const std::vector<std::string_view>& bodies) {
-  if (bodies.size() != 2 && !bodies.empty()) return invalid_argument("bodies: versions and releases");
+  if (bodies.size() != 4 && bodies.size() != 2 && !bodies.empty()) {
+    return invalid_argument("bodies: versions and releases, or these, runs and datasets");
+  }
   ASSIGN_OR_RETURN(const auto record, records.imports.find(request.tenant, request.model));
   wire::ImportReply reply = reply_of(records, request, record);
   const auto is_in_the_way = [&](const Status& status) -> Status {
@@ -256,9 +352,13 @@ Result<wire::ImportReply> look_at_import(Records& records, const wire::ImportReq
     return {};
   };
   RETURN_IF_ERROR(is_in_the_way(check_place(records, request, record)));
+  if (bodies.size() == 4) RETURN_IF_ERROR(is_in_the_way(check_datasets(records, request, bodies[3])));
   // What came of this history has its UUIDs.
   if (reply.state != wire::ImportState::absent || bodies.empty()) return reply;
   Store& store = records.store;
+  if (bodies.size() == 4) {
+    RETURN_IF_ERROR(is_in_the_way(check_uuids(store, request, bodies[2], "run", keys::run_by_uuid)));
+  }
   RETURN_IF_ERROR(is_in_the_way(check_uuids(store, request, bodies[0], "version", keys::version_by_uuid)));
   RETURN_IF_ERROR(is_in_the_way(check_uuids(store, request, bodies[1], "release", keys::release_by_uuid)));
   return reply;
@@ -273,6 +373,7 @@ Result<wire::ImportReply> prepare_import(Records& records, const Principal& prin
     case wire::ImportStep::begin: return begin(records, principal, request, std::move(record), batch);
     case wire::ImportStep::finish: return finish(records, request, std::move(record), batch);
     case wire::ImportStep::abandon: return abandon(records, request, std::move(record), batch);
+    case wire::ImportStep::datasets: return take_datasets(records, request, record, bodies, batch);
     case wire::ImportStep::records: break;
   }
   const wire::ImportReply before = reply_of(records, request, record);

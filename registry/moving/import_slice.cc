@@ -14,6 +14,7 @@
 #include "model/spec.h"
 #include "registry/keys.h"
 #include "registry/moving/import.h"
+#include "registry/moving/import_runs.h"
 #include "registry/promote.h"
 #include "registry/publish.h"
 #include "registry/search/index.h"
@@ -30,7 +31,12 @@ using keys::Table;
 class ImportSlice {
  public:
   ImportSlice(Records& records, const wire::ImportRequest& request, wire::ImportRecord& import, Batch& batch)
-      : records_(records), tenant_(request.tenant), model_(request.model), import_(import), batch_(batch) {}
+      : records_(records),
+        tenant_(request.tenant),
+        model_(request.model),
+        import_(import),
+        batch_(batch),
+        runs_(records, tenant_, model_, batch) {}
 
   Status take(std::string_view payload) {
     RETURN_IF_ERROR(find_state());
@@ -65,6 +71,17 @@ class ImportSlice {
       case Table::release: return take_release(key, value);
       case Table::version: return take_version(key, value);
       case Table::tag: return take_entry(key, value);
+      case Table::run: {
+        ASSIGN_OR_RETURN(const auto parts, upkeep::release_parts(key));  // built alike
+        RETURN_IF_ERROR(enter(parts.tenant, parts.model, parts.epoch));
+        return runs_.take_run(key, value, epoch_);
+      }
+      case Table::run_part: {
+        ASSIGN_OR_RETURN(const auto parts, upkeep::run_parts(key));
+        RETURN_IF_ERROR(enter(parts.tenant, model_, parts.epoch));
+        return runs_.take_part(key, value, epoch_);
+      }
+      case Table::run_file: return runs_.take_file(key, value);
       default: return invalid_argument("a table that no history has");
     }
   }
@@ -119,6 +136,7 @@ class ImportSlice {
   void end_commit() {
     if (epoch_ == 0) return;
     index_->write(batch_);
+    runs_.end_commit(epoch_);
     import_.blocks_of_commit += index_->blocks();
     index_.reset();
     epoch_ = 0;
@@ -337,6 +355,7 @@ class ImportSlice {
   std::unordered_map<Uuid, Taken> versions_;
   std::set<Hash256> specs_;
   std::set<std::string> entries_;
+  ImportedRuns runs_;
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "registry/moving/imports.h"
 
+#include <algorithm>
+
 #include "common/bytes.h"
 #include "registry/keys.h"
 #include "registry/reading.h"
@@ -26,8 +28,9 @@ Result<std::optional<wire::ImportRecord>> Imports::find(const std::string& tenan
   return std::optional<wire::ImportRecord>(*std::move(record));
 }
 
-Result<bool> Imports::has_any() const {
-  const std::string table = keys::table(keys::Table::imported);
+Result<bool> Imports::has_any(const std::string& tenant) const {
+  const std::string table =
+      tenant.empty() ? keys::table(keys::Table::imported) : keys::of_tenant(keys::Table::imported, tenant);
   ASSIGN_OR_RETURN(const auto cursor, store_.scan());
   cursor->seek(table);
   RETURN_IF_ERROR(cursor->status());
@@ -41,12 +44,40 @@ Status Imports::check_none_under_way(const std::string& tenant, const std::strin
                              " is being imported: finish that, or abandon it");
 }
 
+Result<std::optional<std::uint64_t>> Imports::of_history(const std::string& tenant, const std::string& model,
+                                                         std::uint64_t epoch, std::int64_t time_us) const {
+  if (epoch != 0 || time_us <= 0) return std::optional<std::uint64_t>();
+  ASSIGN_OR_RETURN(const auto record, find(tenant, model));
+  if (!record || record->epoch == 0 || time_us >= record->finished_us) return std::optional<std::uint64_t>();
+  ASSIGN_OR_RETURN(const std::uint64_t last, last_until(tenant, model, time_us));
+  return std::optional(last);
+}
+
 Result<std::uint64_t> Imports::as_of(const Feed& feed, const std::string& tenant, const std::string& model,
                                      std::uint64_t epoch, std::int64_t time_us) const {
-  if (epoch != 0 || time_us <= 0) return feed.as_of(epoch, time_us);
+  ASSIGN_OR_RETURN(const auto at, of_history(tenant, model, epoch, time_us));
+  return at ? *at : feed.as_of(epoch, time_us);
+}
+
+Result<std::uint64_t> Imports::commit_as_of(const Feed& feed, const std::string& tenant, const std::string& model,
+                                            std::uint64_t epoch, std::int64_t time_us) const {
+  ASSIGN_OR_RETURN(const auto at, of_history(tenant, model, epoch, time_us));
+  return at ? *at : feed.commit_as_of(epoch, time_us);
+}
+
+Result<bool> Imports::hides(const std::string& tenant, const std::string& model, std::uint64_t began,
+                            std::uint64_t epoch) const {
   ASSIGN_OR_RETURN(const auto record, find(tenant, model));
-  if (!record || record->epoch == 0 || time_us >= record->finished_us) return feed.as_of(epoch, time_us);
-  return last_until(tenant, model, time_us);
+  return record && hides(*record, began, epoch);
+}
+
+bool Imports::hides(const wire::ImportRecord& record, std::uint64_t began, std::uint64_t epoch) {
+  // While an import is under way the model gets no runs of its own.
+  if (record.epoch == 0) return true;
+  if (began > record.epoch || epoch >= record.epoch) return false;
+  return std::ranges::none_of(record.claimed, [&](const wire::ClaimedEpochs& claimed) {
+    return epoch >= claimed.epoch && epoch - claimed.epoch < claimed.commits;
+  });
 }
 
 Result<std::uint64_t> Imports::last_until(const std::string& tenant, const std::string& model,

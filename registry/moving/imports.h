@@ -19,8 +19,8 @@ class Imports {
   explicit Imports(Store& store) : store_(store) {}
 
   Result<std::optional<wire::ImportRecord>> find(const std::string& tenant, const std::string& model) const;
-  /// Whether any model's history was imported, or is being imported.
-  Result<bool> has_any() const;
+  /// Whether any model's history was imported, or is being imported; of that tenant, or at all.
+  Result<bool> has_any(const std::string& tenant = {}) const;
   /// failed_precondition: a history of that model is being imported.
   Status check_none_under_way(const std::string& tenant, const std::string& model) const;
 
@@ -31,9 +31,21 @@ class Imports {
   Result<std::uint64_t> last_until(const std::string& tenant, const std::string& model, std::int64_t time_us) const;
   Result<std::uint64_t> first_from(const std::string& tenant, const std::string& model, std::int64_t time_us) const;
 
+  /// The same as of any commit, for runs: they are told as of those, too.
+  Result<std::uint64_t> commit_as_of(const Feed& feed, const std::string& tenant, const std::string& model,
+                                     std::uint64_t epoch, std::int64_t time_us) const;
+  /// Whether a run of that model which began in `began` is one that nobody sees as of an epoch: an import brings it,
+  /// or brought it later.
+  Result<bool> hides(const std::string& tenant, const std::string& model, std::uint64_t began,
+                     std::uint64_t epoch) const;
+  static bool hides(const wire::ImportRecord& record, std::uint64_t began, std::uint64_t epoch);
+
   static void put(Batch& batch, const std::string& tenant, const std::string& model, const wire::ImportRecord& record);
 
  private:
+  /// Of a time before the model's import: the epoch that stands for it.
+  Result<std::optional<std::uint64_t>> of_history(const std::string& tenant, const std::string& model,
+                                                  std::uint64_t epoch, std::int64_t time_us) const;
   Store& store_;
 };
 

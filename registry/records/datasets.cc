@@ -56,6 +56,7 @@ Status check(const wire::DatasetRecord& dataset) {
   if (dataset.dataset.is_none()) return invalid_argument("dataset: a fingerprint is needed");
   if (dataset.source.empty()) return invalid_argument("source: empty");
   RETURN_IF_ERROR(check_text(dataset.source, "source"));
+  RETURN_IF_ERROR(check_text(dataset.principal, "principal"));
   if (dataset.where.size() > (16u << 10) || !is_utf8(dataset.where)) {
     return invalid_argument("where: at most 16384 bytes of UTF-8");
   }
@@ -71,6 +72,11 @@ Status check(const wire::DatasetRecord& dataset) {
     RETURN_IF_ERROR(check_column(column, dataset.rows).at("columns[" + std::to_string(i) + "] (" + column.name + ")"));
   }
   return {};
+}
+
+Status other_rows(const wire::DatasetRecord& known) {
+  return failed_precondition("dataset " + known.dataset.hex() + " has " + std::to_string(known.rows) + " rows of " +
+                             known.source + ": other rows need another fingerprint");
 }
 
 bool is_before(const wire::ColumnProfile& a, const wire::ColumnProfile& b) {
@@ -109,22 +115,30 @@ Result<wire::DatasetRecord> Datasets::get(const std::string& tenant, const Hash2
 
 Result<std::uint64_t> Datasets::put(Batch& batch, const wire::DatasetRecord& dataset,
                                     const std::string& principal) const {
+  wire::DatasetRecord record = dataset;
+  record.principal = principal;
+  record.created_us = batch.time_us();
+  return bring(batch, record);
+}
+
+Status Datasets::check_same(const std::string& tenant, const Hash256& dataset, const Hash256& file,
+                            std::uint64_t rows) const {
+  ASSIGN_OR_RETURN(const auto known, find(tenant, dataset, std::numeric_limits<std::uint64_t>::max()));
+  return !known || (known->rows == rows && known->file == file) ? Status() : other_rows(*known);
+}
+
+Result<std::uint64_t> Datasets::bring(Batch& batch, const wire::DatasetRecord& dataset) const {
   RETURN_IF_ERROR(check(dataset));
   const std::string prefix = keys::dataset(dataset.tenant, dataset.dataset);
   ASSIGN_OR_RETURN(const auto dated, newest_as_of(store_, prefix, std::numeric_limits<std::uint64_t>::max()));
   wire::DatasetRecord record = dataset;
   record.columns.clear();
-  record.principal = principal;
-  record.created_us = batch.time_us();
   record.epoch = batch.epoch();
   if (dated) {
     auto known = wire::decode<wire::DatasetRecord>(dated->value);
     if (!known.ok()) return bad_record(prefix, known.status());
     // The filter may be another: the fingerprint is that of the rows, whoever chose them how.
-    if (known->rows != dataset.rows || known->file != dataset.file) {
-      return failed_precondition("dataset " + dataset.dataset.hex() + " has " + std::to_string(known->rows) +
-                                 " rows of " + known->source + ": other rows need another fingerprint");
-    }
+    if (known->rows != dataset.rows || known->file != dataset.file) return other_rows(*known);
     record = *std::move(known);
   }
   add_columns(record.columns, dataset.columns);

@@ -35,6 +35,10 @@ class Datasets {
                                                   std::uint64_t epoch) const;
   /// Nothing is put where the record has all of it: then the epoch of the last commit that changed it.
   Result<std::uint64_t> put(Batch& batch, const wire::DatasetRecord& dataset, const std::string& principal) const;
+  /// The same of one that was put elsewhere: principal and time stay what they were.
+  Result<std::uint64_t> bring(Batch& batch, const wire::DatasetRecord& dataset) const;
+  /// failed_precondition: other rows, or rows of another file, are there under that fingerprint.
+  Status check_same(const std::string& tenant, const Hash256& dataset, const Hash256& file, std::uint64_t rows) const;
 
  private:
   Store& store_;

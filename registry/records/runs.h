@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ class Runs {
   /// The run of the record `start`, which stands under `key`; nothing: it began later.
   Result<std::optional<wire::RunRecord>> told(std::string_view key, std::string_view start, std::uint64_t epoch) const;
 
+  /// The same of a run that nobody sees yet, because an import brings it.
+  Result<wire::RunRecord> read(std::string_view key, std::string_view start, std::uint64_t epoch) const;
+
   Status start(Batch& batch, const wire::RunStartRequest& request, const std::string& principal) const;
   Status log(Batch& batch, const wire::RunLogRequest& request) const;
   Status end(Batch& batch, const wire::RunEndRequest& request) const;
@@ -54,7 +58,30 @@ class Runs {
   Store& store_;
 };
 
-/// What a record of the state says of it, and the other way round.
+/// What a record of the state says of it.
 wire::RunState state_of(const wire::RunRecord& run);
+
+// What a run's records are held against, and how they are written; for whoever brings them from elsewhere, too.
+/// invalid_argument: its text, properties or parameters.
+Status check_start(const wire::RunRecord& run);
+Status check_run_point(const wire::RunPoint& point);
+Status check_run_file(std::string_view name, std::uint64_t bytes);
+/// invalid_argument: a metric too many.
+Status check_metrics(const std::map<std::string, wire::RunMetric>& metrics);
+/// One more point, logged after those before.
+void add_point(std::map<std::string, wire::RunMetric>& metrics, const wire::RunPoint& point);
+/// Of a point's key what stands behind the points' prefix, and its epoch and number.
+struct RunPointAt {
+  wire::RunPoint point;
+  std::uint64_t epoch = 0;
+  std::uint32_t number = 0;
+};
+Result<RunPointAt> run_point_of(std::string_view tail, std::string_view value);
+std::string run_point_value(const wire::RunPoint& point);
+/// The record of its start with what finds it.
+void put_start(Batch& batch, const wire::RunRecord& run);
+void put_state(Batch& batch, const wire::RunRecord& run, const wire::RunState& state, std::uint64_t epoch);
+/// What finds it by how it ended.
+void put_end(Batch& batch, const wire::RunRecord& run, wire::RunStatus status, std::uint64_t epoch);
 
 }  // namespace espalier::registry

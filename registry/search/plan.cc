@@ -49,8 +49,8 @@ Result<std::uint64_t> last_epoch_until(Store& store, double time_us) {
 }
 
 /// The record of the import where the search is in one model, and that came with a history.
-Result<std::optional<wire::ImportRecord>> import_of(const Context& context, bool by_history) {
-  if (!by_history || context.scope.size() != 1) return std::optional<wire::ImportRecord>();
+Result<std::optional<wire::ImportRecord>> import_of(const Context& context) {
+  if (context.scope.size() != 1) return std::optional<wire::ImportRecord>();
   ASSIGN_OR_RETURN(auto record, context.records.imports.find(context.scope[0].tenant, context.scope[0].model));
   if (record && record->epoch == 0) record.reset();
   return record;
@@ -58,9 +58,9 @@ Result<std::optional<wire::ImportRecord>> import_of(const Context& context, bool
 
 /// The same within the scope: an imported model's first commits have the times that they had elsewhere, and its own
 /// come after them.
-Result<std::uint64_t> first_commit_from(const Context& context, double time_us, bool by_history) {
+Result<std::uint64_t> first_commit_from(const Context& context, double time_us) {
   ASSIGN_OR_RETURN(const std::uint64_t epoch, first_epoch_from(context.records.store, time_us));
-  ASSIGN_OR_RETURN(const auto import, import_of(context, by_history));
+  ASSIGN_OR_RETURN(const auto import, import_of(context));
   if (!import) return epoch;
   const auto from = static_cast<std::int64_t>(as_epoch(std::ceil(time_us)));
   const ModelName& model = context.scope[0];
@@ -68,8 +68,8 @@ Result<std::uint64_t> first_commit_from(const Context& context, double time_us, 
   return imported != 0 ? imported : std::max(epoch, import->epoch);
 }
 
-Result<std::uint64_t> last_commit_until(const Context& context, double time_us, bool by_history) {
-  ASSIGN_OR_RETURN(const auto import, import_of(context, by_history));
+Result<std::uint64_t> last_commit_until(const Context& context, double time_us) {
+  ASSIGN_OR_RETURN(const auto import, import_of(context));
   if (!import || time_us >= static_cast<double>(import->finished_us)) {
     return last_epoch_until(context.records.store, time_us);
   }
@@ -78,12 +78,17 @@ Result<std::uint64_t> last_commit_until(const Context& context, double time_us, 
 }
 
 /// Whether the order of epochs is the order of times. Not across models of which one came with a history of other
-/// times; what others imported doesn't matter.
+/// times; what others imported doesn't matter. Datasets belong to no model: not where their tenant imported anything.
 Result<bool> is_in_order_of_time(const Context& context) {
-  if (context.scope.size() == 1) return true;
+  if (context.scope.size() == 1 && !context.scope[0].model.empty()) return true;
   ASSIGN_OR_RETURN(const bool any, context.records.imports.has_any());
   if (!any) return true;
   for (const ModelName& model : context.scope) {
+    if (model.model.empty()) {
+      ASSIGN_OR_RETURN(const bool of_tenant, context.records.imports.has_any(model.tenant));
+      if (of_tenant) return false;
+      continue;
+    }
     ASSIGN_OR_RETURN(const auto import, context.records.imports.find(model.tenant, model.model));
     if (import && import->epoch != 0) return false;
   }
@@ -91,7 +96,7 @@ Result<bool> is_in_order_of_time(const Context& context) {
 }
 
 /// Narrows the path to what the test leaves. The whole filter is tested later: what is kept here may be too much.
-Status narrow(const Context& context, const Test& test, bool by_history, Path& path) {
+Status narrow(const Context& context, const Test& test, Path& path) {
   double least = -HUGE_VAL, most = HUGE_VAL;
   const auto numbers = [&](const auto& choose) {
     return std::get<double>(*std::ranges::min_element(test.literals, [&](const Value& a, const Value& b) {
@@ -114,11 +119,11 @@ Status narrow(const Context& context, const Test& test, bool by_history, Path& p
     if (std::isfinite(most)) high = as_key(as_epoch(std::ceil(most)));
   } else {
     if (std::isfinite(least)) {
-      ASSIGN_OR_RETURN(const std::uint64_t epoch, first_commit_from(context, least, by_history));
+      ASSIGN_OR_RETURN(const std::uint64_t epoch, first_commit_from(context, least));
       low = as_key(epoch);
     }
     if (std::isfinite(most)) {
-      ASSIGN_OR_RETURN(const std::uint64_t epoch, last_commit_until(context, most, by_history));
+      ASSIGN_OR_RETURN(const std::uint64_t epoch, last_commit_until(context, most));
       high = as_key(epoch);
     }
   }
@@ -150,9 +155,7 @@ class Planner {
       : context_(context), query_(query), conjuncts_(query.filter.conjuncts()) {}
 
   Result<Plan> make(std::optional<std::uint8_t> way) {
-    if (has_histories_) {
-      ASSIGN_OR_RETURN(has_times_, is_in_order_of_time(context_));
-    }
+    ASSIGN_OR_RETURN(has_times_, is_in_order_of_time(context_));
     RETURN_IF_ERROR(add_ways());
     if (!way) {
       ASSIGN_OR_RETURN(way, choose());
@@ -210,7 +213,7 @@ class Planner {
     for (const Test* test : conjuncts_) {
       if (test->negated || test->relation == Relation::missing || !(test->field == field)) continue;
       if (access_of(*test) != access) continue;
-      RETURN_IF_ERROR(narrow(context_, *test, has_histories_, path));
+      RETURN_IF_ERROR(narrow(context_, *test, path));
     }
     return path;
   }
@@ -312,8 +315,6 @@ class Planner {
 
   const Context& context_;
   const Query& query_;
-  /// Runs are made here, whatever came with a history.
-  const bool has_histories_ = !query_.kind->is_of_commits();
   const std::vector<const Test*> conjuncts_;
   std::vector<Plan> ways_;
   bool has_times_ = true;    ///< epochs stand in the order of times

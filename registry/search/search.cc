@@ -110,10 +110,8 @@ class Search {
       }
       context_.epoch = cursor_.epoch;
     } else {
-      const Feed& feed = context_.records.feed;
       const bool is_of_commits = query_.kind->is_of_commits();
-      ASSIGN_OR_RETURN(context_.epoch,
-                       is_of_commits ? feed.commit_as_of(request_.epoch, request_.time_us) : as_of_request());
+      ASSIGN_OR_RETURN(context_.epoch, is_of_commits ? commit_as_of_request() : as_of_request());
     }
     if (query_.kind->is_of_commits()) {
       RETURN_IF_ERROR(context_.records.feed.commit_as_of(context_.epoch, 0).status());
@@ -129,6 +127,12 @@ class Search {
     const Records& records = context_.records;
     if (request_.model.empty()) return records.feed.as_of(request_.epoch, request_.time_us);
     return records.imports.as_of(records.feed, request_.tenant, request_.model, request_.epoch, request_.time_us);
+  }
+
+  Result<std::uint64_t> commit_as_of_request() const {
+    const Records& records = context_.records;
+    return records.imports.commit_as_of(records.feed, request_.tenant, request_.model, request_.epoch,
+                                        request_.time_us);
   }
 
   /// Each request gets on by one candidate at least.

@@ -28,7 +28,7 @@ void imported(CheckState& state, std::string_view key, std::string_view value) {
   state.imported.insert(of);
   state.require_epoch(record->epoch, key);
   state.require(keys::receipt(tenant, record->receipt), named_by(key));
-  state.require(keys::model(tenant, names->names[1], record->epoch), named_by(key));
+  if (!record->has_runs_only) state.require(keys::model(tenant, names->names[1], record->epoch), named_by(key));
 }
 
 void history(CheckState& state, std::string_view key, std::string_view value) {
@@ -55,10 +55,22 @@ bool CheckState::is_hidden(std::string_view key, std::string_view value) const {
     case Table::release:
     case Table::tag:
     case Table::index:
+    case Table::run:
+    case Table::record_index:
     case Table::retention: break;
     // An index by UUID has the record's key.
+    case Table::run_by_uuid:
     case Table::version_by_uuid:
     case Table::release_by_uuid: of_model = value; break;
+    case Table::run_part: {
+      const auto parts = run_parts(key);
+      if (!parts.ok()) return false;
+      const std::string by_uuid = keys::run_by_uuid(parts->tenant, parts->run);
+      lookup->seek(by_uuid);
+      if (!lookup->valid() || lookup->key() != by_uuid) return false;
+      of_model = found.emplace(lookup->value());
+      break;
+    }
     case Table::collected: {
       const auto parts = uuid_parts(key);
       if (!parts.ok()) return false;

@@ -86,6 +86,31 @@ Result<TagParts> tag_parts(std::string_view key) {
                   parsed.epoch};
 }
 
+Result<RunParts> run_parts(std::string_view key) {
+  ASSIGN_OR_RETURN(Names names, split_names(key, 1));
+  if (names.rest.size() < sizeof(Uuid) + 1 + kEpochBytes) return bad(key);
+  RunParts parts;
+  parts.tenant = std::move(names.names[0]);
+  ASSIGN_OR_RETURN(parts.run, Uuid::from_bytes(names.rest.substr(0, sizeof(Uuid))));
+  parts.part = names.rest[sizeof(Uuid)];
+  parts.tail = names.rest.substr(sizeof(Uuid) + 1);
+  if (parts.part == static_cast<char>(keys::RunPart::points)) {
+    if (parts.tail.size() < 2 * kEpochBytes + 4) return bad(key);
+    parts.epoch = load_u64_be(key.data() + key.size() - kEpochBytes - 4);
+  } else {
+    if (parts.tail.size() != kEpochBytes) return bad(key);
+    parts.epoch = ~load_u64_be(parts.tail.data());
+  }
+  return parts;
+}
+
+Result<DatasetParts> dataset_parts(std::string_view key) {
+  ASSIGN_OR_RETURN(Names names, split_names(key, 1));
+  if (names.rest.size() != sizeof(Hash256) + kEpochBytes) return bad(key);
+  ASSIGN_OR_RETURN(const Hash256 dataset, Hash256::from_bytes(names.rest.substr(0, sizeof(Hash256))));
+  return DatasetParts{std::move(names.names[0]), dataset, ~load_u64_be(names.rest.data() + sizeof(Hash256))};
+}
+
 Result<ChunkParts> chunk_parts(std::string_view key) {
   if (key.size() != 1 + kEpochBytes + 4) return bad(key);
   return ChunkParts{load_u64_be(key.data() + 1), load_u32_be(key.data() + 1 + kEpochBytes)};

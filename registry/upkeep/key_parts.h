@@ -68,6 +68,24 @@ struct TagParts {
 };
 Result<TagParts> tag_parts(std::string_view key);
 
+/// P: tenant, run, what of it, ~epoch; of a point its name, step, epoch and number instead.
+struct RunParts {
+  std::string tenant;
+  Uuid run;
+  char part = 0;
+  std::uint64_t epoch = 0;
+  std::string_view tail;  ///< behind the part; borrowed from the key
+};
+Result<RunParts> run_parts(std::string_view key);
+
+/// N: tenant, fingerprint, ~epoch.
+struct DatasetParts {
+  std::string tenant;
+  Hash256 dataset;
+  std::uint64_t epoch = 0;
+};
+Result<DatasetParts> dataset_parts(std::string_view key);
+
 /// C: epoch, chunk.
 struct ChunkParts {
   std::uint64_t epoch = 0;

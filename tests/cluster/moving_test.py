@@ -12,6 +12,9 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from espalier_cluster import BIN, ROOT, Cluster, Failed, Wire, wait_until  # noqa: E402
 
+sys.path.insert(0, str(ROOT / "client" / "python"))
+from espalier import EspalierError, Registry  # noqa: E402
+
 MODEL = "acme/duration"
 NODES = ["", "france", "france/paris", "japan/tokyo", "brazil/recife", "nowhere/at"]
 
@@ -64,6 +67,15 @@ class Moving(unittest.TestCase):
         spec = ROOT / "examples" / "rides.toml"
         for seed, tag in enumerate(["production", "next", "production", "next", "production"]):
             cls.source.train(spec, cls.rides, tag=tag, property=f"seed={seed}")
+        # A run of its own beside those of the trainings, which goes on where it is taken.
+        with Registry(cls.source.registry()) as registry:
+            run = registry.start_run("acme", "duration", name="by hand", params={"depth": 7, "l2": {"city": 0.5}})
+            for step in range(1, 1501):
+                run.log({"rmse": 100 / step, "mae": 1.0}, step=step)
+            run.attach("notes.txt", b"old")
+            run.attach("notes.txt", b"new" * 100_000)
+            run.flush()
+            cls.by_hand = str(run.run)
         releases = cls.source.json("release", "list", MODEL)
         cls.source.run("rollback", MODEL, "--to", releases[-1]["release"])
         cls.source.run("retention", "set", MODEL, "--keep-last", 2, "--keep-tagged", "production")
@@ -76,7 +88,7 @@ class Moving(unittest.TestCase):
             cluster.run(*words)
         return raised.exception.errors
 
-    def expect_equal(self, target):
+    def expect_equal(self, target, but=()):
         wait_until_served(target)
         self.assertEqual(answers(target), answers(self.source))
         self.assertEqual(answers(target, "tag:next"), answers(self.source, "tag:next"))
@@ -92,7 +104,29 @@ class Moving(unittest.TestCase):
             words = ["search", "versions", where, "--tenant", "acme", "--model", "duration", "--order", "created, version"]
             found = self.source.json(*words)
             self.assertEqual(without_epochs(target.json(*words)), without_epochs(found))
+        self.expect_equal_runs(target, but)
         self.assertTrue(target.json("registry", "check")["clean"])
+
+    def expect_equal_runs(self, target, but):
+        runs = self.source.json("run", "list", MODEL)
+        self.assertEqual(len(runs), 6)
+        self.assertEqual(without_epochs(target.json("run", "list", MODEL)), without_epochs(runs))
+        for where in ("params.depth = 7", "status = 'finished'", "metrics.rmse > 0"):
+            words = ["run", "list", MODEL, "--where", where, "--order", "metrics.rmse, run"]
+            self.assertEqual(without_epochs(target.json(*words)), without_epochs(self.source.json(*words)))
+        for run in runs:
+            self.assertEqual(target.json("run", "log", "acme", run["run"]), self.source.json("run", "log", "acme", run["run"]))
+        self.assertEqual(target.run("run", "compare", MODEL, "--all"), self.source.run("run", "compare", MODEL, "--all"))
+        self.assertEqual(target.run("run", "files", "acme", self.by_hand, "--get", "notes.txt"), "new" * 100_000)
+        moment = utc(runs[2]["created_us"])
+        words = ["search", "runs", "metrics.rmse > 0", "--tenant", "acme", "--model", "duration", "--as-of", moment]
+        self.assertEqual(without_epochs(target.json(*words)), without_epochs(self.source.json(*words)))
+        for dataset in self.source.json("dataset", "list", "acme"):
+            shown = self.source.json("dataset", "show", "acme", dataset["dataset"])
+            moved = target.json("dataset", "show", "acme", dataset["dataset"])
+            for name in but:
+                self.assertNotEqual(moved.pop(name), shown.pop(name))
+            self.assertEqual(without_epochs(moved), without_epochs(shown))
 
     def test_a_model_moves_with_its_whole_history(self):
         with Cluster(shards=2) as target:
@@ -104,6 +138,8 @@ class Moving(unittest.TestCase):
             self.assertEqual((history["state"], history["conflict"], history["verified"]), ("absent", "", False))
             self.assertEqual(history["versions"], len(self.source.json("versions", MODEL)))
             self.assertEqual(history["releases"], 6)
+            self.assertEqual((history["runs"], history["datasets"]), (6, 1))
+            self.assertGreaterEqual(history["points"], 3000)
             self.assertGreater(history["without_artefact"], 0)
             self.assertEqual(looked["artefacts"], self.exported["artefacts"])
             self.assertIn("not_found", self.refused(target, "versions", MODEL))
@@ -150,6 +186,11 @@ class Moving(unittest.TestCase):
             reply = wire.ask(look)[0]
             self.assertEqual(reply["state"], 1)
             self.assertIn("not_found", self.refused(target, "versions", MODEL))
+            self.assertEqual(target.json("run", "list", MODEL), [])
+            self.assertEqual(target.json("dataset", "list", "acme"), [])
+            with Registry(target.registry()) as registry, self.assertRaises(EspalierError) as raised:
+                registry.start_run("acme", "duration", name="too early")
+            self.assertIn("is being imported", str(raised.exception))
             self.assertIn("is being imported", self.refused(target, "train", ROOT / "examples" / "rides.toml", "--data", self.rides,
                                                             "--tenant", "acme"))
             self.assertTrue(target.json("registry", "check")["clean"])
@@ -158,7 +199,8 @@ class Moving(unittest.TestCase):
             wait_until(lambda: target.processes("registry")[0]["pid"] != registry, what="another registry")
             imported = target.json("registry", "import", "--from", self.file)
             self.assertTrue(imported["histories"][0]["verified"])
-            self.expect_equal(target)
+            # The training that was refused had put the dataset already: that one stays.
+            self.expect_equal(target, but=["created_us"])
 
     def test_what_cannot_be_taken_is_refused_and_changes_nothing(self):
         content = self.file.read_bytes()

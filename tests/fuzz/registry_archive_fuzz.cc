@@ -12,7 +12,9 @@
 #include "registry/upkeep/archive.h"
 #include "tests/support/fuzz_driver.h"
 #include "tests/support/temp_dir.h"
+#include "wire/dataset_messages.h"
 #include "wire/messages.h"
+#include "wire/run_messages.h"
 
 namespace {
 
@@ -115,6 +117,29 @@ std::string histories_seed() {
   return archive_of(ArchiveKind::histories, records, 5);
 }
 
+/// With a run, its file, and the dataset that it names.
+std::string runs_seed() {
+  namespace keys = registry::keys;
+  std::string records, number;
+  append(number, std::uint64_t{1});
+  append_record(records, keys::history("acme", "total", 5), number);
+  wire::DatasetRecord dataset;
+  dataset.dataset = blake2b_256("rows");
+  append_record(records, keys::dataset("acme", dataset.dataset) + std::string(8, '\xFE'), wire::encode(dataset));
+  const Hash256 file = blake2b_256("file");
+  append_record(records, keys::run_file("acme", file), "file");
+  const std::string points = keys::run_part("acme", Uuid{}, keys::RunPart::points);
+  append_record(records, keys::run_point(points, "rmse", 7, 1, 0), std::string(16, '\1'));
+  wire::RunState state;
+  state.files = {{"plot.svg", file, 4, 5}};
+  append_record(records, keys::run_part_at("acme", Uuid{}, keys::RunPart::state, 1), wire::encode(state));
+  wire::RunRecord run;
+  run.dataset = dataset.dataset;
+  append_record(records, keys::of_model(keys::Table::run, "acme", "total") + keys::run_place(1, Uuid{}),
+                wire::encode(run));
+  return archive_of(ArchiveKind::histories, records, 6);
+}
+
 }  // namespace
 
-int main() { return espalier::testing::run_fuzzer({registry_seed(), histories_seed()}, target); }
+int main() { return espalier::testing::run_fuzzer({registry_seed(), histories_seed(), runs_seed()}, target); }
