@@ -27,6 +27,8 @@ struct UpOptions {
   std::uint32_t workers = 1;               ///< threads of each shard
   bool tcp = false;                        ///< inside the cluster too; for measuring
   std::uint64_t keep_changes = 1'000'000;  ///< epochs whose changes stay in the registry's feed; 0: all
+  std::string verify = "admission";        ///< when shards check what answers: admission, always
+  double scrub_seconds = 3600;             ///< in which shards check all of it once; 0: never
 };
 Status run_up(const UpOptions& options, const Shared& shared);
 

@@ -50,6 +50,12 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
       ->check(CLI::Range(1, 64));
   up->add_option("--keep-changes", line.up.keep_changes, "Epochs whose changes stay in the registry's feed (0: all)")
       ->capture_default_str();
+  up->add_option("--verify", line.up.verify, "When shards check what answers, besides the scrub")
+      ->check(CLI::IsMember({"admission", "always"}))
+      ->capture_default_str();
+  up->add_option("--scrub-interval", line.up.scrub_seconds, "Seconds in which shards check all of it once (0: never)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
   up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
 

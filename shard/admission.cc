@@ -41,6 +41,7 @@ Result<std::shared_ptr<const Servable>> Admission::admit(std::string_view model_
 Result<std::shared_ptr<const Servable>> Admission::open(const std::vector<model::Field>& fields, const Hash256& hash) {
   const auto bytes = pack_.find(hash);
   if (!bytes) return not_found("artefact " + hash.hex() + " is not in the pack");
+  const Servable::Bytes checked(*bytes);
   // Reads all of it, so that its pages are in memory afterwards.
   RETURN_IF_ERROR(pack_.verify(hash));
   ASSIGN_OR_RETURN(model::Artefact artefact, model::Artefact::open(*bytes));
@@ -50,12 +51,24 @@ Result<std::shared_ptr<const Servable>> Admission::open(const std::vector<model:
   }
   RETURN_IF_ERROR(artefact.replay_probes(scratch_));
   ASSIGN_OR_RETURN(std::vector<std::uint32_t> places, map_inputs(artefact.program().inputs(), fields));
-  return std::make_shared<const Servable>(Servable{std::move(artefact), std::move(places), pack_.hold(hash)});
+  return std::make_shared<const Servable>(checked, std::move(artefact), std::move(places), pack_.hold(hash));
 }
 
 Status Admission::store(const Hash256& hash, std::string_view bytes) {
   if (blake2b_256(bytes) != hash) return corrupt("artefact " + hash.hex() + ": the bytes fetched have another hash");
   return pack_.add(hash, bytes);
+}
+
+Status Admission::discard(const std::set<Hash256>& damaged) {
+  bool is_open_damaged = false;
+  for (const auto& segment : pack_.segments()) {
+    if (!segment.is_open) continue;
+    const std::vector<Hash256> in = pack_.hashes_in(segment.number);
+    is_open_damaged |= std::ranges::any_of(in, [&](const Hash256& hash) { return damaged.contains(hash); });
+  }
+  for (const Hash256& hash : damaged) pack_.forget(hash);
+  drop_stale();
+  return is_open_damaged ? pack_.close_segment() : Status();
 }
 
 void Admission::drop_stale() {

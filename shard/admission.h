@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -32,9 +33,12 @@ class Admission {
   Status sync() { return pack_.sync(); }
   bool has(const Hash256& hash) const { return pack_.find(hash).has_value(); }
 
-  /// Whether the artefact answers from where the pack has it now: not, once it has been moved or forgotten.
+  /// The pack's copies are damaged: they are fetched and admitted anew, whatever was made of them, and not stored where
+  /// the damage is. Not ok: the disk's; they are forgotten all the same.
+  Status discard(const std::set<Hash256>& damaged);
+  /// Whether the artefact answers from where the pack has it now: not, once it has been moved, forgotten or damaged.
   bool is_current(const Hash256& hash, const Servable& servable) const {
-    return servable.segment != nullptr && servable.segment == pack_.hold(hash);
+    return !servable.is_damaged() && servable.segment != nullptr && servable.segment == pack_.hold(hash);
   }
   /// Lets go of what was kept for a way back and is no longer where the pack has it.
   void drop_stale();

@@ -45,7 +45,7 @@ std::optional<Choice> choose_at(const Model& model, const Tag& top, std::string_
       }
       return Choice{answer, node, tag, 0, Reason::exact};
     }
-    if (!not_ready) not_ready = node->not_ready;
+    if (!not_ready) not_ready = node->why_not_ready();
   }
   if (not_ready) note(amiss, *not_ready);
   return std::nullopt;

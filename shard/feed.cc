@@ -22,12 +22,14 @@ constexpr std::uint64_t kLargeChange = 16384;
 
 }  // namespace
 
-Feed::Feed(FeedOptions options, Upstream& upstream, Admission& admission, Space& space, LiveTable& live,
-           StateFile& state, const Clock& clock)
+Feed::Feed(FeedOptions options, Upstream& upstream, Admission& admission, Space& space, Scrub& scrub, Damage& damage,
+           LiveTable& live, StateFile& state, const Clock& clock)
     : options_(std::move(options)),
       upstream_(upstream),
       admission_(admission),
       space_(space),
+      scrub_(scrub),
+      damage_(damage),
       live_(live),
       state_(state),
       clock_(clock),
@@ -97,6 +99,8 @@ Status Feed::step() {
 }
 
 Status Feed::take_in() {
+  scrub_.step(live_.current());
+  mend_damage();
   RETURN_IF_ERROR(join());
   const bool is_idle = !batch_ && queue_.empty() && !needs_snapshot_;
   if (is_idle) {

@@ -30,8 +30,10 @@
 #include "cluster/placement.h"
 #include "common/clock.h"
 #include "shard/admission.h"
+#include "shard/damage.h"
 #include "shard/holdings.h"
 #include "shard/model_table.h"
+#include "shard/scrub.h"
 #include "shard/space.h"
 #include "shard/state_file.h"
 #include "shard/table_edit.h"
@@ -41,7 +43,7 @@ namespace espalier::shard {
 
 struct FeedOptions {
   cluster::ShardInfo self;
-  std::int64_t wait_us = 5'000'000;        ///< longest wait for a change in one step
+  std::int64_t wait_us = 500'000;          ///< longest wait for a change in one step: so long damage isn't looked for
   std::int64_t settle_us = 200'000;        ///< the same while something is left to be saved, tried again or destroyed
   std::int64_t save_quiet_us = 1'000'000;  ///< the state is saved when nothing changes, but not more often than this
   std::int64_t save_every_us =
@@ -52,8 +54,8 @@ struct FeedOptions {
 
 class Feed {
  public:
-  Feed(FeedOptions options, Upstream& upstream, Admission& admission, Space& space, LiveTable& live, StateFile& state,
-       const Clock& clock);
+  Feed(FeedOptions options, Upstream& upstream, Admission& admission, Space& space, Scrub& scrub, Damage& damage,
+       LiveTable& live, StateFile& state, const Clock& clock);
 
   /// not_found: there is no earlier run; corrupt: its state is damaged (and set aside).
   Status restore();
@@ -113,6 +115,10 @@ class Feed {
   static void add_erasure(const std::string& tenant, Batch& batch);
   Status read_entries(const wire::Change& change, std::vector<wire::TagEntry>& entries);
 
+  // What was found to be damaged (feed_damage.cc).
+  void mend_damage();
+  std::set<Hash256> discard_damaged();
+
   // What becomes of it (feed_batch.cc).
   Status finish_batch();
   Status fetch(Batch& batch);
@@ -138,6 +144,8 @@ class Feed {
   Upstream& upstream_;
   Admission& admission_;
   Space& space_;
+  Scrub& scrub_;
+  Damage& damage_;
   LiveTable& live_;
   StateFile& state_;
   const Clock& clock_;

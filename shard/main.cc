@@ -2,11 +2,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "common/scheduling.h"
 #include "common/signals.h"
 #include "shard/shard.h"
+
+using espalier::shard::Verify;
 
 int main(int argc, char** argv) {
   espalier::StopSignals stop;
@@ -18,7 +22,15 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--bind", options.endpoints, "endpoint to answer at, one a worker thread (repeat)")->required();
   app.add_option("--weight", options.weight, "share of keys relative to other shards")->check(CLI::PositiveNumber);
+  app.add_option("--verify", options.verify, "when artefacts are checked besides the scrub: admission, or always")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Verify>{{"admission", Verify::admission}, {"always", Verify::always}}));
+  double scrub_seconds = 3600;
+  app.add_option("--scrub-interval", scrub_seconds, "seconds in which all that answers is checked once; 0: never")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  options.scrub_interval_us = static_cast<std::int64_t>(scrub_seconds * 1e6);
   espalier::prefer_throughput();
   espalier::raise_open_files_limit();
 

@@ -11,14 +11,17 @@
 // holds the segment of the shard's pack that its bytes lie in, whatever becomes of the pack meanwhile.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/hash.h"
 #include "common/live_pointer.h"
+#include "common/lost_pages.h"
 #include "common/snapshot_map.h"
 #include "common/uuid.h"
 #include "model/artefact.h"
@@ -32,25 +35,66 @@ class Mapping;
 
 namespace espalier::shard {
 
-/// An admitted artefact: hash verified, opened, probes replayed.
-struct Servable {
-  model::Artefact artefact;
+/// An admitted artefact: hash verified, opened, probes replayed. Never changes, but for the mark that its bytes have
+/// (docs/damage.md); that may be set by any thread.
+class Servable {
+ public:
+  /// The artefact's bytes, of which `checksum` is the XXH3 and which were found to be right after it was taken.
+  struct Bytes {
+    std::string_view bytes;
+    std::uint64_t checksum = 0;
+    std::uint64_t lost_pages = 0;  ///< before it was taken
+    explicit Bytes(std::string_view of) : bytes(of), lost_pages(espalier::lost_pages()) { checksum = xxh3_64(of); }
+  };
+  Servable(const Bytes& bytes, model::Artefact opened, std::vector<std::uint32_t> places,
+           std::shared_ptr<const Mapping> held)
+      : artefact(std::move(opened)),
+        fields(std::move(places)),
+        segment(std::move(held)),
+        bytes_(bytes.bytes),
+        checksum_(bytes.checksum),
+        intact_at_loss_(bytes.lost_pages) {}
+
+  const model::Artefact artefact;
   /// For each input of the artefact's program the place of its field in the model's input schema. Schemas only grow at
   /// the end, so the places hold for every later one.
-  std::vector<std::uint32_t> fields;
-  std::shared_ptr<const Mapping> segment;  ///< that the artefact's bytes lie in
+  const std::vector<std::uint32_t> fields;
+  const std::shared_ptr<const Mapping> segment;  ///< that the artefact's bytes lie in
+
+  std::string_view bytes() const { return bytes_; }
+  /// Whether the bytes are still what they were. Reads all of them.
+  bool is_intact() const { return xxh3_64(bytes_) == checksum_; }
+  /// The same, but reads them only where pages of mapped files were lost since they were looked at
+  /// (common/lost_pages.h).
+  bool has_lost_nothing() const {
+    const std::uint64_t lost = lost_pages();
+    if (intact_at_loss_.load(std::memory_order_relaxed) == lost) return true;
+    if (!is_intact()) return false;
+    intact_at_loss_.store(lost, std::memory_order_relaxed);
+    return true;
+  }
+  bool is_damaged() const { return is_damaged_.load(std::memory_order_relaxed); }
+  /// False: it was marked before.
+  bool mark_damaged() const { return !is_damaged_.exchange(true); }
+
+ private:
+  const std::string_view bytes_;
+  const std::uint64_t checksum_;
+  mutable std::atomic<std::uint64_t> intact_at_loss_;
+  mutable std::atomic<bool> is_damaged_{false};
 };
 
 /// A version that a tag named for a node, with the artefact that answers for it.
 struct Answer {
-  std::shared_ptr<const Servable> servable;  ///< null: not ready
+  std::shared_ptr<const Servable> servable;  ///< null: not ready; nor is a damaged one
   Uuid version;
   Uuid release;                     ///< that set the entry
   std::uint64_t release_epoch = 0;  ///< in which it was set
   Hash256 artefact;                 ///< of the version
   std::uint64_t artefact_bytes = 0;
 
-  bool is_ready() const { return servable != nullptr; }
+  bool is_ready() const { return servable != nullptr && !servable->is_damaged(); }
+  bool is_damaged() const { return servable != nullptr && servable->is_damaged(); }
 };
 
 /// What one tag says of one node, and what is ready there. A node that the tag says nothing of is not in the table.
@@ -62,6 +106,9 @@ struct Node {
   wire::Reason not_ready = wire::Reason::cold;      ///< kind version, wanted not ready: why
   Answer previous;      ///< kind version, wanted not ready: the tag's last ready version, if it has one
   bool is_held = true;  ///< false: placed on other shards, so never ready here
+
+  /// REQUIRES: kind version, wanted not ready
+  wire::Reason why_not_ready() const { return wanted.is_damaged() ? wire::Reason::corrupt : not_ready; }
 };
 
 struct Tag {
@@ -102,6 +149,14 @@ struct ModelTable {
   std::uint64_t epoch = 0;  ///< everything up to it is in the table
   SnapshotMap<Model> models;
 };
+
+/// Calls `visit` with each model, tag and node of the table.
+template <class Visit>
+void each_node(const ModelTable& table, const Visit& visit) {
+  table.models.for_each([&](const auto& model) {
+    for (const auto& tag : model->tags) tag->nodes.for_each([&](const auto& node) { visit(*model, *tag, *node); });
+  });
+}
 
 using LiveTable = LivePointer<ModelTable>;
 

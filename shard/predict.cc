@@ -1,6 +1,7 @@
 #include "shard/predict.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace espalier::shard {
@@ -20,7 +21,8 @@ void Reply::set_error(const Status& status, std::int64_t retry_after_us) {
   body_count = 0;
 }
 
-Predictor::Predictor(std::string shard, const Clock& clock) : shard_(std::move(shard)), clock_(clock) {}
+Predictor::Predictor(std::string shard, const Clock& clock, Damage& damage, Verify verify)
+    : shard_(std::move(shard)), clock_(clock), damage_(damage), verify_(verify) {}
 
 void Predictor::answer(const Principal& principal, const ModelTable& table, std::string_view header,
                        std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply) {
@@ -78,11 +80,24 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   const std::span<const std::string_view> asked = request_.partition(part);
   const Status path = path_.assign(asked, model.levels.size());
   if (!path.ok()) return path;
-  const Result<Choice> choice = tag != nullptr ? choose(model, *tag, path_) : choose_version(model, ref.id, path_);
-  if (!choice.ok()) return choice.status();
+  std::optional<Choice> choice;
+  Status scored;
+  // Again with what answers instead, as long as what was chosen turns out to be damaged.
+  for (;;) {
+    ASSIGN_OR_RETURN(choice, tag != nullptr ? choose(model, *tag, path_) : choose_version(model, ref.id, path_));
+    const Servable& servable = *choice->answer->servable;
+    const std::size_t reply_bytes = reply_bytes_;
+    bool is_sound = verify_ == Verify::admission || servable.is_intact();
+    if (is_sound) {
+      scored = score(servable, *model.inputs, body, part.rows, reply.bodies[place]);
+      is_sound = servable.has_lost_nothing();
+    }
+    if (is_sound) break;
+    damage_.report(servable);
+    reply_bytes_ = reply_bytes;
+  }
+  RETURN_IF_ERROR(scored);
   const Answer& answer = *choice->answer;
-  const Status scored = score(*answer.servable, *model.inputs, body, part.rows, reply.bodies[place]);
-  if (!scored.ok()) return scored;
 
   wire::ProvenanceView provenance;
   provenance.asked = asked.first(path_.depth());

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/principal.h"
+#include "shard/damage.h"
 #include "shard/fallback.h"
 #include "shard/model_table.h"
 #include "wire/predict_codec.h"
@@ -28,9 +29,13 @@ struct Reply {
   void set_error(const Status& status, std::int64_t retry_after_us = 0);
 };
 
+/// When the bytes that answer are checked besides admission and scrub (docs/damage.md).
+enum class Verify { admission, always };
+
 class Predictor {
  public:
-  Predictor(std::string shard, const Clock& clock);
+  /// Reports to `damage` what it finds.
+  Predictor(std::string shard, const Clock& clock, Damage& damage, Verify verify = Verify::admission);
 
   /// Fills `reply`: with each part's own status and provenance, or, where the request as a whole can't be answered,
   /// with
@@ -55,6 +60,8 @@ class Predictor {
 
   const std::string shard_;
   const Clock& clock_;
+  Damage& damage_;
+  const Verify verify_;
   std::int64_t deadline_us_ = 0;
   std::size_t reply_bytes_ = 0;
   std::uint64_t epoch_ = 0;

@@ -9,12 +9,15 @@
 #include "common/files.h"
 #include "common/folder_lock.h"
 #include "common/log.h"
+#include "common/lost_pages.h"
 #include "common/scheduling.h"
 #include "model/ids.h"
 #include "model/pack.h"
 #include "shard/admission.h"
+#include "shard/damage.h"
 #include "shard/feed.h"
 #include "shard/registry_upstream.h"
+#include "shard/scrub.h"
 #include "shard/space.h"
 #include "shard/worker.h"
 
@@ -67,6 +70,7 @@ bool prepare(Feed& feed, RegistryUpstream& upstream, const StopSignals& stop) {
 Status run(const ShardOptions& options, const StopSignals& stop,
            const std::function<void(const std::vector<std::string>&)>& ready) {
   RETURN_IF_ERROR(model::check_name("name", options.name));
+  survive_lost_pages();
   Files& files = Files::system();
   const Clock& clock = Clock::system();
   RETURN_IF_ERROR(files.create_directories(options.folder));
@@ -75,12 +79,13 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   ASSIGN_OR_RETURN(auto pack, model::Pack::open(files, options.folder + "/pack", {}));
   LiveTable live(std::make_unique<const ModelTable>());
   wire::Context context;
+  Damage damage;
   std::vector<std::unique_ptr<Worker>> workers;
   FeedOptions feed_options;
   feed_options.self.name = options.name;
   feed_options.self.weight = options.weight;
   for (const std::string& endpoint : options.endpoints) {
-    ASSIGN_OR_RETURN(auto worker, Worker::make(context, options.name, endpoint, live, clock));
+    ASSIGN_OR_RETURN(auto worker, Worker::make(context, options.name, endpoint, live, damage, options.verify, clock));
     feed_options.self.endpoints.push_back(worker->endpoint());
     workers.push_back(std::move(worker));
   }
@@ -89,7 +94,8 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   Admission admission(*pack);
   StateFile state(files, options.folder + "/state");
   Space space({}, *pack, admission, clock);
-  Feed feed(feed_options, upstream, admission, space, live, state, clock);
+  Scrub scrub(options.scrub_interval_us, damage, clock);
+  Feed feed(feed_options, upstream, admission, space, scrub, damage, live, state, clock);
   if (!prepare(feed, upstream, stop)) return {};
 
   std::vector<std::thread> threads;

@@ -10,6 +10,7 @@
 
 #include "common/signals.h"
 #include "common/status.h"
+#include "shard/predict.h"
 
 namespace espalier::shard {
 
@@ -19,6 +20,8 @@ struct ShardOptions {
   std::vector<std::string> registry;   ///< endpoints, any of which reaches the registry
   std::vector<std::string> endpoints;  ///< to bind, one a worker
   double weight = 1;                   ///< share of keys relative to other shards
+  Verify verify = Verify::admission;
+  std::int64_t scrub_interval_us = 3'600'000'000;  ///< in which all that answers is checked; 0: never
 };
 
 /// Answers until a stop is asked for. Calls `ready` with the endpoints that others connect to, once the shard holds

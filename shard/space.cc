@@ -19,14 +19,6 @@ constexpr std::uint64_t kMostHeldBack = 256u << 20;
 /// Opening one takes some ten microseconds; the new table's list of nodes a few milliseconds more in a large model.
 constexpr std::size_t kReopenedAtOnce = 500;
 
-/// Calls `visit` with each model, tag and node of the table.
-template <class Visit>
-void each_node(const ModelTable& table, const Visit& visit) {
-  table.models.for_each([&](const auto& model) {
-    for (const auto& tag : model->tags) tag->nodes.for_each([&](const auto& node) { visit(*model, *tag, *node); });
-  });
-}
-
 }  // namespace
 
 void Space::purge(const ModelTable& table) {

@@ -28,21 +28,23 @@ wire::SocketOptions socket_options() {
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::make(wire::Context& context, const std::string& shard,
-                                             const std::string& endpoint, LiveTable& live, const Clock& clock) {
+                                             const std::string& endpoint, LiveTable& live, Damage& damage,
+                                             Verify verify, const Clock& clock) {
   ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, socket_options()));
   ASSIGN_OR_RETURN(std::string bound, socket->bind(endpoint));
-  std::unique_ptr<Worker> worker(new Worker(std::move(socket), shard, live, clock));
+  std::unique_ptr<Worker> worker(new Worker(std::move(socket), shard, live, damage, verify, clock));
   worker->endpoint_ = std::move(bound);
   return worker;
 }
 
-Worker::Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, const Clock& clock)
+Worker::Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, Damage& damage, Verify verify,
+               const Clock& clock)
     : shard_(std::move(shard)),
       socket_(std::move(socket)),
       live_(live),
       reader_(live),
       clock_(clock),
-      predictor_(shard_, clock) {}
+      predictor_(shard_, clock, damage, verify) {}
 
 void Worker::run(int stop_fd) {
   wire::Poller poller;

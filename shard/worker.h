@@ -22,7 +22,8 @@ class Worker {
  public:
   /// Binds `endpoint`; requests wait in the socket until run().
   static Result<std::unique_ptr<Worker>> make(wire::Context& context, const std::string& shard,
-                                              const std::string& endpoint, LiveTable& live, const Clock& clock);
+                                              const std::string& endpoint, LiveTable& live, Damage& damage,
+                                              Verify verify, const Clock& clock);
 
   /// Answers until `stop_fd` is readable and what has been sent by then is answered.
   void run(int stop_fd);
@@ -34,7 +35,8 @@ class Worker {
   std::uint64_t undelivered() const { return undelivered_.value(); }
 
  private:
-  Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, const Clock& clock);
+  Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, Damage& damage, Verify verify,
+         const Clock& clock);
   /// Answers what is there, at most a few hundred; false when nothing was.
   bool drain();
   void handle();

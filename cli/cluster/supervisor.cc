@@ -128,7 +128,9 @@ Supervisor::Member& Supervisor::plan(std::string role, std::string name, std::ve
 void Supervisor::plan_shards(const std::string& registry) {
   for (std::uint32_t i = 0; i < options_.shards; ++i) {
     const std::string name = "s" + std::to_string(i);
-    plan("shard", name, {"--name", name, "--dir", dir_ + "/shards/" + name, "--registry", registry},
+    plan("shard", name,
+         {"--name", name, "--dir", dir_ + "/shards/" + name, "--registry", registry, "--verify", options_.verify,
+          "--scrub-interval", std::to_string(options_.scrub_seconds)},
          binds_for(name, options_.workers));
   }
 }

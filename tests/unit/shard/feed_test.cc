@@ -29,7 +29,7 @@ class FeedTest : public ::testing::Test {
     FeedOptions options;
     options.self.name = "s0";
     space_.emplace(SpaceOptions{}, *pack_, *admission_, clock_);
-    feed_.emplace(options, registry_, *admission_, *space_, *live_, state_, clock_);
+    feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
   }
 
   /// Who answers for a node, such as "7 exact at usa"; the code's name where nobody does.
@@ -53,6 +53,8 @@ class FeedTest : public ::testing::Test {
   std::optional<LiveTable> live_;
   std::optional<Admission> admission_;
   std::optional<Space> space_;
+  Damage damage_;
+  Scrub scrub_{0, damage_, clock_};
   std::optional<Feed> feed_;
 };
 

@@ -63,7 +63,8 @@ class PredictTest : public ::testing::Test {
   ModelTable table_;
   wire::PredictRequest request_;
   std::vector<std::string> bodies_;
-  Predictor predictor_{"s0", clock_};
+  Damage damage_;
+  Predictor predictor_{"s0", clock_, damage_};
   Reply reply_;
 };
 

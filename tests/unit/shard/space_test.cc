@@ -42,7 +42,7 @@ class ShardSpace : public ::testing::Test {
     space_.emplace(SpaceOptions{}, *pack_, *admission_, clock_);
     FeedOptions options;
     options.self.name = "s0";
-    feed_.emplace(options, registry_, *admission_, *space_, *live_, state_, clock_);
+    feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
   }
   /// Every node anew, in artefacts that no other release has.
   void release(int number, const std::string& tenant = "acme") {
@@ -106,6 +106,8 @@ class ShardSpace : public ::testing::Test {
   std::optional<LiveTable> live_;
   std::optional<Admission> admission_;
   std::optional<Space> space_;
+  Damage damage_;
+  Scrub scrub_{0, damage_, clock_};
   std::optional<Feed> feed_;
 };
 

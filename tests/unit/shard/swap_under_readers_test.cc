@@ -70,13 +70,14 @@ TEST(SwapUnderReaders, EveryRequestIsAnsweredByOneRelease) {
   std::vector<std::shared_ptr<const Servable>> servables;
   for (unsigned release = 0; release < 4; ++release) servables.push_back(servable_of(1000.0 * release));
   LiveTable live(table_of(1, servables[1]));
+  Damage damage;
   std::atomic<bool> is_over{false};
   std::atomic<unsigned> asked{0};
   std::vector<std::thread> readers;
   for (int i = 0; i < kReaders; ++i) {
     readers.emplace_back([&] {
       LiveTable::Reader reader(live);
-      Predictor predictor("s0", Clock::system());
+      Predictor predictor("s0", Clock::system(), damage);
       const Question q = question();
       Reply reply;
       while (!is_over) {

@@ -43,7 +43,8 @@ std::string artefact_of(double bias) {
 std::shared_ptr<const Servable> servable_of(double bias) {
   static std::deque<std::string> kept;
   const std::string& bytes = kept.emplace_back(artefact_of(bias));
-  return std::make_shared<const Servable>(Servable{must(model::Artefact::open(bytes)), {0}});
+  return std::make_shared<const Servable>(Servable::Bytes(bytes), must(model::Artefact::open(bytes)),
+                                          std::vector<std::uint32_t>{0}, nullptr);
 }
 
 std::vector<std::string> values_of(std::string_view partition) {
