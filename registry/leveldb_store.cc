@@ -392,23 +392,24 @@ Status LevelDbStore::apply(const Batch& batch) {
   return {};
 }
 
-// Past the pending changes: each of its records would be held twice.
+// Not through the pending changes, where each of its records would be held twice, but behind them in one batch.
 Status LevelDbStore::apply_large(const Batch& batch) {
-  if (Status flushed = flush(); !flushed.ok()) {
-    unreported_ = flushed;
-    return flushed;
-  }
+  const PendingChanges changes = std::exchange(pending_, {});
   leveldb::WriteBatch writes;
-  reserve(writes, batch.bytes() + batch.size() * kOperationBytes + kRoomForEpoch);
+  reserve(writes, changes.bytes() + batch.bytes() + (changes.records().size() + batch.size()) * kOperationBytes +
+                      kRoomForEpoch);
+  add(changes, writes);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const auto operation = batch[i];
     if (operation.kind == Batch::Kind::put) writes.Put(slice(operation.key), slice(operation.value));
     if (operation.kind == Batch::Kind::remove) writes.Delete(slice(operation.key));
   }
   for_each_epoch(batch, [&](const std::string& key, const std::string& value) { writes.Put(key, value); });
-  RETURN_IF_ERROR(write(writes, batch.epoch()));
-  epoch_ = synced_epoch_ = batch.epoch();
+  const Status written = write(writes, batch.epoch());
+  if (!written.ok() && !changes.is_empty()) unreported_ = written;
+  RETURN_IF_ERROR(written);
   time_us_ = batch.time_us();
+  note(changes);
   if (rewrite_) note_changed(batch);
   return {};
 }
@@ -424,6 +425,13 @@ Status LevelDbStore::flush() {
   const PendingChanges changes = std::exchange(pending_, {});
   leveldb::WriteBatch writes;
   reserve(writes, changes.bytes() + changes.records().size() * kOperationBytes);
+  add(changes, writes);
+  RETURN_IF_ERROR(write(writes, epoch_));
+  note(changes);
+  return {};
+}
+
+void LevelDbStore::add(const PendingChanges& changes, leveldb::WriteBatch& writes) {
   for (const auto& [key, value] : changes.records()) {
     if (value) {
       writes.Put(slice(key), slice(*value));
@@ -431,24 +439,26 @@ Status LevelDbStore::flush() {
       writes.Delete(slice(key));
     }
   }
-  const std::uint64_t epoch = std::exchange(epoch_, synced_epoch_);
-  RETURN_IF_ERROR(write(writes, epoch));
-  epoch_ = synced_epoch_ = epoch;
-  for (const auto& [key, value] : changes.records()) {
-    if (rewrite_) rewrite_->note(key);
-  }
-  return {};
 }
 
 Status LevelDbStore::write(leveldb::WriteBatch& writes, std::uint64_t epoch) {
   leveldb::WriteOptions synced;
   synced.sync = true;
   const Status written = translate(db_->Write(synced, &writes), folder_);
-  if (written.ok()) return {};
+  if (written.ok()) {
+    epoch_ = synced_epoch_ = epoch;
+    return {};
+  }
   healthy_ = false;
   log::error("registry", "write failed: nothing is acknowledged until the store is opened again",
              {{"from_epoch", synced_epoch_ + 1}, {"to_epoch", epoch}, {"error", written}});
+  epoch_ = synced_epoch_;
   return written;
+}
+
+void LevelDbStore::note(const PendingChanges& changes) {
+  if (!rewrite_) return;
+  for (const auto& [key, value] : changes.records()) rewrite_->note(key);
 }
 
 leveldb::ReadOptions LevelDbStore::reading() const {

@@ -117,7 +117,10 @@ class LevelDbStore final : public Store {
   Status apply_large(const Batch& batch);
   /// Has what was applied on the disk, or stops acknowledging.
   Status flush();
+  static void add(const PendingChanges& changes, leveldb::WriteBatch& writes);
+  /// On the disk when it returns, with everything up to `epoch`; not ok: nothing behind the last sync counts.
   Status write(leveldb::WriteBatch& writes, std::uint64_t epoch);
+  void note(const PendingChanges& changes);
   /// What reads go by.
   leveldb::ReadOptions reading() const;
   void close_database();

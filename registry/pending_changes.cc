@@ -14,7 +14,9 @@ class MergedCursor final : public Cursor {
   MergedCursor(std::unique_ptr<Cursor> below, std::shared_ptr<const Records> changes)
       : below_(std::move(below)), changes_(std::move(changes)) {}
 
-  bool valid() const override { return at_ != At::end && (at_ == At::change || below_->valid()); }
+  bool valid() const override {
+    return at_ == At::below ? below_->valid() : at_ == At::change && below_->status().ok();
+  }
   std::string_view key() const override { return at_ == At::change ? change_->first : below_->key(); }
   std::string_view value() const override { return at_ == At::change ? *change_->second : below_->value(); }
   Status status() const override { return below_->status(); }
@@ -33,6 +35,7 @@ class MergedCursor final : public Cursor {
   }
   void next() override {
     if (!is_forward_) seek(std::string(key()));
+    if (at_ == At::end) return;
     step();
     settle();
   }

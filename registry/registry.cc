@@ -142,6 +142,8 @@ Registry::Group Registry::end_group() {
   Group group;
   group.uploads = records_.artefacts.settle_group();
   group.changes = store_->sync();
+  // One that began in this group has seen what isn't on the disk.
+  if (!group.changes.ok()) upkeep_->drop_all();
   return group;
 }
 

@@ -56,8 +56,11 @@ bool Server::answer_group() {
   const bool more = answer_arrived();
   const Registry::Group group = registry_.end_group();
   for (Held& held : std::exchange(held_, {})) {
-    const Status& outcome = !group.changes.ok() || !held.is_upload ? group.changes : group.uploads;
-    if (outcome.ok()) {
+    const Status& outcome = !group.changes.ok() || held.kind != Kind::upload ? group.changes : group.uploads;
+    if (!outcome.ok() && held.kind == Kind::reading) {
+      // The next one reads what is on the disk.
+      send(std::move(held.envelope), error_header(unavailable("what was read is not on the disk: " + outcome.text())));
+    } else if (outcome.ok()) {
       send(std::move(held.envelope), held.header, std::move(held.bodies));
     } else {
       send(std::move(held.envelope), error_header(outcome));
@@ -122,6 +125,7 @@ Server::Reply Server::call(std::string_view header, Operation operation) {
     reply.header = error_header(request.status());
     return reply;
   }
+  if constexpr (requires { request->idem; }) reply.kind = Kind::change;
   const auto result = operation(*request);
   reply.header = result.ok() ? wire::encode_reply(Status(), *result) : error_header(result.status());
   return reply;
@@ -129,7 +133,7 @@ Server::Reply Server::call(std::string_view header, Operation operation) {
 
 Server::Reply Server::handle(std::string_view header, const std::vector<std::string_view>& bodies) {
   const auto op = wire::peek_op(header);
-  if (!op.ok()) return {error_header(op.status()), {}, {}, 0, false};
+  if (!op.ok()) return {error_header(op.status()), {}, {}, 0, {}};
   if (*op == wire::FeedRequest::op) return feed(header);
   if (*op == wire::WaitRequest::op) return wait(header);
   if (*op == wire::ReceiptRequest::op) return receipt(header);
@@ -185,8 +189,8 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::run_file);
   plain(&Registry::dataset_put);
   plain(&Registry::datasets);
-  if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, false};
-  reply->is_upload = *op == wire::UploadRequest::op;
+  if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, {}};
+  if (*op == wire::UploadRequest::op) reply->kind = Kind::upload;
   return *std::move(reply);
 }
 
@@ -289,7 +293,7 @@ void Server::give(Envelope envelope, Reply reply) {
   wire::Message bodies;
   for (const auto body : reply.bodies) bodies.emplace_back(body);
   if (!registry_.is_group_pending()) return send(std::move(envelope), reply.header, std::move(bodies));
-  held_.push_back({std::move(envelope), std::move(reply.header), std::move(bodies), reply.is_upload});
+  held_.push_back({std::move(envelope), std::move(reply.header), std::move(bodies), reply.kind});
 }
 
 void Server::send(Envelope envelope, const std::string& header, wire::Message bodies) {

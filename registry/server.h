@@ -49,20 +49,21 @@ class Server {
     std::int64_t deadline_us = 0;
     std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest> request;
   };
+  enum class Kind { reading, change, upload };
   struct Reply {
     std::string header;
     std::vector<std::string_view> bodies;
     /// Set: nothing is to be said yet.
     std::optional<std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest>> waits_for;
     std::int64_t wait_us = 0;
-    bool is_upload = false;
+    Kind kind = Kind::reading;
   };
   /// A reply that owns its bodies: where they lay may be gone at the group's end.
   struct Held {
     Envelope envelope;
     std::string header;
     wire::Message bodies;
-    bool is_upload = false;
+    Kind kind = Kind::reading;
   };
 
   Server(Registry& registry, const Clock& clock, std::unique_ptr<wire::Socket> socket)

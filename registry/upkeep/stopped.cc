@@ -4,8 +4,8 @@ namespace espalier::registry::upkeep {
 
 std::string store_folder(Files& files, const std::string& folder) {
   const std::string store = folder + "/store";
-  const bool was_replaced = !files.exists(store) && files.exists(store + ".old") && files.exists(store + ".new");
-  return was_replaced ? store + ".new" : store;
+  const bool was_replaced = !files.exists(store) && files.exists(store + ".replaced") && files.exists(store + ".fresh");
+  return was_replaced ? store + ".fresh" : store;
 }
 
 Result<Stopped> open_stopped(Files& files, const Clock& clock, const std::string& folder) {

@@ -38,8 +38,9 @@ Result<Upkeep::Session*> Upkeep::session(const Principal& principal, std::string
   const auto at = std::ranges::find_if(sessions_, is_it);
   if (at == sessions_.end()) {
     if (step != 0) {
-      return failed_precondition("session: " + id.text() +
-                                 " is over: the registry was started again, or it was not asked for a minute");
+      return failed_precondition(
+          "session: " + id.text() +
+          " is over: the registry was started again or could not write, or it was not asked for a minute");
     }
     // Those that are done make room.
     const auto is_done = [](const Session& session) { return session.is_done(); };

@@ -37,6 +37,8 @@ class Upkeep {
                                      std::vector<std::string_view>& bodies);
   /// Ends what was not asked for a minute.
   void drop_idle();
+  /// As if none had been asked for in time.
+  void drop_all() { sessions_.clear(); }
 
  private:
   struct Session {

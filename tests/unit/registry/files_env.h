@@ -10,7 +10,6 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "common/files.h"
 
@@ -33,20 +32,6 @@ class FilesEnv final : public leveldb::EnvWrapper {
   leveldb::Status RemoveFile(const std::string& name) override { return translate(files_.remove(name)); }
   leveldb::Status RenameFile(const std::string& from, const std::string& to) override {
     return translate(files_.rename(from, to));
-  }
-
-  /// Until release_background(), what LevelDB wants done on its own thread isn't.
-  void hold_background() { is_held_ = true; }
-  void release_background() {
-    is_held_ = false;
-    for (const auto& [function, argument] : std::exchange(held_, {})) target()->Schedule(function, argument);
-  }
-  void Schedule(void (*function)(void* argument), void* argument) override {
-    if (is_held_) {
-      held_.emplace_back(function, argument);
-    } else {
-      target()->Schedule(function, argument);
-    }
   }
 
  private:
@@ -104,8 +89,6 @@ class FilesEnv final : public leveldb::EnvWrapper {
   }
 
   Files& files_;
-  bool is_held_ = false;
-  std::vector<std::pair<void (*)(void*), void*>> held_;
 };
 
 }  // namespace espalier::registry

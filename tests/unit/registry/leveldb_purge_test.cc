@@ -137,6 +137,7 @@ TEST_F(LevelDbPurge, WhatIsWrittenMeanwhileIsThereAfterwards) {
         const std::string key = "x" + std::to_string(number % 2) + "secret" + std::to_string(number);
         some[key] = chance() % 3 == 0 ? "" : std::to_string(chance());
       }
+      if (writes == 5) some["xlarge"] = std::string(400 << 10, 'l');
       // Less and less, so that it comes to an end.
       if (++writes < 40u * static_cast<unsigned>(round + 1)) ASSERT_OK(write(some));
     });

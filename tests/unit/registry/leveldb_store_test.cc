@@ -208,7 +208,7 @@ TEST_F(LevelDbStoreTest, ASyncThatFailsOnTheWayIsToldAtTheGroupsEnd) {
   ASSERT_OK(store_->apply(first));
   ASSERT_OK_AND_ASSIGN(Batch large, store_->begin());
   large.put("b", std::string(1 << 20, 'b'));
-  env_.fail_next_sync();  // the large one is written past the others, which go first
+  env_.fail_next_sync();  // it is written at once, together with the others
   EXPECT_CODE(store_->apply(large), Code::unavailable);
   EXPECT_EQ(get("a"), "(none)");
   ASSERT_OK(store_->begin());
