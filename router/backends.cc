@@ -48,7 +48,7 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
 
 /// A backend for the endpoint, connected if that can be done now; its number.
 std::uint32_t Backends::add(const std::string& endpoint, std::int64_t now_us) {
-  auto backend = std::make_unique<Backend>();
+  auto backend = std::make_unique<Backend>(limits_);
   backend->endpoint = endpoint;
   backend->heard_us = now_us;
   backend->try_wait_us = kFirstTryUs;
@@ -64,10 +64,16 @@ void Backends::connect(Backend& backend, std::int64_t now_us) {
     backend.socket = *std::move(socket);
     return;
   }
-  log::error("router", "shard left out for now",
+  log::error("router", "shard not connected",
              {{"endpoint", backend.endpoint}, {"in_us", backend.try_wait_us}, {"why", connected}});
   wait_longer(backend, now_us);
   due_us_ = std::min(due_us_, backend.next_try_us);
+}
+
+bool Backends::is_better(const Backend& one, const Backend& other) const {
+  if (is_full(one) != is_full(other)) return is_full(other);
+  if (one.is_suspect != other.is_suspect) return other.is_suspect;
+  return one.flow.in_flight() < other.flow.in_flight();
 }
 
 Backend* Backends::choose(std::uint32_t shard, std::uint32_t& number) {
@@ -79,10 +85,7 @@ Backend* Backends::choose(std::uint32_t shard, std::uint32_t& number) {
     const std::uint32_t place = numbers[(first + i) % numbers.size()];
     Backend& backend = *backends_[place];
     if (backend.socket == nullptr) continue;
-    const bool is_better =
-        best == nullptr ||
-        (backend.is_suspect != best->is_suspect ? best->is_suspect : backend.in_flight < best->in_flight);
-    if (!is_better) continue;
+    if (best != nullptr && !is_better(backend, *best)) continue;
     best = &backend;
     number = place;
   }
@@ -93,7 +96,7 @@ Candidate Backends::candidate(std::uint32_t shard) {
   std::uint32_t number = 0;
   const Backend* backend = choose(shard, number);
   if (backend == nullptr) return {shard, true, false, 0};
-  return {shard, backend->is_suspect, false, backend->in_flight};
+  return {shard, backend->is_suspect, false, backend->flow.in_flight(), is_full(*backend)};
 }
 
 void Backends::heard(Backend& backend, std::int64_t now_us) {
@@ -130,8 +133,9 @@ void Backends::tend_due(std::int64_t now_us) {
 
 void Backends::say_hello(Backend& backend, std::int64_t now_us) {
   if (hello_.empty()) hello_ = wire::encode(wire::HelloRequest{"router"});
+  const ShardRequestId id{{}, 0, 0, backend.flow.last()};
   wire::Message message;
-  message.emplace_back(kProbeId);
+  message.emplace_back(std::string_view(reinterpret_cast<const char*>(&id), sizeof id));
   message.emplace_back(std::string_view(hello_));
   const Result<bool> sent = backend.socket->send(message);
   if (!sent.ok()) log::warn("router", "hello not sent", {{"endpoint", backend.endpoint}, {"why", sent.status()}});
@@ -143,7 +147,7 @@ void Backends::sweep() {
   has_unwanted_ = false;
   for (auto& backend : backends_) {
     if (backend->is_wanted || backend->is_let_go) continue;
-    if (backend->in_flight > 0) {
+    if (backend->open_attempts > 0) {
       has_unwanted_ = true;
       continue;
     }

@@ -4,8 +4,9 @@
 //   answering
 //
 // A suspect endpoint is asked only where no other is left; a small "hello" goes to it from time to time, so that it is
-// noticed when it answers again. One that could not be connected to is asked nothing, and tried again from time to
-// time.
+// noticed when it answers again. One that has as much in flight as it may is asked nothing: what a silent shard has
+// been sent stays bounded, and the answer to a hello says what of it was lost. One that could not be connected to is
+// asked nothing, and tried again from time to time.
 //
 // Thread safety: the router's thread. Ownership: owns its sockets.
 #pragma once
@@ -20,7 +21,9 @@
 
 #include "cluster/view.h"
 #include "common/status.h"
+#include "router/limits.h"
 #include "router/retry_policy.h"
+#include "router/slot_table.h"
 #include "wire/socket.h"
 
 namespace espalier::router {
@@ -28,10 +31,23 @@ namespace espalier::router {
 /// Of a socket that carries requests: both queues are deep, and bounded.
 wire::SocketOptions request_queues();
 
+/// Request id of what is sent to a shard, which gives it back. `number` is its connection's: Flow::hear(). A hello has
+/// no ticket, and the number of the last message before it.
+struct ShardRequestId {
+  Ticket ticket;
+  std::uint32_t piece : 24 = 0;
+  std::uint32_t attempt : 8 = 0;
+  std::uint32_t number = 0;
+};
+static_assert(sizeof(ShardRequestId) == 16);
+
 struct Backend {
+  explicit Backend(const Limits& limits) : flow(limits) {}
+
   std::string endpoint;
   std::unique_ptr<wire::Socket> socket;  ///< null: not connected yet, or let go of
-  std::uint32_t in_flight = 0;
+  Flow flow;
+  std::uint32_t open_attempts = 0;  ///< of requests that are not over
   bool is_suspect = false;
   bool is_wanted = true;      ///< false: no shard of the view has it any more; kept until nothing is in flight
   bool is_let_go = false;     ///< for good: its place is never used again
@@ -43,7 +59,7 @@ struct Backend {
 
 class Backends {
  public:
-  explicit Backends(wire::Context& context) : context_(context) {}
+  Backends(wire::Context& context, const Limits& limits) : context_(context), limits_(limits) {}
 
   /// Connects to what is new in the view and lets go of what has left it.
   void take_view(const cluster::View& view, std::int64_t now_us);
@@ -56,10 +72,12 @@ class Backends {
 
   /// A number for the shard at this place of the view, the same in every view that has a shard of its name.
   std::uint32_t shard_at(std::uint32_t place) const { return shard_at_[place]; }
-  /// The shard's endpoint to send to, answering before suspect, then least busy; null when none is connected.
+  /// The shard's endpoint to send to, answering before suspect, then least busy, among those that aren't full; a full
+  /// one when all are; null when none is connected.
   Backend* choose(std::uint32_t shard, std::uint32_t& number);
   /// The shard as a candidate that was not tried yet.
   Candidate candidate(std::uint32_t shard);
+  bool is_full(const Backend& backend) const { return backend.flow.is_full(limits_); }
 
   void heard(Backend& backend, std::int64_t now_us);
   /// A request sent at `sent_us` was not answered in time.
@@ -75,18 +93,17 @@ class Backends {
   /// Lets go of endpoints that have left the view and have nothing in flight.
   void sweep();
 
-  /// Request id of a hello: no ticket has it.
-  static constexpr std::string_view kProbeId = "hello";
-
  private:
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
+  bool is_better(const Backend& one, const Backend& other) const;
   std::uint32_t add(const std::string& endpoint, std::int64_t now_us);
   void connect(Backend& backend, std::int64_t now_us);
   void say_hello(Backend& backend, std::int64_t now_us);
   void tend_due(std::int64_t now_us);
 
   wire::Context& context_;
+  const Limits limits_;
   std::vector<std::unique_ptr<Backend>> backends_;
   std::map<std::string, std::uint32_t> by_endpoint_;
   std::map<std::string, std::uint32_t> shards_;       ///< number by name

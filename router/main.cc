@@ -69,6 +69,8 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
                         {{"requests", counters.requests.value()},
                          {"refused", counters.refused.value()},
                          {"asked_again", counters.asked_again.value()},
+                         {"not_asked_again", counters.not_asked_again.value()},
+                         {"overloaded", counters.overloaded.value()},
                          {"late", counters.late.value()},
                          {"dropped", counters.dropped.value()}});
   }

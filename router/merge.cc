@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "router/retry_policy.h"
 #include "wire/messages.h"
 #include "wire/predict_codec.h"
 
@@ -46,7 +47,7 @@ Merged merge_replies(std::span<const PieceReply> pieces, std::span<const std::ui
     }
   }
   if (fails_as_one && !failed.ok()) {
-    merged.header = wire::encode_error(failed);
+    merged.header = wire::encode_error(failed, retry_after_us(failed.code()));
     merged.bodies.clear();
     return merged;
   }

@@ -13,17 +13,19 @@ Status deadline_exceeded() { return {Code::deadline_exceeded, "no shard answered
 
 }  // namespace
 
-/// [ticket, piece, attempt] [header] [body]…
+/// [ticket, piece, attempt, number] [header] [body]…
 void Router::handle_shard(std::uint32_t number) {
   Backend& backend = backends_.at(number);
   backends_.heard(backend, now_us_);
-  if (message_.size() < 2 || message_[0].view() == Backends::kProbeId) return;
+  if (message_.size() < 2) return;
   ShardRequestId id;
   if (message_[0].size() != sizeof id) {
     counters_.late.add();
     return;
   }
   std::memcpy(&id, message_[0].view().data(), sizeof id);
+  backend.flow.hear(id.number);
+  if (id.ticket == Ticket{}) return;  // a hello
   Request* request = in_flight_.find(id.ticket);
   if (request == nullptr || id.piece >= request->piece_count) {
     counters_.late.add();
@@ -41,7 +43,7 @@ void Router::handle_shard(std::uint32_t number) {
   }
   const Status status = wire::peek_status(message_[1].view());
   if (!status.ok() && may_ask_another(status.code())) {
-    if (ask_next(id.ticket, *request, id.piece)) return;
+    if (ask_next(id.ticket, *request, id.piece) == Sending::sent) return;
     // Another shard was asked before and may still answer.
     if (std::ranges::any_of(piece.made(), &Attempt::is_open)) return;
   }
@@ -59,7 +61,7 @@ void Router::close_attempt(Attempt& attempt) {
   if (!attempt.is_open) return;
   attempt.is_open = false;
   Backend& backend = backends_.at(attempt.backend);
-  if (backend.in_flight > 0) --backend.in_flight;
+  if (backend.open_attempts > 0) --backend.open_attempts;
 }
 
 /// A shard that was asked has been silent for its share of the budget, or the budget is over.
@@ -80,8 +82,12 @@ void Router::ring(const Alarm& alarm) {
     finish_piece(alarm.ticket, *request, piece);
     return;
   }
-  if (was_silent && ask_next(alarm.ticket, *request, alarm.piece)) return;
-  alarms_.add(request->deadline_us, {alarm.ticket, request->deadline_us, alarm.piece, alarm.attempt});
+  const Sending sending = was_silent ? ask_next(alarm.ticket, *request, alarm.piece) : Sending::exhausted;
+  if (sending == Sending::sent) return;
+  // Where another could be asked but for a limit, there may be room later.
+  std::int64_t due_us = request->deadline_us;
+  if (sending != Sending::exhausted) due_us = now_us_ + patience_us(due_us - now_us_, 1);
+  alarms_.add(due_us, {alarm.ticket, due_us, alarm.piece, alarm.attempt});
 }
 
 /// One of several pieces has its reply, or a piece has failed; the last one to be done answers the client.

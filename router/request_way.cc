@@ -18,6 +18,14 @@ constexpr std::size_t kMaxTenantsAtHand = 100'000;
 
 Status overloaded(std::string message) { return {Code::overloaded, std::move(message)}; }
 
+/// Of what the piece sends on, its header but for what the router adds.
+std::uint32_t bytes_of(const Request& request, const Piece& piece, std::span<const wire::Frame> bodies) {
+  if (piece.parts.empty()) return static_cast<std::uint32_t>(request.bytes);
+  std::size_t bytes = request.header().size();
+  for (const std::uint32_t part : piece.parts) bytes += bodies[part].size();
+  return static_cast<std::uint32_t>(bytes);
+}
+
 }  // namespace
 
 /// [routing id] ([empty]) [request id] [header] [body]…
@@ -75,9 +83,10 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   bytes_in_flight_ += bytes;
   request.open_pieces = request.piece_count;
   for (std::uint32_t i = 0; i < request.piece_count; ++i) {
-    if (ask_next(ticket, request, i)) continue;
+    const Sending sending = ask_next(ticket, request, i);
+    if (sending == Sending::sent) continue;
     Piece& piece = request.pieces[i];
-    piece.failure = unavailable("no shard can be reached");
+    piece.failure = failure_of(sending);
     finish_piece(ticket, request, piece);
   }
   return {};
@@ -161,33 +170,58 @@ const cluster::Placement::TenantShards& Router::tenant_shards(const Routes& rout
   return tenants_.emplace(tenant_name_, routes.placement.tenant(tenant)).first->second;
 }
 
-/// Sends the piece to the next shard that holds it; false: there is none left that can be reached.
-bool Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_number) {
+/// Sends the piece to the next shard that holds it.
+Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_number) {
   Piece& piece = request.pieces[piece_number];
+  const bool was_sent = piece.attempt_count > 0;
+  const Sending allowed = may_send(request.deadline_us - now_us_, was_sent, retries_.may_retry());
+  if (allowed == Sending::unfunded) counters_.not_asked_again.add();
+  if (allowed != Sending::sent) return allowed;
   for (;;) {
-    std::size_t place = piece.first;
-    if (piece.was_tried[place]) {
-      std::array<Candidate, kMaxCandidates> candidates;
-      for (std::size_t i = 0; i < piece.shard_count; ++i) {
-        candidates[i] = backends_.candidate(piece.shards[i]);
-        candidates[i].was_tried = piece.was_tried[i];
-      }
-      const auto next = choose_candidate({candidates.data(), piece.shard_count}, true);
-      if (!next) return false;
-      place = *next;
-    }
-    piece.was_tried[place] = true;
+    Sending why = Sending::sent;
+    const auto target = next_target(piece, why);
+    if (why == Sending::full) counters_.overloaded.add();
+    if (!target) return why;
+    piece.was_tried[target->place] = true;
     const auto others = std::count(piece.was_tried.begin(), piece.was_tried.begin() + piece.shard_count, false);
-    if (send_piece(ticket, request, piece_number, piece.shards[place], static_cast<std::size_t>(others))) return true;
+    if (target->backend == nullptr) continue;
+    if (!send_piece(ticket, request, piece_number, *target, static_cast<std::size_t>(others))) continue;
+    if (was_sent) {
+      counters_.asked_again.add();
+      retries_.sent_again();
+    } else {
+      retries_.sent_first();
+    }
+    return Sending::sent;
   }
 }
 
-/// [ticket, piece, attempt] [header] [body]…
-bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, std::uint32_t shard,
+/// The planned shard first, if it has room. Nothing: `why`.
+std::optional<Router::Target> Router::next_target(const Piece& piece, Sending& why) {
+  Target target{piece.first, 0, nullptr};
+  if (!piece.was_tried[piece.first]) {
+    target.backend = backends_.choose(piece.shards[piece.first], target.number);
+    if (target.backend == nullptr || !backends_.is_full(*target.backend)) return target;
+  }
+  std::array<Candidate, kMaxCandidates> candidates;
+  for (std::size_t i = 0; i < piece.shard_count; ++i) {
+    candidates[i] = backends_.candidate(piece.shards[i]);
+    candidates[i].was_tried = piece.was_tried[i];
+  }
+  const auto next = choose_candidate({candidates.data(), piece.shard_count}, true);
+  if (!next) {
+    why = why_nobody({candidates.data(), piece.shard_count});
+    return std::nullopt;
+  }
+  target.place = *next;
+  target.backend = backends_.choose(piece.shards[*next], target.number);
+  return target;
+}
+
+/// [ticket, piece, attempt, number] [header] [body]…
+bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, const Target& target,
                         std::size_t others_left) {
-  std::uint32_t number = 0;
-  Backend* backend = backends_.choose(shard, number);
-  if (backend == nullptr) return false;
+  Backend& backend = *target.backend;
   Piece& piece = request.pieces[piece_number];
   // The first sending has the header that was just checked before it; any later one reads it again.
   const bool is_first = piece.attempt_count == 0 && piece_number == 0;
@@ -197,17 +231,19 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   header_.principal = principal_.name();
   header_.attempt = piece.attempt_count + 1;
   header_.budget_us = remaining_us;
+  header_.sent_us = now_us_;
   if (piece.parts.empty()) {
     wire::encode_predict(header_, header_bytes_);
   } else {
     wire::encode_predict(header_, piece.parts, header_bytes_);
   }
-  const ShardRequestId id{ticket, piece_number, piece.attempt_count};
+  // Kept only where another shard may have to be asked.
+  const std::span<wire::Frame> bodies = request.bodies();
+  const std::uint32_t bytes = bytes_of(request, piece, bodies);
+  const ShardRequestId id{ticket, piece_number, piece.attempt_count, backend.flow.next()};
   out_.clear();
   out_.emplace_back(std::string_view(reinterpret_cast<const char*>(&id), sizeof id));
   out_.emplace_back(std::string_view(header_bytes_));
-  // Kept only where another shard may have to be asked.
-  const std::span<wire::Frame> bodies = request.bodies();
   std::span<wire::Frame> given_away;
   if (!piece.parts.empty()) {
     for (const std::uint32_t part : piece.parts) {
@@ -218,11 +254,11 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   } else {
     given_away = bodies;
   }
-  const Result<bool> sent = backend->socket->send(out_, given_away);
+  const Result<bool> sent = backend.socket->send(out_, given_away);
   if (!sent.ok() || !*sent) return false;
-  ++backend->in_flight;
-  if (piece.attempt_count > 0) counters_.asked_again.add();
-  piece.attempts[piece.attempt_count++] = {number, now_us_, true};
+  backend.flow.send(bytes);
+  ++backend.open_attempts;
+  piece.attempts[piece.attempt_count++] = {target.number, now_us_, true};
   const std::int64_t due_us = now_us_ + patience_us(remaining_us, others_left);
   alarms_.add(due_us, {ticket, due_us, piece_number, id.attempt});
   return true;

@@ -12,7 +12,7 @@ std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidate
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& candidate = candidates[i];
-    if (candidate.was_tried) continue;
+    if (candidate.was_tried || candidate.is_full) continue;
     if (!best) {
       best = i;
       continue;
@@ -23,6 +23,26 @@ std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidate
     if (is_better) best = i;
   }
   return best;
+}
+
+Sending may_send(std::int64_t remaining_us, bool was_sent, bool may_retry) {
+  if (remaining_us <= 0) return Sending::late;
+  return was_sent && !may_retry ? Sending::unfunded : Sending::sent;
+}
+
+Sending why_nobody(std::span<const Candidate> candidates) {
+  const bool has_full =
+      std::ranges::any_of(candidates, [](const Candidate& each) { return each.is_full && !each.was_tried; });
+  return has_full ? Sending::full : Sending::exhausted;
+}
+
+Status failure_of(Sending sending) {
+  switch (sending) {
+    case Sending::late: return {Code::deadline_exceeded, "the time budget was over before a shard could be asked"};
+    case Sending::full:
+    case Sending::unfunded: return {Code::overloaded, "the shards that hold it have as much in flight as they may"};
+    default: return unavailable("no shard can be reached");
+  }
 }
 
 std::int64_t patience_us(std::int64_t remaining_us, std::size_t others_left) {

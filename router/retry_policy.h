@@ -18,12 +18,32 @@ struct Candidate {
   std::uint32_t shard = 0;      ///< its number at the router
   bool is_suspect = false;      ///< silent, or not connected: asked only where no other is left
   bool was_tried = false;       ///< for this request
-  std::uint32_t in_flight = 0;  ///< requests at its least busy endpoint
+  std::uint64_t in_flight = 0;  ///< requests at its least busy endpoint
+  bool is_full = false;         ///< all its endpoints have as much in flight as they may: not asked
 };
 
-/// The place in `candidates` (best placed first) of the one to ask next; nothing when all were tried. One that answers
-/// goes before a suspect one; among equals the least busy one goes first if `spread`, else the best placed one.
+/// The place in `candidates` (best placed first) of the one to ask next; nothing when all were tried or are full. One
+/// that answers goes before a suspect one; among equals the least busy one goes first if `spread`, else the best placed
+/// one.
 std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidates, bool spread);
+
+/// Why a piece wasn't sent on, or that it was.
+enum class Sending : std::uint8_t {
+  sent,
+  late,       ///< nothing of its time budget is left
+  unfunded,   ///< it was sent before, and the retry budget is used up
+  full,       ///< who is left has as much in flight as it may
+  exhausted,  ///< nobody is left who could be reached
+};
+
+/// Whether a piece with `remaining_us` of its budget may be sent at all; `was_sent`: it was before. sent: it may.
+Sending may_send(std::int64_t remaining_us, bool was_sent, bool may_retry);
+
+/// Where choose_candidate() has nothing to offer: full or exhausted.
+Sending why_nobody(std::span<const Candidate> candidates);
+
+/// What a client is told of a piece that nobody was asked for. REQUIRES: sending is not sent.
+Status failure_of(Sending sending);
 
 /// How long to wait for one shard before the next is asked as well. With no other left: all that remains.
 std::int64_t patience_us(std::int64_t remaining_us, std::size_t others_left);

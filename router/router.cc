@@ -26,9 +26,9 @@ std::int64_t sooner(std::int64_t a, std::int64_t b) { return a < 0 ? b : b < 0 ?
 }  // namespace
 
 Result<std::unique_ptr<Router>> Router::make(wire::Context& context, const std::vector<std::string>& endpoints,
-                                             LiveRoutes& live, const Clock& clock) {
+                                             LiveRoutes& live, const Clock& clock, const Limits& limits) {
   ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, request_queues()));
-  std::unique_ptr<Router> router(new Router(std::move(socket), context, live, clock));
+  std::unique_ptr<Router> router(new Router(std::move(socket), context, live, clock, limits));
   for (const std::string& endpoint : endpoints) {
     ASSIGN_OR_RETURN(std::string bound, router->socket_->bind(endpoint));
     router->endpoints_.push_back(std::move(bound));
@@ -36,13 +36,15 @@ Result<std::unique_ptr<Router>> Router::make(wire::Context& context, const std::
   return router;
 }
 
-Router::Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock)
+Router::Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock,
+               const Limits& limits)
     : socket_(std::move(socket)),
       live_(live),
       reader_(live),
       clock_(clock),
       ids_(clock),
-      backends_(context),
+      backends_(context, limits),
+      retries_(limits),
       in_flight_(kMaxInFlight),
       alarms_(clock.monotonic_us()) {}
 

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "common/principal.h"
 #include "common/uuid.h"
 #include "router/backends.h"
+#include "router/limits.h"
 #include "router/request.h"
 #include "router/retry_policy.h"
 #include "router/routes.h"
@@ -31,18 +33,20 @@
 namespace espalier::router {
 
 struct RouterCounters {
-  Counter requests;     ///< predictions taken in
-  Counter refused;      ///< answered with an error by the router itself
-  Counter asked_again;  ///< pieces sent to another shard
-  Counter late;         ///< replies to requests that were over
-  Counter dropped;      ///< messages that could not be answered, replies to clients that are gone
+  Counter requests;         ///< predictions taken in
+  Counter refused;          ///< answered with an error by the router itself
+  Counter asked_again;      ///< pieces sent to another shard
+  Counter not_asked_again;  ///< times a piece would have been, but for the retry budget
+  Counter overloaded;       ///< pieces for which no shard had room
+  Counter late;             ///< replies to requests that were over
+  Counter dropped;          ///< messages that could not be answered, replies to clients that are gone
 };
 
 class Router {
  public:
   /// Binds all `endpoints` on one socket.
   static Result<std::unique_ptr<Router>> make(wire::Context& context, const std::vector<std::string>& endpoints,
-                                              LiveRoutes& live, const Clock& clock);
+                                              LiveRoutes& live, const Clock& clock, const Limits& limits = {});
 
   /// Until `stop_fd` is readable and what is in flight is answered; requests that come after the stop are refused with
   /// unavailable. `routes_fd` becomes readable when there are new routes; it is an eventfd and is read here.
@@ -52,11 +56,11 @@ class Router {
   const RouterCounters& counters() const { return counters_; }
 
  private:
-  /// What a shard gives back with its reply.
-  struct ShardRequestId {
-    Ticket ticket;
-    std::uint32_t piece;
-    std::uint32_t attempt;
+  /// Of a piece's shards the one to ask, and where; backend null: it isn't connected.
+  struct Target {
+    std::size_t place = 0;
+    std::uint32_t number = 0;
+    Backend* backend = nullptr;
   };
   struct Alarm {
     Ticket ticket;
@@ -66,7 +70,8 @@ class Router {
   };
   using Tenants = std::unordered_map<std::string, cluster::Placement::TenantShards>;
 
-  Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock);
+  Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock,
+         const Limits& limits);
 
   // The loop (router.cc).
   bool is_done(std::int64_t quiet_since_us) const;
@@ -86,8 +91,9 @@ class Router {
   void add_to_piece(Request& request, std::uint32_t part, const std::array<std::uint32_t, kMaxCandidates>& shards,
                     std::size_t count, bool spread);
   const cluster::Placement::TenantShards& tenant_shards(const Routes& routes, std::string_view tenant);
-  bool ask_next(Ticket ticket, Request& request, std::uint32_t piece_number);
-  bool send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, std::uint32_t shard,
+  Sending ask_next(Ticket ticket, Request& request, std::uint32_t piece_number);
+  std::optional<Target> next_target(const Piece& piece, Sending& why);
+  bool send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, const Target& target,
                   std::size_t others_left);
 
   // From the shards to the client (reply_way.cc).
@@ -109,6 +115,7 @@ class Router {
   RouterCounters counters_;
   UuidSource ids_;
   Backends backends_;
+  RetryBudget retries_;
   SlotTable<Request> in_flight_;
   TimingWheel<Alarm> alarms_;
   Tenants tenants_;

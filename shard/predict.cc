@@ -25,20 +25,19 @@ Predictor::Predictor(std::string shard, const Clock& clock, Damage& damage, Veri
     : shard_(std::move(shard)), clock_(clock), damage_(damage), verify_(verify) {}
 
 void Predictor::answer(const Principal& principal, const ModelTable& table, std::string_view header,
-                       std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply) {
-  const Status status = try_answer(principal, table, header, bodies, received_us, reply);
+                       std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
+  const Status status = try_answer(principal, table, header, bodies, arrival, reply);
   if (!status.ok()) reply.set_error(status);
 }
 
 Status Predictor::try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
-                             std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply) {
+                             std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
   RETURN_IF_ERROR(wire::decode_predict(header, request_));
+  RETURN_IF_ERROR(begin_budget(arrival));
   if (bodies.size() != request_.parts.size()) {
     return invalid_argument("parts: " + std::to_string(request_.parts.size()) + " in the header, but " +
                             std::to_string(bodies.size()) + " body frames");
   }
-  deadline_us_ = received_us + std::min(request_.budget_us, wire::kLongestBudgetUs);
-  if (request_.budget_us <= 0) return deadline_exceeded("the time budget was over before the shard began");
   if (!principal.may_predict(request_.tenant)) {
     return Status(Code::permission_denied,
                   "principal " + principal.name() + " may not predict for tenant " + std::string(request_.tenant));
@@ -69,6 +68,18 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
     reply.bodies[i].clear();
     wire::append_failed(reply.header, request_.parts[i].rows, status.code(), status.message());
   }
+  return {};
+}
+
+/// The budget counts from when the router sent the request, as far as that can be told.
+Status Predictor::begin_budget(const Arrival& arrival) {
+  std::int64_t waited_us = 0;
+  if (request_.sent_us != 0 && !arrival.peer.empty()) {
+    waited_us = queue_.waited_us(arrival.peer, request_.sent_us, arrival.now_us);
+  }
+  const std::int64_t remaining_us = std::min(request_.budget_us, wire::kLongestBudgetUs) - waited_us;
+  if (remaining_us <= 0) return deadline_exceeded("the time budget was over before the shard began");
+  deadline_us_ = arrival.now_us + remaining_us;
   return {};
 }
 

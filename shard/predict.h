@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/principal.h"
+#include "common/queue_clock.h"
 #include "shard/damage.h"
 #include "shard/fallback.h"
 #include "shard/model_table.h"
@@ -32,6 +33,14 @@ struct Reply {
 /// When the bytes that answer are checked besides admission and scrub (docs/damage.md).
 enum class Verify { admission, always };
 
+/// When a request was taken up, and whose connection it came over; without a peer nobody knows how long it waited.
+struct Arrival {
+  // NOLINTNEXTLINE: implicit by design
+  Arrival(std::int64_t now_us, std::string_view peer = {}) : now_us(now_us), peer(peer) {}
+  std::int64_t now_us;  ///< monotonic
+  std::string_view peer;
+};
+
 class Predictor {
  public:
   /// Reports to `damage` what it finds.
@@ -43,15 +52,20 @@ class Predictor {
   ///   permission_denied    `principal` may not predict for the tenant
   ///   not_found            no such model, tag or release
   ///   unavailable          the tenant's shards are others, or `min_epoch` has not come here yet: another shard may
-  ///   answer deadline_exceeded    the budget was over at `received_us` (monotonic time) already, or since
+  ///   answer deadline_exceeded    the budget was over already when the request was taken up, its wait included
+  ///   (QueueClock), or is since
   /// A part's own status: invalid_argument (its partition or rows), not_found (a version that is not on its path),
   /// no_model, resource_exhausted (its predictions are too large for a message), deadline_exceeded.
   void answer(const Principal& principal, const ModelTable& table, std::string_view header,
-              std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply);
+              std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply);
+
+  /// No request was waiting.
+  void was_idle() { queue_.was_empty(); }
 
  private:
   Status try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
-                    std::span<const std::string_view> bodies, std::int64_t received_us, Reply& reply);
+                    std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply);
+  Status begin_budget(const Arrival& arrival);
   Status answer_part(const Model& model, const Tag* tag, const Ref& ref, std::size_t place, std::string_view body,
                      Reply& reply);
   Status score(const Servable& servable, const wire::FieldIndex& inputs, std::string_view body, std::uint32_t rows,
@@ -62,6 +76,7 @@ class Predictor {
   const Clock& clock_;
   Damage& damage_;
   const Verify verify_;
+  QueueClock queue_;
   std::int64_t deadline_us_ = 0;
   std::size_t reply_bytes_ = 0;
   std::uint64_t epoch_ = 0;

@@ -11,8 +11,9 @@ namespace espalier::shard {
 namespace {
 
 constexpr int kMessagesPerDrain = 256;
-/// The clock is read again after so many messages.
+/// The clock is read again after so many messages, or so many bytes of them.
 constexpr int kMessagesPerLook = 16;
+constexpr std::size_t kBytesPerLook = 16384;
 /// A stopping worker is done when nothing has come for so long.
 constexpr std::int64_t kQuietUs = 50'000;
 /// So long it goes on though more keeps coming.
@@ -70,8 +71,11 @@ bool Worker::drain() {
       log::error("shard", "receive failed", {{"why", received.status()}});
       return false;
     }
-    if (!*received) break;
-    if (taken % kMessagesPerLook == 0) now_us_ = clock_.monotonic_us();
+    if (!*received) {
+      predictor_.was_idle();
+      break;
+    }
+    if (taken % kMessagesPerLook == 0) unseen_bytes_ = kBytesPerLook;
     handle();
   }
   return taken > 0;
@@ -79,26 +83,32 @@ bool Worker::drain() {
 
 /// [routing id] ([empty]) [request id] [header] [body]…
 void Worker::handle() {
+  const std::size_t bytes = wire::bytes_of(message_);
+  if (unseen_bytes_ >= kBytesPerLook) {
+    now_us_ = clock_.monotonic_us();
+    unseen_bytes_ = 0;
+  }
+  unseen_bytes_ += bytes;
   const wire::Envelope envelope = wire::open_envelope(message_);
   const std::size_t id_at = envelope.id_at;
   if (!envelope.status.ok()) {
     reply_.set_error(envelope.status);
-  } else if (wire::bytes_of(message_) > wire::kMaxInternalMessageBytes) {
+  } else if (bytes > wire::kMaxInternalMessageBytes) {
     reply_.set_error(invalid_argument("the message has more than 268435456 bytes"));
   } else {
     bodies_.clear();
     for (std::size_t i = id_at + 2; i < message_.size(); ++i) bodies_.push_back(message_[i].view());
-    answer(message_[id_at + 1].view());
+    answer(message_[0].view(), message_[id_at + 1].view());
   }
   send_reply(id_at + 1);
 }
 
-void Worker::answer(std::string_view header) {
+void Worker::answer(std::string_view peer, std::string_view header) {
   const Result<std::string> op = wire::peek_op(header);
   if (!op.ok()) return reply_.set_error(op.status());
   const auto lease = reader_.lease();
   if (*op == "predict") {
-    predictor_.answer(principal_, *lease, header, bodies_, now_us_, reply_);
+    predictor_.answer(principal_, *lease, header, bodies_, {now_us_, peer}, reply_);
   } else if (*op == wire::HelloRequest::op) {
     reply_.header = wire::encode_reply(
         Status(), wire::HelloReply{lease->generation, lease->epoch, std::string(version()), "shard " + shard_});

@@ -40,7 +40,7 @@ class Worker {
   /// Answers what is there, at most a few hundred; false when nothing was.
   bool drain();
   void handle();
-  void answer(std::string_view header);
+  void answer(std::string_view peer, std::string_view header);
   void send_reply(std::size_t envelope);
 
   const std::string shard_;
@@ -51,7 +51,8 @@ class Worker {
   const Clock& clock_;
   const Principal principal_ = Principal::local();
   Predictor predictor_;
-  std::int64_t now_us_ = 0;  ///< monotonic time, a few messages old
+  std::int64_t now_us_ = 0;       ///< monotonic time, a few messages old
+  std::size_t unseen_bytes_ = 0;  ///< of messages since it was read
   Counter answered_;
   Counter undelivered_;
   // Reused.

@@ -122,6 +122,7 @@ void describe(V&& v, const PredictRequest*) {
   v("prediction", &PredictRequest::prediction);
   v("attempt", &PredictRequest::attempt);
   v("principal", &PredictRequest::principal);
+  v("sent_us", &PredictRequest::sent_us);
   v("parts", &PredictRequest::parts);
 }
 

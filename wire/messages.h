@@ -64,6 +64,7 @@ struct PredictRequest {
   Uuid prediction;  ///< prediction id
   std::uint32_t attempt = 1;
   std::string principal;
+  std::int64_t sent_us = 0;  ///< the router's monotonic clock when it sent this; 0: not said
 };
 
 struct Provenance {

@@ -129,6 +129,7 @@ bool read_member(Reader& reader, std::string_view key, PredictHeader& header, Ke
       break;
     case 7:
       if (key == "attempt") return once.first(reader, 4) && read_u32(reader, header.attempt);
+      if (key == "sent_us") return once.first(reader, 10) && reader.read_signed(header.sent_us);
       break;
     case 9:
       if (key == "budget_us") return once.first(reader, 5) && reader.read_signed(header.budget_us);
@@ -156,7 +157,7 @@ void write_texts(Writer& writer, std::span<const std::string_view> texts) {
 
 void write_members(Writer& writer, const PredictHeader& header) {
   writer.map(6 + !header.refs.empty() + header.all_scores + (header.min_epoch != 0) + !header.prediction.is_nil() +
-             (header.attempt != 1) + !header.principal.empty());
+             (header.attempt != 1) + !header.principal.empty() + (header.sent_us != 0));
   writer.key("v");
   writer.number(kProtocolVersion);
   writer.key("op");
@@ -188,6 +189,10 @@ void write_members(Writer& writer, const PredictHeader& header) {
     writer.key("principal");
     writer.text(header.principal);
   }
+  if (header.sent_us != 0) {
+    writer.key("sent_us");
+    writer.signed_number(header.sent_us);
+  }
   writer.key("parts");
 }
 
@@ -201,6 +206,7 @@ void PredictHeader::clear() {
   min_epoch = 0;
   prediction = {};
   attempt = 1;
+  sent_us = 0;
   parts.clear();
   level_values.clear();
 }

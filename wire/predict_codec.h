@@ -44,6 +44,7 @@ struct PredictHeader {
   std::uint64_t min_epoch = 0;
   Uuid prediction;
   std::uint32_t attempt = 1;
+  std::int64_t sent_us = 0;
   std::vector<Part> parts;
   std::vector<std::string_view> level_values;
 

@@ -28,7 +28,7 @@ std::vector<std::unique_ptr<wire::Socket>> use_up(wire::Context& context) {
 TEST(Backends, WhatCouldNotBeConnectedIsTriedAgain) {
   raise_open_files_limit();
   wire::Context context;
-  Backends backends(context);
+  Backends backends(context, Limits{});
   auto others = use_up(context);
   ASSERT_FALSE(others.empty());
   std::int64_t now_us = 1'000'000;
@@ -66,7 +66,7 @@ TEST(Backends, WhatCouldNotBeConnectedIsTriedAgain) {
 
 TEST(Backends, WhatCannotBeConnectedLeavesTheOthersAlone) {
   wire::Context context;
-  Backends backends(context);
+  Backends backends(context, Limits{});
   backends.take_view(view_of({{"nonsense", "tcp://127.0.0.1:1"}, {"also nonsense"}}), 0);
   std::uint32_t number = 0;
   const Backend* chosen = backends.choose(backends.shard_at(0), number);
@@ -85,7 +85,7 @@ TEST(Backends, WhatCannotBeConnectedLeavesTheOthersAlone) {
 
 TEST(Backends, ASilentOneIsGreetedUntilItIsHeard) {
   wire::Context context;
-  Backends backends(context);
+  Backends backends(context, Limits{});
   auto shard = *wire::Socket::make(context, wire::SocketKind::router);
   const auto bound = shard->bind("tcp://127.0.0.1:*");
   ASSERT_OK(bound);
@@ -101,7 +101,7 @@ TEST(Backends, ASilentOneIsGreetedUntilItIsHeard) {
   wire::Message message;
   ASSERT_OK(shard->receive(message));
   ASSERT_EQ(message.size(), 3u);
-  EXPECT_EQ(message[1].view(), Backends::kProbeId);
+  EXPECT_EQ(message[1].size(), sizeof(ShardRequestId));
   backends.heard(backends.at(0), 200);
   backends.tend(10'000'000);
   EXPECT_EQ(backends.next_us(10'000'000), -1);

@@ -24,8 +24,49 @@ TEST(RetryPolicy, ChoosesWhoIsAskedNext) {
       {"not the one that was tried", {{0, false, true, 0}, {1, false, false, 50}}, true, 1},
       {"not the suspect one, however idle", {{0, true, false, 0}, {1, false, false, 50}}, true, 1},
       {"the suspect one where no other is left", {{0, true, false, 0}, {1, false, true, 0}}, true, 0},
+      {"not the full one", {{0, false, false, 9, true}, {1, false, false, 50}}, false, 1},
+      {"the suspect one rather than the full one", {{0, false, false, 9, true}, {1, true, false, 0}}, true, 1},
+      {"all are full", {{0, false, false, 9, true}, {1, true, false, 9, true}}, true, std::nullopt},
+      {"all are full or were tried", {{0, false, true, 0}, {1, false, false, 9, true}}, true, std::nullopt},
   };
   for (const Case& c : cases) EXPECT_EQ(choose_candidate(c.candidates, c.spread), c.expected) << c.name;
+}
+
+TEST(RetryPolicy, SaysWhetherAPieceMayBeSent) {
+  const struct {
+    const char* name;
+    std::int64_t remaining_us;
+    bool was_sent, may_retry;
+    Sending expected;
+  } cases[] = {
+      {"the first time", 1, false, true, Sending::sent},
+      {"the first time costs no retry", 1, false, false, Sending::sent},
+      {"again", 1, true, true, Sending::sent},
+      {"again, but too much was sent again", 1, true, false, Sending::unfunded},
+      {"nothing is left of its budget", 0, false, true, Sending::late},
+      {"less than nothing", -5, true, true, Sending::late},
+      {"too late comes first", 0, true, false, Sending::late},
+  };
+  for (const auto& c : cases) EXPECT_EQ(may_send(c.remaining_us, c.was_sent, c.may_retry), c.expected) << c.name;
+}
+
+TEST(RetryPolicy, SaysWhyNobodyIsAsked) {
+  const struct {
+    const char* name;
+    std::vector<Candidate> candidates;
+    Sending expected;
+  } cases[] = {
+      {"nobody holds it", {}, Sending::exhausted},
+      {"all were tried", {{0, false, true, 0}, {1, false, true, 0}}, Sending::exhausted},
+      {"one is full", {{0, false, true, 0}, {1, false, false, 9, true}}, Sending::full},
+      {"all are full", {{0, false, false, 9, true}, {1, true, false, 9, true}}, Sending::full},
+      {"full, but tried", {{0, false, true, 9, true}, {1, false, true, 0}}, Sending::exhausted},
+  };
+  for (const auto& c : cases) EXPECT_EQ(why_nobody(c.candidates), c.expected) << c.name;
+  EXPECT_EQ(failure_of(Sending::full).code(), Code::overloaded);
+  EXPECT_GT(retry_after_us(failure_of(Sending::full).code()), 0);
+  EXPECT_EQ(failure_of(Sending::late).code(), Code::deadline_exceeded);
+  EXPECT_EQ(failure_of(Sending::exhausted).code(), Code::unavailable);
 }
 
 TEST(RetryPolicy, PatienceLeavesTimeForTheOthersAndNeverExceedsWhatRemains) {

@@ -4,9 +4,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 
+#include "common/bytes.h"
 #include "model/ids.h"
 #include "tests/support/status_matchers.h"
 #include "wire/predict_codec.h"
@@ -34,7 +36,7 @@ class MovedClock final : public Clock {
 /// A router on a thread of its own, with two shards played by the test and a clock that the test moves.
 class RouterTest : public ::testing::Test {
  protected:
-  RouterTest() : live_(std::make_unique<const Routes>(cluster::View{})) {
+  explicit RouterTest(const Limits& limits = {}) : live_(std::make_unique<const Routes>(cluster::View{})) {
     cluster::View view;
     for (int i = 0; i < 2; ++i) {
       auto socket = wire::Socket::make(context_, wire::SocketKind::router);
@@ -54,7 +56,7 @@ class RouterTest : public ::testing::Test {
     routes->models = editor.finish();
     live_.publish(std::move(routes));
     // Over TCP, as frames that are handed over in one process are memory of libzmq's that ThreadSanitizer can't follow.
-    auto router = Router::make(context_, {"tcp://127.0.0.1:*"}, live_, clock_);
+    auto router = Router::make(context_, {"tcp://127.0.0.1:*"}, live_, clock_, limits);
     EXPECT_OK(router);
     router_ = *std::move(router);
     client_ = *wire::Socket::make(context_, wire::SocketKind::dealer);
@@ -126,6 +128,29 @@ class RouterTest : public ::testing::Test {
     request.emplace_back(std::string_view(header));
     request.emplace_back();
     EXPECT_OK(shard.send(request));
+  }
+
+  void refuse(wire::Socket& shard, wire::Message& request) {
+    request.resize(2);
+    request.emplace_back(wire::encode_error(unavailable("played"), 0));
+    EXPECT_OK(shard.send(request));
+  }
+
+  /// Everything that the shard has been sent, hellos left out; waits for nothing.
+  static std::vector<wire::Message> requests_at(wire::Socket& shard) {
+    std::vector<wire::Message> requests;
+    wire::Message message;
+    for (auto got = shard.receive(message); got.ok() && *got; got = shard.receive(message)) {
+      if (*wire::peek_op(message[2].view()) == "predict") requests.push_back(std::move(message));
+    }
+    return requests;
+  }
+
+  void expect_failure(const std::string& id, Code code) {
+    const wire::Message reply = receive(*client_);
+    ASSERT_EQ(reply.size(), 2u);
+    EXPECT_EQ(reply[0].view(), id);
+    EXPECT_EQ(wire::peek_status(reply[1].view()).code(), code);
   }
 
   void expect_answer(const std::string& id) {
@@ -230,6 +255,152 @@ TEST_F(RouterTest, AnswersMessagesWithoutAReadableEnvelope) {
     ASSERT_GE(reply.size(), 2u);
     EXPECT_EQ(wire::peek_status(reply.back().view()).code(), Code::invalid_argument);
   }
+}
+
+/// At most two requests in flight at a shard, and one retry in all.
+class LimitedRouterTest : public RouterTest {
+ protected:
+  LimitedRouterTest() : RouterTest(Limits{2, 1u << 20, 0, 1}) {}
+
+  /// Sends so many requests, of which each goes to a shard; all of them, by the shard that has them.
+  std::array<std::vector<wire::Message>, 2> fill(int count, std::int64_t budget_us) {
+    std::array<std::vector<wire::Message>, 2> at;
+    for (int i = 0; i < count; ++i) {
+      ask("fill", budget_us);
+      wire::Message request;
+      wire::Socket& shard = asked(request);
+      at[&shard == shards_[0].get() ? 0 : 1].push_back(std::move(request));
+    }
+    return at;
+  }
+};
+
+TEST_F(LimitedRouterTest, WhereAllReplicasAreFullARequestIsOverloaded) {
+  auto at = fill(4, 60 * kSecondUs);
+  ASSERT_EQ(at[0].size(), 2u);
+  ASSERT_EQ(at[1].size(), 2u);
+  ask("b", 60 * kSecondUs);
+  const wire::Message reply = receive(*client_);
+  ASSERT_EQ(reply.size(), 2u);
+  EXPECT_EQ(reply[0].view(), "b");
+  const auto failure = wire::decode_reply<wire::HelloReply>(reply[1].view());
+  EXPECT_EQ(failure.status().code(), Code::overloaded);
+  EXPECT_NE(to_hex(reply[1].view()).find(to_hex("retry_after_us")), std::string::npos);
+  EXPECT_EQ(router_->counters().overloaded.value(), 1u);
+  // An answer makes room for one more, at the shard that gave it.
+  answer(*shards_[1], at[1][0]);
+  expect_answer("fill");
+  ask("c", 60 * kSecondUs);
+  wire::Message request;
+  EXPECT_EQ(&asked(request), shards_[1].get());
+  answer(*shards_[1], request);
+  expect_answer("c");
+}
+
+TEST_F(LimitedRouterTest, AnAnswerSaysThatWhatWasSentBeforeIsAnsweredOrLost) {
+  auto at = fill(4, 60 * kSecondUs);
+  answer(*shards_[0], at[0][1]);  // the first of the two was lost
+  expect_answer("fill");
+  for (int i = 0; i < 2; ++i) {
+    ask("b", 60 * kSecondUs);
+    wire::Message request;
+    EXPECT_EQ(&asked(request), shards_[0].get());
+  }
+  ask("c", 60 * kSecondUs);
+  expect_failure("c", Code::overloaded);
+}
+
+TEST_F(LimitedRouterTest, ASilentShardIsNotSentMoreThoughItsRequestsAreOver) {
+  auto at = fill(4, kSecondUs);
+  for (wire::Message& request : at[1]) {
+    answer(*shards_[1], request);
+    expect_answer("fill");
+  }
+  clock_.advance(2 * kSecondUs);
+  for (int i = 0; i < 2; ++i) expect_failure("fill", Code::deadline_exceeded);
+  for (int i = 0; i < 50; ++i) {
+    ask("b", kSecondUs);
+    wire::Message request = receive(*shards_[1]);
+    answer(*shards_[1], request);
+    expect_answer("b");
+  }
+  EXPECT_TRUE(requests_at(*shards_[0]).empty());
+}
+
+TEST_F(LimitedRouterTest, TheAnswerToAHelloMakesRoomForWhatWasLost) {
+  fill(4, kSecondUs);
+  clock_.advance(2 * kSecondUs);
+  for (int i = 0; i < 4; ++i) expect_failure("fill", Code::deadline_exceeded);
+  // All were lost. Both are greeted; one answers.
+  wire::Message hello = receive(*shards_[0]);
+  ASSERT_EQ(*wire::peek_op(hello[2].view()), "hello");
+  hello.resize(2);
+  hello.emplace_back(wire::encode_reply(Status(), wire::HelloReply{1, 1, "0", "shard s0"}));
+  EXPECT_OK(shards_[0]->send(hello));
+  wire::Message request;
+  for (bool was_asked = false; !was_asked;) {
+    ask("b", kSecondUs);
+    wire::Poller poller;
+    poller.add(*client_);
+    poller.add(*shards_[0]);
+    ASSERT_TRUE(poller.wait(kPatience));
+    if (poller.ready(0)) {
+      expect_failure("b", Code::overloaded);  // the hello's answer is still on its way
+      continue;
+    }
+    request = receive(*shards_[0]);
+    was_asked = *wire::peek_op(request[2].view()) == "predict";
+    if (!was_asked) receive(*client_);
+  }
+  answer(*shards_[0], request);
+  expect_answer("b");
+}
+
+TEST_F(LimitedRouterTest, WhatWasRefusedIsAskedAgainWithinTheRetryBudgetOnly) {
+  ask("a", kSecondUs);
+  wire::Message request;
+  wire::Socket& first = asked(request);
+  refuse(first, request);
+  wire::Socket& second = asked(request);
+  EXPECT_NE(&first, &second);
+  answer(second, request);
+  expect_answer("a");
+  ask("b", kSecondUs);
+  wire::Socket& third = asked(request);
+  refuse(third, request);
+  expect_failure("b", Code::unavailable);
+  go_round();
+  EXPECT_EQ(router_->counters().asked_again.value(), 1u);
+  EXPECT_EQ(router_->counters().not_asked_again.value(), 1u);
+}
+
+TEST_F(RouterTest, WhatIsTooLateIsSentToNobody) {
+  ask("a", kSecondUs);
+  wire::Message request;
+  wire::Socket& shard = asked(request);
+  clock_.advance(2 * kSecondUs);
+  refuse(shard, request);
+  const wire::Message reply = receive(*client_);
+  EXPECT_EQ(reply[0].view(), "a");
+  EXPECT_FALSE(wire::peek_status(reply[1].view()).ok());
+  go_round();
+  EXPECT_EQ(router_->counters().asked_again.value(), 0u);
+  for (const auto& each : shards_) EXPECT_TRUE(requests_at(*each).empty());
+}
+
+TEST_F(RouterTest, EachSendingSaysWhenItWas) {
+  clock_.advance(5 * kSecondUs);
+  go_round();
+  go_round();
+  ask("a", kSecondUs);
+  wire::Message request;
+  wire::Socket& shard = asked(request);
+  wire::PredictHeader header;
+  ASSERT_OK(wire::decode_predict(request[2].view(), header));
+  EXPECT_EQ(header.sent_us, 5 * kSecondUs);
+  EXPECT_EQ(header.budget_us, kSecondUs);
+  answer(shard, request);
+  expect_answer("a");
 }
 
 }  // namespace

@@ -54,12 +54,13 @@ class PredictTest : public ::testing::Test {
   Result<wire::PredictReply> answer() {
     const std::string header = wire::encode(request_);
     const std::vector<std::string_view> views(bodies_.begin(), bodies_.end());
-    predictor_.answer(Principal::local(), table_, header, views, received_us_, reply_);
+    predictor_.answer(Principal::local(), table_, header, views, {received_us_, peer_}, reply_);
     return read_reply(reply_.header);
   }
 
   ManualClock clock_;
   std::int64_t received_us_ = 0;
+  std::string peer_;
   ModelTable table_;
   wire::PredictRequest request_;
   std::vector<std::string> bodies_;
@@ -177,6 +178,34 @@ TEST_F(PredictTest, WhatIsTooLateIsNotComputed) {
   ASSERT_OK_AND_ASSIGN(const wire::PredictReply broken_off, answer());
   EXPECT_EQ(broken_off.parts[0].status, Code::deadline_exceeded) << "a long part is broken off";
   EXPECT_TRUE(reply_.bodies[0].empty());
+}
+
+TEST_F(PredictTest, WhatWaitedLongerThanItsBudgetIsNotComputed) {
+  ask("usa", {model::Value::of(2.0)});
+  const auto status_of = [&](std::int64_t sent_us, std::int64_t taken_up_us) {
+    clock_.advance(taken_up_us - clock_.monotonic_us());
+    received_us_ = taken_up_us;
+    request_.sent_us = sent_us;
+    return answer().status().code();
+  };
+  peer_ = "a router";
+  request_.budget_us = 50'000;
+  EXPECT_EQ(status_of(900'000'000, 1'000), Code::ok) << "the way takes 100 us at most";
+  EXPECT_EQ(status_of(900'009'000, 50'000), Code::ok) << "40 ms";
+  EXPECT_EQ(status_of(900'009'000, 61'000), Code::deadline_exceeded) << "51 ms";
+  EXPECT_EQ(status_of(900'061'000, 62'000), Code::ok);
+  EXPECT_EQ(status_of(0, 200'000), Code::ok) << "not said";
+  peer_ = "another";
+  EXPECT_EQ(status_of(5'000, 300'000), Code::ok) << "nothing is known of its clock";
+  // What is left is what counts from then on.
+  ask("usa", {model::Value::of(3.0)});
+  peer_ = "a router";
+  clock_.advance(400'000 - clock_.monotonic_us());
+  received_us_ = 400'000;
+  request_.sent_us = 900'360'000;  // 39 ms ago
+  clock_.advance(20'000);
+  ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
+  EXPECT_EQ(reply.parts[1].status, Code::deadline_exceeded);
 }
 
 TEST_F(PredictTest, PrincipalsPredictForTheirTenantsOnly) {

@@ -24,6 +24,7 @@ PredictRequest sample() {
   request.prediction.bytes.fill(7);
   request.attempt = 2;
   request.principal = "local";
+  request.sent_us = 86'400'000'000;
   request.parts = {{{"usa", "ca"}, "u1", 3}, {{}, "", 1}, {{"россия", "", "иваново"}, "u3", 2}};
   return request;
 }
@@ -41,6 +42,7 @@ TEST(PredictCodec, ReadsWhatTheGeneralCodecWrites) {
   EXPECT_EQ(read.prediction, sample().prediction);
   EXPECT_EQ(read.attempt, 2u);
   EXPECT_EQ(read.principal, "local");
+  EXPECT_EQ(read.sent_us, 86'400'000'000);
   ASSERT_EQ(read.parts.size(), 3u);
   EXPECT_EQ(read.parts[0].rows, 3u);
   EXPECT_EQ(read.partition(read.parts[0])[1], "ca");

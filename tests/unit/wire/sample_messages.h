@@ -56,6 +56,7 @@ inline std::string predict_request_of_router() {
   request.prediction = uuid(1);
   request.attempt = 2;
   request.principal = "local";
+  request.sent_us = 86'400'000'000;
   return encode(request);
 }
 

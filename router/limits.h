@@ -1,0 +1,80 @@
+// How much a router lets be under way: at one endpoint, and of what is asked again (docs/life-of-a-prediction.md,
+// "Limits"). The numbers' reasons are in docs/decisions.md.
+//
+// Thread safety: values and pure functions; a RetryBudget belongs to one thread.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace espalier::router {
+
+struct Limits {
+  /// Sent to one endpoint and not yet answered: then it is full, and nothing more is sent to it. A message that is sent
+  /// just below the limit may take it past the bytes, by at most a client's largest message.
+  std::uint32_t requests_at_endpoint = 4096;
+  std::uint64_t bytes_at_endpoint = 64ull << 20;
+  /// Sent again, of each hundred that are sent the first time, and beyond that once (the reserve, which fills up anew).
+  std::uint32_t retry_percent = 10;
+  std::uint32_t retry_reserve = 4096;
+};
+
+/// What has been sent over one connection and what has come back. A shard's thread answers one message after the other
+/// and connections keep their order, so that an answer says of everything sent before it: answered, or lost. Messages
+/// are numbered; the number goes along and comes back.
+class Flow {
+ public:
+  /// The first message gets the number after `from`.
+  explicit Flow(const Limits& limits, std::uint64_t from = 0)
+      : sent_(from), answered_(from), sizes_(limits.requests_at_endpoint) {}
+
+  /// Messages and bytes that are neither answered nor lost.
+  std::uint64_t in_flight() const { return sent_ - answered_; }
+  std::uint64_t bytes_in_flight() const { return bytes_; }
+  bool is_full(const Limits& limits) const {
+    return in_flight() >= sizes_.size() || bytes_ >= limits.bytes_at_endpoint;
+  }
+
+  /// Of the last message that was sent, and of the next.
+  std::uint32_t last() const { return static_cast<std::uint32_t>(sent_); }
+  std::uint32_t next() const { return last() + 1; }
+  /// REQUIRES: fewer messages are in flight than the limit.
+  void send(std::uint32_t bytes) {
+    sizes_[sent_++ % sizes_.size()] = bytes;
+    bytes_ += bytes;
+  }
+  /// The answer to this message. A number that can't be is ignored.
+  void hear(std::uint32_t number) {
+    const std::uint32_t count = number - static_cast<std::uint32_t>(answered_);
+    if (count > in_flight()) return;
+    for (std::uint32_t i = 0; i < count; ++i) bytes_ -= sizes_[answered_++ % sizes_.size()];
+  }
+
+ private:
+  std::uint64_t sent_;
+  std::uint64_t answered_;  ///< of these; what was lost counts, too
+  std::uint64_t bytes_ = 0;
+  std::vector<std::uint32_t> sizes_;  ///< of the messages in flight, by their numbers
+};
+
+/// Token bucket: each first sending earns a share of a token, each retry costs one; it begins full and never holds more
+/// than the reserve. So retries are at most the reserve and the share of what was sent since, whatever fails.
+class RetryBudget {
+ public:
+  explicit RetryBudget(const Limits& limits)
+      : share_(limits.retry_percent), most_(std::uint64_t{limits.retry_reserve} * kToken), held_(most_) {}
+
+  void sent_first() { held_ = std::min(most_, held_ + share_); }
+  bool may_retry() const { return held_ >= kToken; }
+  /// REQUIRES: may_retry()
+  void sent_again() { held_ -= kToken; }
+
+ private:
+  static constexpr std::uint64_t kToken = 100;
+  const std::uint64_t share_;
+  const std::uint64_t most_;
+  std::uint64_t held_;
+};
+
+}  // namespace espalier::router
