@@ -85,6 +85,11 @@ class RoutesFeedTest : public ::testing::Test {
     thread_.join();
   }
 
+  void go_away() {
+    std::lock_guard lock(said_.mutex);
+    said_.is_away = true;
+  }
+
   void count(int& what) {
     std::lock_guard lock(mutex_);
     ++what;
@@ -123,10 +128,11 @@ TEST_F(RoutesFeedTest, WithoutRegistryTheRoutesAreThoseOfTheLastRun) {
   EXPECT_EQ(restored_, 0u) << "there was no file";
   EXPECT_EQ(epoch_on_disk(), 5u);
 
-  said_.is_away = true;
+  go_away();
   start();
   EXPECT_EQ(restored_, 1u) << "before the registry is asked";
   wait_for(ready_, 1);
+  end();
   EXPECT_EQ(published_, 1);
   const Routes& routes = live_->current();
   EXPECT_EQ(routes.generation, 1u);
@@ -139,7 +145,7 @@ TEST_F(RoutesFeedTest, ARegistryOfAnotherGenerationReplacesWhatWasKept) {
   start();
   wait_for(ready_, 1);
   end();
-  said_.is_away = true;
+  go_away();
   start();
   wait_for(ready_, 1);
   {
