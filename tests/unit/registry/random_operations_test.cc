@@ -168,18 +168,6 @@ class RandomOperations : public RegistryFixture {
     }
   }
 
-  /// Some slices; where many erasures wait, all that there are: the copying has its own pace, and the registry takes
-  /// no more than 64.
-  void work_between_groups() {
-    work(draw(30));
-    if (erased_.size() < work_off_at_) return;
-    work_off_at_ = erased_.size() + 30;
-    while (registry_->next_work_us() >= 0 && !files_.was_reached()) {
-      work(1);
-      std::this_thread::yield();
-    }
-  }
-
   /// Lets all erasures come to their end.
   void expect_erased() {
     const std::int64_t end = Clock::system().monotonic_us() + 60'000'000;
@@ -282,6 +270,20 @@ class RandomOperations : public RegistryFixture {
     return outcome.changes.ok() ? outcome.uploads : outcome.changes;
   }
 
+  /// The group, and once more behind the erasures that wait where too many do: their copying has its own pace.
+  Status perform_in_the_end(const Group& group, std::size_t& counted) {
+    const Status status = perform(group, counted);
+    if (status.code() != Code::overloaded) return status;
+    while (registry_->next_work_us() >= 0 && !files_.was_reached()) {
+      work(1);
+      std::this_thread::yield();
+    }
+    const std::size_t before = counted;
+    const Status again = perform(group, counted);
+    counted = std::max(counted, before);
+    return again;
+  }
+
   /// As read through the registry.
   Model observed() {
     Model model;
@@ -365,7 +367,6 @@ class RandomOperations : public RegistryFixture {
   std::mt19937 chance_{20};
   Model model_, drawn_;                               ///< after what counts; after what was drawn
   std::vector<std::pair<std::string, Uuid>> erased_;  ///< and their receipts
-  std::size_t work_off_at_ = 30;                      ///< so many erasures
   std::uint32_t releases_ = 0, versions_ = 0;
   std::map<float, std::string> artefacts_;
   Registry::Bodies bodies_;
@@ -375,7 +376,12 @@ TEST_F(RandomOperations, WhatIsAcknowledgedSurvivesACrashBetweenAnyTwoCalls) {
   std::size_t operations = 0;
   int crashes = 0, kept_unacknowledged = 0;
   for (int life = 0; life < kLives; ++life) {
-    files_.crash_at(draw(life % 2 == 0 ? 60 : 1000));
+    // Every other time at a sync: what it was for may have reached the disk, and nobody was told.
+    if (life % 2 == 0) {
+      files_.crash_at(draw(40), testing::FaultyFiles::kSync);
+    } else {
+      files_.crash_at(draw(life % 4 == 1 ? 60 : 1000));
+    }
     Group group;
     std::size_t counted = 0;
     Status status;
@@ -383,8 +389,8 @@ TEST_F(RandomOperations, WhatIsAcknowledgedSurvivesACrashBetweenAnyTwoCalls) {
       count_all(group);
       group = draw_group();
       operations += group.size();
-      status = perform(group, counted);
-      if (status.ok()) work_between_groups();
+      status = perform_in_the_end(group, counted);
+      if (status.ok()) work(draw(30));
     }
     ASSERT_TRUE(files_.was_reached()) << status.text();
     ++crashes;
