@@ -53,6 +53,8 @@ void describe(V&& v, const ImportRecord*) {
   v("without_artefact", &ImportRecord::without_artefact);
   v("epoch", &ImportRecord::epoch);
   v("finished_us", &ImportRecord::finished_us);
+  v.bytes("cleared_run", &ImportRecord::cleared_run);
+  v.bytes("cleared", &ImportRecord::cleared);
   v("has_runs_only", &ImportRecord::has_runs_only);
 }
 

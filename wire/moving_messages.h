@@ -67,6 +67,9 @@ struct ImportRecord {
   std::uint64_t versions = 0, without_artefact = 0;
   std::uint64_t epoch = 0;  ///< of the commit that finished it; 0: it isn't
   std::int64_t finished_us = 0;
+  /// While it is abandoned: keys of the last run and of the last record that were removed. Those before need not be
+  /// passed again.
+  std::string cleared_run, cleared;
   bool has_runs_only = false;  ///< the model has never had a version, nor any other state
 };
 

@@ -1,5 +1,7 @@
 #include "registry/moving/import.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -279,17 +281,20 @@ Status remove_indexes(std::string_view tenant, std::string_view key, Batch& batc
 
 /// Runs with all that they have, but for files, which other runs may have too. Gives how many records; more than
 /// kClearedAtOnce: not all.
-Result<std::size_t> remove_runs(Records& records, const wire::ImportRequest& request, Batch& batch) {
+Result<std::size_t> remove_runs(Records& records, const wire::ImportRequest& request, wire::ImportRecord& record,
+                                Batch& batch) {
   std::size_t removed = 0;
   const std::string runs = keys::of_model(Table::run, request.tenant, request.model);
   ASSIGN_OR_RETURN(const auto run, records.store.scan());
   ASSIGN_OR_RETURN(const auto part, records.store.scan());
-  for (run->seek(runs); run->valid() && run->key().starts_with(runs); run->next()) {
+  for (run->seek(std::max(runs, record.cleared_run)); run->valid() && run->key().starts_with(runs); run->next()) {
     ASSIGN_OR_RETURN(const Uuid uuid, keys::uuid_at_end(run->key()));
     const std::string parts = keys::of_tenant(Table::run_part, request.tenant).append(uuid.view());
-    for (part->seek(parts); part->valid() && part->key().starts_with(parts); part->next()) {
+    part->seek(record.cleared.starts_with(parts) ? record.cleared : parts);
+    for (; part->valid() && part->key().starts_with(parts); part->next()) {
       if (++removed > kClearedAtOnce) return removed;
       give_way();
+      record.cleared = part->key();
       batch.remove(part->key());
     }
     RETURN_IF_ERROR(part->status());
@@ -297,6 +302,7 @@ Result<std::size_t> remove_runs(Records& records, const wire::ImportRequest& req
     if ((removed += 2) > kClearedAtOnce) return removed;
     batch.remove(keys::run_by_uuid(request.tenant, uuid));
     batch.remove(run->key());
+    record.cleared_run = run->key();
   }
   RETURN_IF_ERROR(run->status());
   return removed;
@@ -304,23 +310,28 @@ Result<std::size_t> remove_runs(Records& records, const wire::ImportRequest& req
 
 Result<wire::ImportReply> abandon(Records& records, const wire::ImportRequest& request,
                                   std::optional<wire::ImportRecord> record, Batch& batch) {
+  static constexpr Table kTables[] = {Table::tag,          Table::version,   Table::release, Table::index,
+                                      Table::record_index, Table::retention, Table::history, Table::imported};
   wire::ImportReply reply;
   reply.generation = records.store.generation();
   if (!record) return reply;
   if (record->epoch != 0) return failed_precondition("abandon: the import is finished");
   reply.state = wire::ImportState::under_way;
   ASSIGN_OR_RETURN(const auto cursor, records.store.scan());
-  ASSIGN_OR_RETURN(std::size_t removed, remove_runs(records, request, batch));
+  ASSIGN_OR_RETURN(std::size_t removed, remove_runs(records, request, *record, batch));
   const std::string own = keys::import_record(request.tenant, request.model);
-  for (const Table table : {Table::tag, Table::version, Table::release, Table::index, Table::record_index,
-                            Table::retention, Table::history, Table::imported}) {
-    if (removed > kClearedAtOnce) break;
-    const std::string prefix = keys::of_model(table, request.tenant, request.model);
-    for (cursor->seek(prefix); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
+  const auto prefix_of = [&](Table table) { return keys::of_model(table, request.tenant, request.model); };
+  const auto* table = std::ranges::find_if(kTables, [&](Table t) { return record->cleared.starts_with(prefix_of(t)); });
+  if (table == std::end(kTables)) table = std::begin(kTables);
+  for (; table != std::end(kTables) && removed <= kClearedAtOnce; ++table) {
+    const std::string prefix = prefix_of(*table);
+    cursor->seek(record->cleared.starts_with(prefix) ? record->cleared : prefix);
+    for (; cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
       if (cursor->key() == own) continue;
       if (++removed > kClearedAtOnce) break;
       give_way();
       RETURN_IF_ERROR(remove_indexes(request.tenant, cursor->key(), batch));
+      record->cleared = cursor->key();
       batch.remove(cursor->key());
     }
     RETURN_IF_ERROR(cursor->status());

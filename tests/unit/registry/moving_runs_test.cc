@@ -90,7 +90,7 @@ class MovingRunsTest : public MovingFixture {
       if (number == 3) {
         // A request of more points than a step takes.
         std::vector<wire::RunPoint> points;
-        for (std::uint64_t step = 0; step < 700; ++step) points.push_back({"loss", step, 1.0 / (1.0 + step), 0});
+        for (std::uint64_t step = 0; step < 1500; ++step) points.push_back({"loss", step, 1.0 / (1.0 + step), 0});
         log(number, points);
       }
       do_something();
