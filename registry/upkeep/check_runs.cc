@@ -16,8 +16,6 @@ namespace {
 using keys::RunPart;
 using keys::Table;
 
-void bad_key(CheckState& state, std::string_view key) { state.findings.add(key, "no key of this table"); }
-
 /// An index entry that the records ask for.
 void require_entry(CheckState& state, std::string_view key, std::string_view value, std::string_view by) {
   state.run_entries.insert(xxh3_64(key));

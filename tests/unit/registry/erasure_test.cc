@@ -435,7 +435,9 @@ TEST_F(Erasing, OthersPublishAndAreCheckedInEverySlice) {
   ASSERT_OK(registry_->erase(local_, erasing(1)));
   std::uint32_t n = 30;
   for (int slice = 0; registry_->next_work_us() >= 0; ++slice) {
-    if (slice % 3 == 0) ASSERT_OK(publish_other(++n));
+    if (slice % 3 == 0) {
+      ASSERT_OK(publish_other(++n));
+    }
     if (slice % 23 == 0) {
       wire::CheckRequest request;
       request.session = uuid('s', static_cast<std::uint32_t>(slice + 1));
@@ -530,7 +532,9 @@ class ErasingAndCrashing : public Erasing {
     files_.crash(static_cast<testing::FaultyFiles::Torn>(n % 3));
     open();
     if (registry_ == nullptr) return false;
-    if (is_acknowledged) EXPECT_CODE(registry_->versions(local_, of_total<wire::VersionsRequest>()), Code::not_found);
+    if (is_acknowledged) {
+      EXPECT_CODE(registry_->versions(local_, of_total<wire::VersionsRequest>()), Code::not_found);
+    }
     expect_other_whole();
     finish_work();
     if (is_acknowledged || receipt_of(1).ok()) {

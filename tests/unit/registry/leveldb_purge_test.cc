@@ -139,7 +139,9 @@ TEST_F(LevelDbPurge, WhatIsWrittenMeanwhileIsThereAfterwards) {
       }
       if (writes == 5) some["xlarge"] = std::string(400 << 10, 'l');
       // Less and less, so that it comes to an end.
-      if (++writes < 40u * static_cast<unsigned>(round + 1)) ASSERT_OK(write(some));
+      if (++writes < 40u * static_cast<unsigned>(round + 1)) {
+        ASSERT_OK(write(some));
+      }
     });
     ASSERT_EQ(records(), expected_) << round;
   }
