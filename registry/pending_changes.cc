@@ -5,13 +5,13 @@
 namespace espalier::registry {
 namespace {
 
-using Records = PendingChanges::Records;
+using ChangedRecords = PendingChanges::Records;
 
 /// Goes along two ordered lists at once. Forward, each of them stands at its first record that is not before the place;
 /// backward, at its last one that is not behind it.
 class MergedCursor final : public Cursor {
  public:
-  MergedCursor(std::unique_ptr<Cursor> below, std::shared_ptr<const Records> changes)
+  MergedCursor(std::unique_ptr<Cursor> below, std::shared_ptr<const ChangedRecords> changes)
       : below_(std::move(below)), changes_(std::move(changes)) {}
 
   bool valid() const override {
@@ -47,7 +47,7 @@ class MergedCursor final : public Cursor {
 
  private:
   enum class At { end, change, below };
-  using Place = Records::const_iterator;
+  using Place = ChangedRecords::const_iterator;
 
   /// The end of the list stands for "none" in either direction.
   Place before(Place place) const { return place == changes_->begin() ? changes_->end() : std::prev(place); }
@@ -79,7 +79,7 @@ class MergedCursor final : public Cursor {
   bool is_nearer(std::string_view key, std::string_view other) const { return is_forward_ ? key < other : key > other; }
 
   const std::unique_ptr<Cursor> below_;
-  const std::shared_ptr<const Records> changes_;
+  const std::shared_ptr<const ChangedRecords> changes_;
   Place change_ = changes_->end();
   At at_ = At::end;
   bool is_forward_ = true;
@@ -87,8 +87,8 @@ class MergedCursor final : public Cursor {
 
 }  // namespace
 
-const Records& PendingChanges::records() const {
-  static const Records none;
+const ChangedRecords& PendingChanges::records() const {
+  static const ChangedRecords none;
   return records_ ? *records_ : none;
 }
 
@@ -118,11 +118,11 @@ std::unique_ptr<Cursor> PendingChanges::over(std::unique_ptr<Cursor> below) cons
   return std::make_unique<MergedCursor>(std::move(below), records_);
 }
 
-Records& PendingChanges::own() {
+ChangedRecords& PendingChanges::own() {
   if (!records_) {
-    records_ = std::make_shared<Records>();
+    records_ = std::make_shared<ChangedRecords>();
   } else if (records_.use_count() > 1) {
-    records_ = std::make_shared<Records>(*records_);
+    records_ = std::make_shared<ChangedRecords>(*records_);
   }
   return *records_;
 }
