@@ -22,8 +22,8 @@ void put_zeros(int signal, siginfo_t* info, void* /*context*/) {
       return;
     }
   }
-  // The instruction is tried again when this returns, and ends the process then.
   std::signal(signal, SIG_DFL);
+  std::raise(signal);
 }
 
 }  // namespace

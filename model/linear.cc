@@ -127,16 +127,23 @@ double LinearModel::weight_at(std::uint32_t place) const {
   return float_at(weights_, place);
 }
 
+// Bytes that have changed since they were checked must not lead outside of the scores or the weights (docs/damage.md):
+// a byte can't name more than 256 outputs, of which `scores` has room for all; a wider index is held to those there
+// are.
 template <class Index, class Weight>
 void LinearModel::add_sparse(const FeatureVector& row, std::vector<double>& scores) const {
+  if constexpr (sizeof(Index) == 1) scores.resize(kMaxByteOutputs);
   double* to = scores.data();
   for (std::size_t k = 0; k < row.index.size(); ++k) {
     const double value = row.value[k];
-    const std::uint64_t end = row_begin(row.index[k] + 1);
+    const std::uint64_t end = std::min<std::uint64_t>(row_begin(row.index[k] + 1), count_);
     for (std::uint64_t i = row_begin(row.index[k]); i < end; ++i) {
-      to[load<Index>(index_ + i * sizeof(Index))] += value * load<Weight>(weights_ + i * sizeof(Weight));
+      std::uint32_t output = load<Index>(index_ + i * sizeof(Index));
+      if constexpr (sizeof(Index) > 1) output = std::min(output, outputs_ - 1);
+      to[output] += value * load<Weight>(weights_ + i * sizeof(Weight));
     }
   }
+  scores.resize(outputs_);
 }
 
 void LinearModel::score(const FeatureVector& row, std::vector<double>& scores) const {

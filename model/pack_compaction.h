@@ -33,6 +33,8 @@ class PackCompaction {
   /// worthwhile: a segment with an artefact that has lost its hash is logged and left as it is until the next start.
   /// all: such an artefact is forgotten. Errors: the disk's; nothing is lost, and the next call goes on.
   Result<bool> step(std::uint64_t most, Thoroughness how);
+  /// How many segments were left as they are.
+  std::size_t left_alone() const { return left_alone_.size(); }
 
  private:
   Pack& pack_;

@@ -29,7 +29,9 @@ Result<std::shared_ptr<const Servable>> Admission::admit(std::string_view model_
   std::string key(model_key);
   key.append(hash.view());
   if (const auto it = admitted_.find(key); it != admitted_.end()) {
-    if (auto servable = it->second.lock(); servable && is_current(hash, *servable)) return servable;
+    if (auto servable = it->second.lock(); servable && is_current(hash, *servable) && servable->is_intact()) {
+      return servable;
+    }
   }
   ASSIGN_OR_RETURN(auto servable, open(fields, hash));
   admitted_[std::move(key)] = servable;
@@ -43,7 +45,10 @@ Result<std::shared_ptr<const Servable>> Admission::open(const std::vector<model:
   if (!bytes) return not_found("artefact " + hash.hex() + " is not in the pack");
   const Servable::Bytes checked(*bytes);
   // Reads all of it, so that its pages are in memory afterwards.
-  RETURN_IF_ERROR(pack_.verify(hash));
+  if (Status verified = pack_.verify(hash); !verified.ok()) {
+    report_all_of(hash);
+    return verified;
+  }
   ASSIGN_OR_RETURN(model::Artefact artefact, model::Artefact::open(*bytes));
   if (!artefact.base().is_none()) {
     return Status(Code::unimplemented, "artefact " + hash.hex() + " is a difference from " + artefact.base().hex() +
@@ -52,6 +57,14 @@ Result<std::shared_ptr<const Servable>> Admission::open(const std::vector<model:
   RETURN_IF_ERROR(artefact.replay_probes(scratch_));
   ASSIGN_OR_RETURN(std::vector<std::uint32_t> places, map_inputs(artefact.program().inputs(), fields));
   return std::make_shared<const Servable>(checked, std::move(artefact), std::move(places), pack_.hold(hash));
+}
+
+/// Of whatever model: the same bytes answer for all of them.
+void Admission::report_all_of(const Hash256& hash) {
+  for (const auto& [key, admitted] : admitted_) {
+    if (!key.ends_with(hash.view())) continue;
+    if (const auto servable = admitted.lock()) damage_.report(*servable);
+  }
 }
 
 Status Admission::store(const Hash256& hash, std::string_view bytes) {

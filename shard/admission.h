@@ -15,13 +15,15 @@
 #include <vector>
 
 #include "model/pack.h"
+#include "shard/damage.h"
 #include "shard/model_table.h"
 
 namespace espalier::shard {
 
 class Admission {
  public:
-  explicit Admission(model::Pack& pack) : pack_(pack) {}
+  /// Reports to `damage` what answers from bytes that turn out to be damaged.
+  Admission(model::Pack& pack, Damage& damage) : pack_(pack), damage_(damage) {}
 
   /// The artefact for a model, from the pack or as admitted before. not_found: the pack doesn't have it; corrupt:
   /// damaged (the pack then forgets it, so that it is fetched anew) or its probes fail; failed_precondition: it reads
@@ -47,10 +49,12 @@ class Admission {
   static constexpr std::size_t kKeptRecent = 16384;
 
   Result<std::shared_ptr<const Servable>> open(const std::vector<model::Field>& fields, const Hash256& hash);
+  void report_all_of(const Hash256& hash);
   void keep(const Hash256& hash, std::shared_ptr<const Servable> servable);
   void sweep();
 
   model::Pack& pack_;
+  Damage& damage_;
   model::Artefact::Scratch scratch_;
   std::unordered_map<std::string, std::weak_ptr<const Servable>> admitted_;  ///< by model key and hash
   /// The latest to be opened, kept though no table uses them: a release that is taken back is ready at once.

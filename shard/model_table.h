@@ -67,6 +67,7 @@ class Servable {
   /// The same, but reads them only where pages of mapped files were lost since they were looked at
   /// (common/lost_pages.h).
   bool has_lost_nothing() const {
+    std::atomic_thread_fence(std::memory_order_acquire);  // what was read before came before
     const std::uint64_t lost = lost_pages();
     if (intact_at_loss_.load(std::memory_order_relaxed) == lost) return true;
     if (!is_intact()) return false;

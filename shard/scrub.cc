@@ -16,7 +16,10 @@ constexpr std::uint64_t kMostAtOnce = 4u << 20;
 void Scrub::step(const ModelTable& table) {
   if (interval_us_ <= 0) return;
   const std::int64_t now = clock_.monotonic_us();
-  if (began_us_ < 0 || (to_do_.empty() && now - began_us_ >= interval_us_)) begin_round(table);
+  if (began_us_ < 0 || (to_do_.empty() && now - began_us_ >= interval_us_)) {
+    began_us_ = now;
+    begin_round(table);
+  }
   const double share = std::min(1.0, static_cast<double>(now - began_us_) / static_cast<double>(interval_us_));
   const auto due = bytes_before_ + static_cast<std::uint64_t>(share * static_cast<double>(round_bytes_));
   const std::uint64_t end = std::min(due, bytes_ + kMostAtOnce);
@@ -31,7 +34,6 @@ void Scrub::step(const ModelTable& table) {
 }
 
 void Scrub::begin_round(const ModelTable& table) {
-  began_us_ = clock_.monotonic_us();
   bytes_before_ = bytes_;
   round_bytes_ = 0;
   to_do_.clear();

@@ -91,9 +91,9 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   }
   ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry));
   RegistryUpstream upstream(*registry, stop.fd());
-  Admission admission(*pack);
+  Admission admission(*pack, damage);
   StateFile state(files, options.folder + "/state");
-  Space space({}, *pack, admission, clock);
+  Space space({}, *pack, admission, damage, clock);
   Scrub scrub(options.scrub_interval_us, damage, clock);
   Feed feed(feed_options, upstream, admission, space, scrub, damage, live, state, clock);
   if (!prepare(feed, upstream, stop)) return {};

@@ -90,11 +90,22 @@ Status Space::compact(const ModelTable& table) {
   const std::uint64_t after = pack_.disk_bytes();
   bytes_removed_ += before > after ? before - after : 0;
   is_compacted_ = !more;
+  if (compaction_.left_alone() > std::exchange(left_alone_, compaction_.left_alone())) report_damaged(table);
   if (more && bytes_removed_ < kMostHeldBack) return {};
   bytes_removed_ = 0;
   find_moved(table);
   phase_ = Phase::reopen;
   return {};
+}
+
+/// A segment holds damage that the compaction has met: it won't wait for the scrub.
+void Space::report_damaged(const ModelTable& table) {
+  each_node(table, [&](const Model&, const Tag&, const Node& node) {
+    give_way();
+    for (const Answer* answer : {&node.wanted, &node.previous}) {
+      if (answer->is_ready() && !answer->servable->is_intact()) damage_.report(*answer->servable);
+    }
+  });
 }
 
 void Space::find_moved(const ModelTable& table) {
@@ -124,8 +135,10 @@ void Space::reopen_some(LiveTable& live) {
       if (!answer->is_ready() || admission_.is_current(answer->artefact, *answer->servable)) continue;
       auto servable = admission_.admit(model->key, model->inputs->fields(), answer->artefact);
       if (!servable.ok()) {
-        log::warn("shard", "a moved artefact can't be opened, its node answers from the old place",
+        // Forgotten because it is damaged, or damaged where it was copied to: fetched anew.
+        log::warn("shard", "a moved artefact can't be opened",
                   {{"artefact", answer->artefact.hex()}, {"why", servable.status()}});
+        damage_.report(*answer->servable);
         continue;
       }
       answer->servable = *std::move(servable);

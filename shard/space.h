@@ -34,8 +34,8 @@ struct SpaceOptions {
 
 class Space {
  public:
-  Space(SpaceOptions options, model::Pack& pack, Admission& admission, const Clock& clock)
-      : options_(options), pack_(pack), admission_(admission), clock_(clock), compaction_(pack) {}
+  Space(SpaceOptions options, model::Pack& pack, Admission& admission, Damage& damage, const Clock& clock)
+      : options_(options), pack_(pack), admission_(admission), damage_(damage), clock_(clock), compaction_(pack) {}
 
   /// Some milliseconds of work, but for the looking; true: there is more. May publish a table that says the same as the
   /// current one.
@@ -62,11 +62,13 @@ class Space {
   /// Notes the nodes whose artefact no longer lies where they answer from.
   void find_moved(const ModelTable& table);
   void reopen_some(LiveTable& live);
+  void report_damaged(const ModelTable& table);
   void finish();
 
   const SpaceOptions options_;
   model::Pack& pack_;
   Admission& admission_;
+  Damage& damage_;
   const Clock& clock_;
   model::PackCompaction compaction_;
   Phase phase_ = Phase::look;
@@ -75,6 +77,7 @@ class Space {
   bool is_compacted_ = false;  ///< what is reopened now is the last
   std::int64_t look_at_us_ = 0;
   std::unordered_map<Hash256, std::int64_t> unused_since_us_;
+  std::size_t left_alone_ = 0;       ///< segments that could not be compacted
   std::uint64_t bytes_before_ = 0;   ///< of the pack's files, when the compaction began
   std::uint64_t bytes_removed_ = 0;  ///< in segments since nodes were last reopened
   std::vector<Moved> moved_;         ///< to be reopened

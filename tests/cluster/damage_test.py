@@ -3,6 +3,7 @@ reason `corrupt`, and answers again once its artefact is fetched anew."""
 
 import pathlib
 import random
+import re
 import struct
 import sys
 import unittest
@@ -56,14 +57,14 @@ class Served:
         return False
 
     def flip_bits(self, chance):
-        """One bit in a tenth of the artefacts, on each shard; the root is spared, which has nobody above it. The nodes touched."""
+        """One bit in a tenth of the artefacts, on each shard; the root is spared, which has nobody above it. By shard: the nodes touched."""
         nodes = sorted(node for node in self.artefacts if node)
-        touched = set()
+        touched = {}
         for segments in (self.cluster.dir / "shards").glob("*/pack"):
-            chosen = set(chance.sample(nodes, max(1, len(nodes) // 10)))
+            chosen = chance.sample(nodes, max(1, len(nodes) // 10))
             found = {node for node in chosen if any(flip_bit(path, self.artefacts[node], chance) for path in segments.glob("*.pack"))}
             assert found, f"nothing was damaged in {segments}"
-            touched |= found
+            touched[segments.parent.name] = found
         return touched
 
     def all_are_exact(self, wire):
@@ -85,13 +86,19 @@ def flip_bit(path, artefact, chance):
 
 
 class Damage(unittest.TestCase):
+    def found(self, cluster, shard):
+        """Damaged artefacts, as the shard's log says."""
+        log = (cluster.dir / "log" / f"{shard}.log").read_text()
+        return sum(int(count) for count in re.findall(r"artefacts are damaged, fetching them anew artefacts=(\d+)", log))
+
     def test_with_verify_always_no_answer_is_wrong_and_all_are_mended(self):
         chance = random.Random(4)
         with Cluster(shards=2, verify="always", **{"scrub-interval": 0}) as cluster:
             served = Served(cluster)
+            touched = set()
             with Wire(cluster.router()) as wire:
                 for _ in range(3):
-                    touched = served.flip_bits(chance)
+                    touched |= set().union(*served.flip_bits(chance).values())
                     answered_for = {node for node in served.artefacts if not served.is_right(node, served.ask(wire, node))}
                     self.assertTrue(answered_for, "no damage was found")
                     self.assertLessEqual(answered_for, touched, "a node was answered for that has no damage")
@@ -112,9 +119,9 @@ class Damage(unittest.TestCase):
         chance = random.Random(6)
         with Cluster(shards=2, **{"scrub-interval": 1}) as cluster:
             served = Served(cluster)
-            served.flip_bits(chance)
-            logs = [cluster.dir / "log" / f"{shard['name']}.log" for shard in cluster.processes("shard")]
-            wait_until(lambda: all("artefacts are damaged" in log.read_text() for log in logs), what="the scrub of both shards")
+            touched = served.flip_bits(chance)
+            damaged = {shard: len({served.artefacts[node] for node in nodes}) for shard, nodes in touched.items()}
+            wait_until(lambda: all(self.found(cluster, shard) == count for shard, count in damaged.items()), what=f"the scrubs to find {damaged}")
             with Wire(cluster.router()) as wire:
                 wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
 

@@ -33,8 +33,8 @@ class ShardDamage : public ::testing::Test {
   void SetUp() override {
     survive_lost_pages();
     ASSERT_OK_AND_ASSIGN(pack_, model::Pack::open(Files::system(), dir_ / "pack", {1u << 20}));
-    admission_.emplace(*pack_);
-    space_.emplace(SpaceOptions{}, *pack_, *admission_, clock_);
+    admission_.emplace(*pack_, damage_);
+    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
     FeedOptions options;
     options.self.name = "s0";
     feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, live_, state_, clock_);
@@ -147,17 +147,43 @@ TEST_F(ShardDamage, OfARegistryTooLeavesTheNodeOutUntilItIsMendedThere) {
 }
 
 TEST_F(ShardDamage, OfBytesThatTwoModelsShareIsMendedForBoth) {
-  registry_.release({{"", EntryKind::version, 4, 20}}, "canary");
+  registry_.release({{"", EntryKind::version, 4, 20}}, "production", "globex");
   ASSERT_OK(feed_->step());
   flip_bit(20);
   ASSERT_EQ(ask("usa", Verify::always), "1 corrupt");
   ASSERT_OK(feed_->step());
   EXPECT_EQ(ask("usa", Verify::always), "2 exact");
-  const Model* model = live_.current().models.find(model::model_key("acme", "total"));
-  const Node* canary = model->find_tag("canary")->nodes.find("");
-  ASSERT_NE(canary, nullptr);
-  EXPECT_TRUE(canary->wanted.is_ready());
-  EXPECT_TRUE(canary->wanted.servable->is_intact());
+  const Model* model = live_.current().models.find(model::model_key("globex", "total"));
+  ASSERT_NE(model, nullptr);
+  const Node* other = model->find_tag("production")->nodes.find("");
+  ASSERT_NE(other, nullptr);
+  ASSERT_TRUE(other->wanted.is_ready());
+  EXPECT_TRUE(other->wanted.servable->is_intact());
+}
+
+TEST_F(ShardDamage, FoundByAnotherModelsAdmissionAnswersNobody) {
+  flip_bit(20);
+  registry_.release({{"", EntryKind::version, 4, 20}}, "production", "globex");
+  for (int i = 0; i < 3; ++i) ASSERT_OK(feed_->step());
+  EXPECT_EQ(ask("usa", Verify::always), "2 exact");
+  const Answer& usa = live_.current()
+                          .models.find(model::model_key("acme", "total"))
+                          ->find_tag("production")
+                          ->nodes.find(node_key_of({"usa"}))
+                          ->wanted;
+  EXPECT_TRUE(usa.servable->is_intact());
+}
+
+TEST_F(ShardDamage, WhatIsKeptForAWayBackIsLookedAtAgain) {
+  registry_.release({{"usa", EntryKind::version, 5, 21}});
+  ASSERT_OK(feed_->step());
+  flip_bit(20);
+  registry_.release({{"usa", EntryKind::version, 2, 20}});
+  ASSERT_OK(feed_->step());
+  EXPECT_NE(ask("usa"), "2 exact") << "it is still to be fetched";
+  clock_.advance(120'000'000);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(ask("usa", Verify::always), "2 exact");
 }
 
 TEST_F(ShardDamage, IsFoundByTheScrubWithinItsInterval) {

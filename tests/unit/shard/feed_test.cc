@@ -25,10 +25,10 @@ class FeedTest : public ::testing::Test {
     admission_.reset();
     live_.emplace(std::make_unique<const ModelTable>());
     pack_ = std::move(*model::Pack::open(Files::system(), dir_.path() + "/pack", {1u << 20}));
-    admission_.emplace(*pack_);
+    admission_.emplace(*pack_, damage_);
     FeedOptions options;
     options.self.name = "s0";
-    space_.emplace(SpaceOptions{}, *pack_, *admission_, clock_);
+    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
     feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
   }
 

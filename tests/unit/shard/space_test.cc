@@ -38,8 +38,8 @@ class ShardSpace : public ::testing::Test {
     auto pack = model::Pack::open(files_, dir_ / "pack", {8192});
     ASSERT_OK(pack);
     pack_ = *std::move(pack);
-    admission_.emplace(*pack_);
-    space_.emplace(SpaceOptions{}, *pack_, *admission_, clock_);
+    admission_.emplace(*pack_, damage_);
+    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
     FeedOptions options;
     options.self.name = "s0";
     feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
