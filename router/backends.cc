@@ -17,6 +17,11 @@ void wait_longer(Backend& backend, std::int64_t now_us) {
   backend.try_wait_us = std::min(backend.try_wait_us * 2, kLongestTryUs);
 }
 
+bool wants_hello(const Backend& backend) {
+  if (backend.socket == nullptr) return false;
+  return backend.is_suspect || (backend.is_greeted && backend.flow.has_in_flight(backend.greeted_for));
+}
+
 }  // namespace
 
 wire::SocketOptions request_queues() {
@@ -107,19 +112,31 @@ void Backends::heard(Backend& backend, std::int64_t now_us) {
 }
 
 void Backends::missed(Backend& backend, std::int64_t sent_us, std::int64_t now_us) {
+  greet(backend, now_us);
   if (backend.is_suspect || backend.heard_us > sent_us) return;
   backend.is_suspect = true;
+  log::warn("router", "shard is silent", {{"endpoint", backend.endpoint}, {"us", now_us - sent_us}});
+}
+
+void Backends::greet(Backend& backend, std::int64_t now_us) {
+  if (backend.socket == nullptr) return;
+  const bool was_under_way = wants_hello(backend);
+  backend.is_greeted = true;
+  backend.greeted_for = backend.flow.last();
+  if (was_under_way) return;
   backend.try_wait_us = kFirstTryUs;
   backend.next_try_us = now_us;
   due_us_ = std::min(due_us_, now_us);
-  log::warn("router", "shard is silent", {{"endpoint", backend.endpoint}, {"us", now_us - sent_us}});
 }
 
 void Backends::tend_due(std::int64_t now_us) {
   due_us_ = kNever;
   for (const auto& backend : backends_) {
     const bool is_unconnected = backend->is_wanted && backend->socket == nullptr;
-    if (!is_unconnected && !backend->is_suspect) continue;
+    if (!is_unconnected && !wants_hello(*backend)) {
+      backend->is_greeted = false;
+      continue;
+    }
     if (backend->next_try_us <= now_us) {
       if (is_unconnected) {
         connect(*backend, now_us);
@@ -127,7 +144,7 @@ void Backends::tend_due(std::int64_t now_us) {
         say_hello(*backend, now_us);
       }
     }
-    if (backend->socket == nullptr || backend->is_suspect) due_us_ = std::min(due_us_, backend->next_try_us);
+    if (backend->socket == nullptr || wants_hello(*backend)) due_us_ = std::min(due_us_, backend->next_try_us);
   }
 }
 

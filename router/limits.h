@@ -36,6 +36,12 @@ class Flow {
     return in_flight() >= sizes_.size() || bytes_ >= limits.bytes_at_endpoint;
   }
 
+  /// False: this message and all before it are answered or lost.
+  bool has_in_flight(std::uint32_t number) const {
+    const std::uint32_t count = number - static_cast<std::uint32_t>(answered_);
+    return count > 0 && count <= in_flight();
+  }
+
   /// Of the last message that was sent, and of the next.
   std::uint32_t last() const { return static_cast<std::uint32_t>(sent_); }
   std::uint32_t next() const { return last() + 1; }

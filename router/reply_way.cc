@@ -52,7 +52,7 @@ void Router::handle_shard(std::uint32_t number) {
     finish_piece(id.ticket, *request, piece);
     return;
   }
-  for (Attempt& attempt : piece.made()) close_attempt(attempt);
+  give_up(piece);
   send_to_client(request->envelope(), std::span(message_).subspan(1));
   end(id.ticket, *request);
 }
@@ -62,6 +62,14 @@ void Router::close_attempt(Attempt& attempt) {
   attempt.is_open = false;
   Backend& backend = backends_.at(attempt.backend);
   if (backend.open_attempts > 0) --backend.open_attempts;
+}
+
+/// Whoever hasn't answered isn't waited for.
+void Router::give_up(Piece& piece) {
+  for (Attempt& attempt : piece.made()) {
+    if (attempt.is_open) backends_.greet(backends_.at(attempt.backend), now_us_);
+    close_attempt(attempt);
+  }
 }
 
 /// A shard that was asked has been silent for its share of the budget, or the budget is over.
@@ -93,7 +101,7 @@ void Router::ring(const Alarm& alarm) {
 /// One of several pieces has its reply, or a piece has failed; the last one to be done answers the client.
 void Router::finish_piece(Ticket ticket, Request& request, Piece& piece) {
   piece.is_done = true;
-  for (Attempt& attempt : piece.made()) close_attempt(attempt);
+  give_up(piece);
   if (--request.open_pieces > 0) return;
   if (request.piece_count > 1) {
     reply_merged(request);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "common/clock.h"
 #include "common/scheduling.h"
 #include "tests/support/status_matchers.h"
@@ -105,6 +107,46 @@ TEST(Backends, ASilentOneIsGreetedUntilItIsHeard) {
   backends.heard(backends.at(0), 200);
   backends.tend(10'000'000);
   EXPECT_EQ(backends.next_us(10'000'000), -1);
+}
+
+TEST(Backends, OneThatIsFullOfWhatWasLostIsGreetedThoughItWasHeardSince) {
+  wire::Context context;
+  const Limits limits{4, 1000, 10, 5};
+  Backends backends(context, limits);
+  auto shard = *wire::Socket::make(context, wire::SocketKind::router);
+  const auto bound = shard->bind("tcp://127.0.0.1:*");
+  ASSERT_OK(bound);
+  backends.take_view(view_of({{*bound}}), 0);
+  Backend& backend = backends.at(0);
+  for (const std::uint32_t bytes : {10u, 10u, 2000u}) backend.flow.send(bytes);
+  backends.heard(backend, 60);
+  backend.flow.hear(1);
+  ASSERT_TRUE(backends.is_full(backend));
+  std::int64_t now_us = 100;
+  backends.missed(backend, 50, now_us);
+  EXPECT_FALSE(backend.is_suspect);
+  for (int i = 0; i < 5; ++i) {  // the first ones are lost as well
+    now_us += backends.next_us(now_us);
+    backends.tend(now_us);
+    ASSERT_GT(backends.next_us(now_us), 0);
+    backends.heard(backend, now_us);
+  }
+  backend.flow.send(10);
+  wire::Poller poller;
+  poller.add(*shard);
+  ASSERT_TRUE(poller.wait(20'000'000));
+  wire::Message hello;
+  ASSERT_OK(shard->receive(hello));
+  ShardRequestId id;
+  ASSERT_EQ(hello.at(1).size(), sizeof id);
+  std::memcpy(&id, hello[1].view().data(), sizeof id);
+  backends.heard(backend, now_us);
+  backend.flow.hear(id.number);
+  EXPECT_FALSE(backends.is_full(backend));
+  EXPECT_EQ(backend.flow.in_flight(), 1u) << "what was sent after the hello";
+  now_us += backends.next_us(now_us);
+  backends.tend(now_us);
+  EXPECT_EQ(backends.next_us(now_us), -1);
 }
 
 }  // namespace

@@ -204,6 +204,21 @@ TEST_F(RouterTest, AskedAgainOnlyWhenAShardHasHadItsShareOfALongBudget) {
   EXPECT_EQ(router_->counters().late.value(), 1u);
 }
 
+TEST_F(RouterTest, WhatIsNotWaitedForAnyMoreIsAskedAfter) {
+  ask("a", 60 * kSecondUs);
+  wire::Message first, second;
+  wire::Socket& slow = asked(first);
+  advance(31 * kSecondUs);
+  wire::Message hello = receive(slow);
+  EXPECT_EQ(*wire::peek_op(hello[2].view()), "hello");
+  wire::Socket& other = asked(second);
+  ASSERT_NE(&other, &slow);
+  answer(slow, first);
+  expect_answer("a");
+  hello = receive(other);  // its answer would say whether the second sending was lost
+  EXPECT_EQ(*wire::peek_op(hello[2].view()), "hello");
+}
+
 TEST_F(RouterTest, ARequestEndsWithItsBudgetThoughNobodyAnswers) {
   ask("a", 5 * kSecondUs);
   wire::Message request;
