@@ -3,10 +3,11 @@
 //   answering --(nothing heard since a request that was not answered in time)--> suspect --(anything heard)-->
 //   answering
 //
-// A suspect endpoint is asked only where no other is left. One that has as much in flight as it may is asked nothing, so
-// what a silent shard has been sent stays bounded. A small "hello" goes from time to time to one that is suspect, and to
-// one at which something unanswered is waited for no more, whatever else was heard from it: the answer says that it is
-// there, and what was lost. One that could not be connected to is asked nothing, and tried again from time to time.
+// A suspect endpoint is asked only where no other is left. One that has as much in flight as it may is asked nothing,
+// so what a silent shard has been sent stays bounded. A small "hello" goes from time to time to one that is suspect,
+// and to one at which something unanswered is waited for no more, whatever else was heard from it: the answer says that
+// it is there, and what was lost. One that could not be connected to is asked nothing, and tried again from time to
+// time.
 //
 // Thread safety: the router's thread. Ownership: owns its sockets.
 #pragma once
@@ -52,7 +53,7 @@ struct Backend {
   bool is_wanted = true;      ///< false: no shard of the view has it any more; kept until nothing is in flight
   bool is_let_go = false;     ///< for good: its place is never used again
   std::int64_t heard_us = 0;  ///< monotonic time of the last message
-  bool is_greeted = false;        ///< until everything up to message `greeted_for` is answered or lost
+  bool is_greeted = false;    ///< until everything up to message `greeted_for` is answered or lost
   std::uint32_t greeted_for = 0;
   std::uint32_t failed_tries = 0;  ///< to connect, since the last that wasn't
   // Suspect or greeted: when the next hello is due; not connected: the next try. The wait after it doubles.

@@ -15,7 +15,8 @@ struct Limits {
   /// just below the limit may take it past the bytes, by at most a client's largest message.
   std::uint32_t requests_at_endpoint = 4096;
   std::uint64_t bytes_at_endpoint = 64ull << 20;
-  /// Sent again, of each hundred that are sent the first time, and beyond that once (the reserve, which fills up anew).
+  /// Sent again after silence, of each hundred that are sent the first time, and beyond that once (the reserve, which
+  /// fills up anew). What was refused is sent again at no cost: at most once to each shard that holds it.
   std::uint32_t retry_percent = 10;
   std::uint32_t retry_reserve = 4096;
 };
@@ -64,8 +65,9 @@ class Flow {
   std::vector<std::uint32_t> sizes_;  ///< of the messages in flight, by their numbers
 };
 
-/// Token bucket: each first sending earns a share of a token, each retry costs one; it begins full and never holds more
-/// than the reserve. So retries are at most the reserve and the share of what was sent since, whatever fails.
+/// Token bucket: each first sending earns a share of a token, each retry after silence costs one; it begins full and
+/// never holds more than the reserve. So retries are at most the reserve and the share of what was sent since, whatever
+/// fails.
 class RetryBudget {
  public:
   explicit RetryBudget(const Limits& limits)

@@ -43,7 +43,7 @@ void Router::handle_shard(std::uint32_t number) {
   }
   const Status status = wire::peek_status(message_[1].view());
   if (!status.ok() && may_ask_another(status.code())) {
-    if (ask_next(id.ticket, *request, id.piece) == Sending::sent) return;
+    if (ask_next(id.ticket, *request, id.piece, Cause::refusal) == Sending::sent) return;
     // Another shard was asked before and may still answer.
     if (std::ranges::any_of(piece.made(), &Attempt::is_open)) return;
   }
@@ -90,7 +90,8 @@ void Router::ring(const Alarm& alarm) {
     finish_piece(alarm.ticket, *request, piece);
     return;
   }
-  const Sending sending = was_silent ? ask_next(alarm.ticket, *request, alarm.piece) : Sending::exhausted;
+  const Sending sending =
+      was_silent ? ask_next(alarm.ticket, *request, alarm.piece, Cause::silence) : Sending::exhausted;
   if (sending == Sending::sent) return;
   // Where another could be asked but for a limit, there may be room later.
   std::int64_t due_us = request->deadline_us;

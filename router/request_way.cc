@@ -83,7 +83,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   bytes_in_flight_ += bytes;
   request.open_pieces = request.piece_count;
   for (std::uint32_t i = 0; i < request.piece_count; ++i) {
-    const Sending sending = ask_next(ticket, request, i);
+    const Sending sending = ask_next(ticket, request, i, Cause::first);
     if (sending == Sending::sent) continue;
     Piece& piece = request.pieces[i];
     piece.failure = failure_of(sending);
@@ -171,10 +171,9 @@ const cluster::Placement::TenantShards& Router::tenant_shards(const Routes& rout
 }
 
 /// Sends the piece to the next shard that holds it.
-Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_number) {
+Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_number, Cause cause) {
   Piece& piece = request.pieces[piece_number];
-  const bool was_sent = piece.attempt_count > 0;
-  const Sending allowed = may_send(request.deadline_us - now_us_, was_sent, retries_.may_retry());
+  const Sending allowed = may_send(request.deadline_us - now_us_, cause, retries_.may_retry());
   if (allowed == Sending::unfunded) counters_.not_asked_again.add();
   if (allowed != Sending::sent) return allowed;
   for (;;) {
@@ -186,12 +185,9 @@ Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_nu
     const auto others = std::count(piece.was_tried.begin(), piece.was_tried.begin() + piece.shard_count, false);
     if (target->backend == nullptr) continue;
     if (!send_piece(ticket, request, piece_number, *target, static_cast<std::size_t>(others))) continue;
-    if (was_sent) {
-      counters_.asked_again.add();
-      retries_.sent_again();
-    } else {
-      retries_.sent_first();
-    }
+    if (cause == Cause::first) retries_.sent_first();
+    if (cause == Cause::silence) retries_.sent_again();
+    if (cause != Cause::first) counters_.asked_again.add();
     return Sending::sent;
   }
 }

@@ -25,9 +25,9 @@ std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidate
   return best;
 }
 
-Sending may_send(std::int64_t remaining_us, bool was_sent, bool may_retry) {
+Sending may_send(std::int64_t remaining_us, Cause cause, bool may_retry) {
   if (remaining_us <= 0) return Sending::late;
-  return was_sent && !may_retry ? Sending::unfunded : Sending::sent;
+  return cause == Cause::silence && !may_retry ? Sending::unfunded : Sending::sent;
 }
 
 Sending why_nobody(std::span<const Candidate> candidates) {

@@ -31,13 +31,20 @@ std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidate
 enum class Sending : std::uint8_t {
   sent,
   late,       ///< nothing of its time budget is left
-  unfunded,   ///< it was sent before, and the retry budget is used up
+  unfunded,   ///< who was asked is silent, and the retry budget is used up
   full,       ///< who is left has as much in flight as it may
   exhausted,  ///< nobody is left who could be reached
 };
 
-/// Whether a piece with `remaining_us` of its budget may be sent at all; `was_sent`: it was before. sent: it may.
-Sending may_send(std::int64_t remaining_us, bool was_sent, bool may_retry);
+/// Why a piece is sent.
+enum class Cause : std::uint8_t {
+  first,    ///< it wasn't yet
+  refusal,  ///< who was asked last refused, and so computed nothing: costs no retry
+  silence,  ///< who was asked may compute it still
+};
+
+/// Whether a piece with `remaining_us` of its budget may be sent at all. sent: it may.
+Sending may_send(std::int64_t remaining_us, Cause cause, bool may_retry);
 
 /// Where choose_candidate() has nothing to offer: full or exhausted.
 Sending why_nobody(std::span<const Candidate> candidates);

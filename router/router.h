@@ -35,8 +35,8 @@ namespace espalier::router {
 struct RouterCounters {
   Counter requests;         ///< predictions taken in
   Counter refused;          ///< answered with an error by the router itself
-  Counter asked_again;      ///< pieces sent to another shard
-  Counter not_asked_again;  ///< times a piece would have been, but for the retry budget
+  Counter asked_again;      ///< pieces sent to another shard, after a refusal or silence
+  Counter not_asked_again;  ///< times a piece would have been after silence, but for the retry budget
   Counter overloaded;       ///< pieces for which no shard had room
   Counter late;             ///< replies to requests that were over
   Counter dropped;          ///< messages that could not be answered, replies to clients that are gone
@@ -91,7 +91,7 @@ class Router {
   void add_to_piece(Request& request, std::uint32_t part, const std::array<std::uint32_t, kMaxCandidates>& shards,
                     std::size_t count, bool spread);
   const cluster::Placement::TenantShards& tenant_shards(const Routes& routes, std::string_view tenant);
-  Sending ask_next(Ticket ticket, Request& request, std::uint32_t piece_number);
+  Sending ask_next(Ticket ticket, Request& request, std::uint32_t piece_number, Cause cause);
   std::optional<Target> next_target(const Piece& piece, Sending& why);
   bool send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, const Target& target,
                   std::size_t others_left);

@@ -36,18 +36,20 @@ TEST(RetryPolicy, SaysWhetherAPieceMayBeSent) {
   const struct {
     const char* name;
     std::int64_t remaining_us;
-    bool was_sent, may_retry;
+    Cause cause;
+    bool may_retry;
     Sending expected;
   } cases[] = {
-      {"the first time", 1, false, true, Sending::sent},
-      {"the first time costs no retry", 1, false, false, Sending::sent},
-      {"again", 1, true, true, Sending::sent},
-      {"again, but too much was sent again", 1, true, false, Sending::unfunded},
-      {"nothing is left of its budget", 0, false, true, Sending::late},
-      {"less than nothing", -5, true, true, Sending::late},
-      {"too late comes first", 0, true, false, Sending::late},
+      {"the first time", 1, Cause::first, true, Sending::sent},
+      {"the first time costs no retry", 1, Cause::first, false, Sending::sent},
+      {"after silence", 1, Cause::silence, true, Sending::sent},
+      {"after silence, but too much was sent again", 1, Cause::silence, false, Sending::unfunded},
+      {"a refusal costs no retry", 1, Cause::refusal, false, Sending::sent},
+      {"nothing is left of its budget", 0, Cause::first, true, Sending::late},
+      {"less than nothing", -5, Cause::refusal, true, Sending::late},
+      {"too late comes first", 0, Cause::silence, false, Sending::late},
   };
-  for (const auto& c : cases) EXPECT_EQ(may_send(c.remaining_us, c.was_sent, c.may_retry), c.expected) << c.name;
+  for (const auto& c : cases) EXPECT_EQ(may_send(c.remaining_us, c.cause, c.may_retry), c.expected) << c.name;
 }
 
 TEST(RetryPolicy, SaysWhyNobodyIsAsked) {

@@ -371,28 +371,59 @@ TEST_F(LimitedRouterTest, TheAnswerToAHelloMakesRoomForWhatWasLost) {
   expect_answer("b");
 }
 
-TEST_F(LimitedRouterTest, WhatWasRefusedIsAskedAgainWithinTheRetryBudgetOnly) {
-  ask("a", kSecondUs);
-  wire::Message request;
-  wire::Socket& first = asked(request);
-  refuse(first, request);
-  wire::Socket& second = asked(request);
-  EXPECT_NE(&first, &second);
-  answer(second, request);
-  expect_answer("a");
-  ask("b", kSecondUs);
-  wire::Socket& third = asked(request);
-  refuse(third, request);
+TEST_F(LimitedRouterTest, WhatWasRefusedIsAskedAgainWithoutTheRetryBudget) {
+  for (std::uint64_t i = 1; i <= 5; ++i) {
+    ask("a", kSecondUs);
+    wire::Message request;
+    wire::Socket& first = asked(request);
+    refuse(first, request);
+    wire::Socket& second = asked(request);
+    EXPECT_NE(&first, &second);
+    answer(second, request);
+    expect_answer("a");
+    go_round();
+    EXPECT_EQ(router_->counters().asked_again.value(), i);
+  }
+  EXPECT_EQ(router_->counters().not_asked_again.value(), 0u);
+  ask("b", kSecondUs);  // each that holds it is asked once
+  for (int i = 0; i < 2; ++i) {
+    wire::Message request;
+    wire::Socket& shard = asked(request);
+    refuse(shard, request);
+  }
   expect_failure("b", Code::unavailable);
-  go_round();
+}
+
+TEST_F(LimitedRouterTest, WhatWasLeftUnansweredIsAskedAgainWithinTheRetryBudgetOnly) {
+  const auto asked_for_prediction = [this](wire::Message& request) -> wire::Socket& {
+    for (;;) {
+      wire::Socket& shard = asked(request);
+      if (*wire::peek_op(request[2].view()) == "predict") return shard;
+    }
+  };
+  ask("a", 60 * kSecondUs);
+  wire::Message lost, request;
+  wire::Socket& silent = asked_for_prediction(lost);
+  advance(31 * kSecondUs);
+  wire::Socket& other = asked_for_prediction(request);
+  ASSERT_NE(&silent, &other);
+  answer(other, request);
+  expect_answer("a");
+  ask("b", 60 * kSecondUs);
+  EXPECT_EQ(&asked_for_prediction(request), &other);
+  advance(31 * kSecondUs);
+  EXPECT_GT(router_->counters().not_asked_again.value(), 0u);
   EXPECT_EQ(router_->counters().asked_again.value(), 1u);
-  EXPECT_EQ(router_->counters().not_asked_again.value(), 1u);
+  EXPECT_TRUE(requests_at(silent).empty());
+  answer(other, request);
+  expect_answer("b");
 }
 
 TEST_F(RouterTest, WhatIsTooLateIsSentToNobody) {
   ask("a", kSecondUs);
   wire::Message request;
   wire::Socket& shard = asked(request);
+  go_round();  // it was sent under the time of before
   clock_.advance(2 * kSecondUs);
   refuse(shard, request);
   const wire::Message reply = receive(*client_);
