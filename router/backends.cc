@@ -1,6 +1,7 @@
 #include "router/backends.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "common/log.h"
@@ -67,10 +68,19 @@ void Backends::connect(Backend& backend, std::int64_t now_us) {
   const Status connected = socket.ok() ? (*socket)->connect(backend.endpoint) : socket.status();
   if (connected.ok()) {
     backend.socket = *std::move(socket);
+    if (backend.failed_tries > 0) {
+      log::info("router", "shard connected", {{"endpoint", backend.endpoint}, {"tries", backend.failed_tries + 1}});
+      backend.failed_tries = 0;
+    }
     return;
   }
-  log::error("router", "shard not connected",
-             {{"endpoint", backend.endpoint}, {"in_us", backend.try_wait_us}, {"why", connected}});
+  // What can't be connected is tried as long as a view has it: said at the first try, the second, the fourth, …
+  const auto level = std::has_single_bit(++backend.failed_tries) ? log::Level::error : log::Level::debug;
+  log::write(level, "router", "shard not connected",
+             {{"endpoint", backend.endpoint},
+              {"tries", backend.failed_tries},
+              {"in_us", backend.try_wait_us},
+              {"why", connected}});
   wait_longer(backend, now_us);
   due_us_ = std::min(due_us_, backend.next_try_us);
 }
@@ -172,6 +182,8 @@ void Backends::sweep() {
     backend->socket.reset();
     backend->is_let_go = true;
     backend->is_suspect = false;
+    backend->is_greeted = false;
+    backend->flow.release();
   }
 }
 

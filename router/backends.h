@@ -55,7 +55,7 @@ struct Backend {
   std::int64_t heard_us = 0;  ///< monotonic time of the last message
   bool is_greeted = false;    ///< until everything up to message `greeted_for` is answered or lost
   std::uint32_t greeted_for = 0;
-  std::uint32_t failed_tries = 0;  ///< to connect, since the last that wasn't
+  std::uint32_t failed_tries = 0;  ///< to connect, one after the other
   // Suspect or greeted: when the next hello is due; not connected: the next try. The wait after it doubles.
   std::int64_t next_try_us = 0;
   std::int64_t try_wait_us = 0;

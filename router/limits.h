@@ -33,6 +33,13 @@ class Flow {
   /// Messages and bytes that are neither answered nor lost.
   std::uint64_t in_flight() const { return sent_ - answered_; }
   std::uint64_t bytes_in_flight() const { return bytes_; }
+  /// Gives its memory back and is full from then on: for an endpoint that nothing is sent to any more.
+  void release() {
+    answered_ = sent_;
+    bytes_ = 0;
+    std::vector<std::uint32_t>().swap(sizes_);
+  }
+  std::size_t memory_bytes() const { return sizes_.capacity() * sizeof(sizes_[0]); }
   bool is_full(const Limits& limits) const {
     return in_flight() >= sizes_.size() || bytes_ >= limits.bytes_at_endpoint;
   }

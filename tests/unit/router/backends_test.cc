@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
+#include <string>
 
 #include "common/clock.h"
 #include "common/scheduling.h"
@@ -107,6 +109,40 @@ TEST(Backends, ASilentOneIsGreetedUntilItIsHeard) {
   backends.heard(backends.at(0), 200);
   backends.tend(10'000'000);
   EXPECT_EQ(backends.next_us(10'000'000), -1);
+}
+
+TEST(Backends, WhatWasLetGoOfHoldsNoMemoryForMessages) {
+  wire::Context context;
+  Backends backends(context, Limits{});
+  backends.take_view(view_of({{"tcp://127.0.0.1:1"}}), 0);
+  Backend& backend = backends.at(0);
+  EXPECT_GT(backend.flow.memory_bytes(), 0u);
+  backend.flow.send(100);
+  backend.open_attempts = 1;
+  backends.take_view(view_of({{"tcp://127.0.0.1:2"}}), 0);
+  EXPECT_GT(backend.flow.memory_bytes(), 0u) << "somebody waits for its answer";
+  backend.open_attempts = 0;
+  backends.sweep();
+  EXPECT_FALSE(backends.is_open(0));
+  EXPECT_EQ(backend.flow.memory_bytes(), 0u);
+  EXPECT_TRUE(backends.is_full(backend)) << "nothing is sent to it";
+  backend.flow.hear(1);
+  EXPECT_EQ(backend.flow.in_flight(), 0u);
+}
+
+TEST(Backends, WhatCannotBeConnectedIsNotLoggedAtEachTry) {
+  wire::Context context;
+  Backends backends(context, Limits{});
+  ::testing::internal::CaptureStderr();
+  std::int64_t now_us = 0;
+  backends.take_view(view_of({{"nonsense"}}), now_us);
+  for (int i = 1; i < 100; ++i) {
+    now_us += backends.next_us(now_us);
+    backends.tend(now_us);
+  }
+  EXPECT_EQ(backends.at(0).failed_tries, 100u);
+  const std::string lines = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(lines, '\n'), 7) << "at 1, 2, 4, … 64:\n" << lines;
 }
 
 TEST(Backends, OneThatIsFullOfWhatWasLostIsGreetedThoughItWasHeardSince) {
