@@ -4,7 +4,8 @@
 // The sender stamps a message with its own monotonic clock. Its zero is unknown, so the receiver compares: of the
 // messages of one connection, the one with the least difference between the receiver's clock and the stamp waited
 // least, and what another's difference is above that is what it waited longer. So a wait is told too short rather than
-// too long: by what the least waiting message itself waited, and by an allowance for clocks that run apart.
+// too long: by what the least waiting message itself waited, and by an allowance for clocks that run apart. It is told
+// too long while clocks run apart by more than that, as when one is slewed.
 //
 // The least difference is that of the last one to two seconds, so that it recovers from a clock that jumped (a machine
 // that stood still). It is given up only after the receiver has found nothing waiting: while a queue never empties, or
@@ -25,7 +26,11 @@ class QueueClock {
  public:
   /// Microseconds that the message waited, at least; 0 for the first of a connection. `peer` names the connection,
   /// whose messages come in the order sent; `sent_us` is its sender's clock, `now_us` the receiver's, both monotonic.
+  /// A stamp outside [1, 2^62] says nothing: 0, and nothing is remembered.
   std::int64_t waited_us(std::string_view peer, std::int64_t sent_us, std::int64_t now_us);
+  /// Whether later messages' waits would count from this one's, so that `now_us` has to be the present: one that is old
+  /// makes this message look quicker than any is.
+  bool sets_least(std::string_view peer, std::int64_t sent_us, std::int64_t now_us);
   /// The receiver has found nothing waiting, of any peer.
   void was_empty() { ++empties_; }
 
@@ -45,7 +50,9 @@ class QueueClock {
     using is_transparent = void;
   };
 
+  Peer* find(std::string_view name);
   Peer& peer_of(std::string_view name, const Least& first);
+  bool begins_window(const Peer& peer, std::int64_t now_us) const;
 
   std::unordered_map<std::string, Peer, Hash, std::equal_to<>> peers_;
   // The peer of the last message: most have few.

@@ -12,6 +12,9 @@ constexpr std::size_t kMaxReplyBytes = wire::kMaxInternalMessageBytes / 2;
 /// Rows scored between two looks at the clock.
 constexpr std::uint32_t kRowsPerLook = 256;
 
+/// Scoring so many is longer than reading the clock.
+constexpr std::uint32_t kManyRows = 16;
+
 Status deadline_exceeded(std::string message) { return {Code::deadline_exceeded, std::move(message)}; }
 
 }  // namespace
@@ -28,6 +31,10 @@ void Predictor::answer(const Principal& principal, const ModelTable& table, std:
                        std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
   const Status status = try_answer(principal, table, header, bodies, arrival, reply);
   if (!status.ok()) reply.set_error(status);
+}
+
+bool Predictor::was_long() const {
+  return request_.parts.size() > 1 || (request_.parts.size() == 1 && request_.parts[0].rows > kManyRows);
 }
 
 Status Predictor::try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
@@ -73,13 +80,17 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
 
 /// The budget counts from when the router sent the request, as far as that can be told.
 Status Predictor::begin_budget(const Arrival& arrival) {
+  const auto is_over = [] { return deadline_exceeded("the time budget was over before the shard began"); };
+  if (request_.budget_us <= 0) return is_over();
+  std::int64_t now_us = arrival.now_us;
   std::int64_t waited_us = 0;
-  if (request_.sent_us != 0 && !arrival.peer.empty()) {
-    waited_us = queue_.waited_us(arrival.peer, request_.sent_us, arrival.now_us);
+  if (!arrival.peer.empty()) {
+    if (queue_.sets_least(arrival.peer, request_.sent_us, now_us)) now_us = clock_.monotonic_us();
+    waited_us = queue_.waited_us(arrival.peer, request_.sent_us, now_us);
   }
   const std::int64_t remaining_us = std::min(request_.budget_us, wire::kLongestBudgetUs) - waited_us;
-  if (remaining_us <= 0) return deadline_exceeded("the time budget was over before the shard began");
-  deadline_us_ = arrival.now_us + remaining_us;
+  if (remaining_us <= 0) return is_over();
+  deadline_us_ = now_us + remaining_us;
   return {};
 }
 

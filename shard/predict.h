@@ -33,7 +33,8 @@ struct Reply {
 /// When the bytes that answer are checked besides admission and scrub (docs/damage.md).
 enum class Verify { admission, always };
 
-/// When a request was taken up, and whose connection it came over; without a peer nobody knows how long it waited.
+/// When a request was taken up, or a few short requests before, and whose connection it came over; without a peer
+/// nobody knows how long it waited.
 struct Arrival {
   // NOLINTNEXTLINE: implicit by design
   Arrival(std::int64_t now_us, std::string_view peer = {}) : now_us(now_us), peer(peer) {}
@@ -59,6 +60,8 @@ class Predictor {
   void answer(const Principal& principal, const ModelTable& table, std::string_view header,
               std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply);
 
+  /// The last request took so long that the time from before it can't be used for the next.
+  bool was_long() const;
   /// No request was waiting.
   void was_idle() { queue_.was_empty(); }
 

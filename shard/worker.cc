@@ -11,7 +11,7 @@ namespace espalier::shard {
 namespace {
 
 constexpr int kMessagesPerDrain = 256;
-/// The clock is read again after so many messages, or so many bytes of them.
+/// The clock is read again after so many messages, or so many bytes of them, or one that was long to answer.
 constexpr int kMessagesPerLook = 16;
 constexpr std::size_t kBytesPerLook = 16384;
 /// A stopping worker is done when nothing has come for so long.
@@ -109,6 +109,7 @@ void Worker::answer(std::string_view peer, std::string_view header) {
   const auto lease = reader_.lease();
   if (*op == "predict") {
     predictor_.answer(principal_, *lease, header, bodies_, {now_us_, peer}, reply_);
+    if (predictor_.was_long()) unseen_bytes_ = kBytesPerLook;
   } else if (*op == wire::HelloRequest::op) {
     reply_.header = wire::encode_reply(
         Status(), wire::HelloReply{lease->generation, lease->epoch, std::string(version()), "shard " + shard_});

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace espalier {
 namespace {
 
@@ -99,12 +101,45 @@ TEST(QueueClock, ClocksThatRunApartAreNoWaiting) {
   }
 }
 
+TEST(QueueClock, AStampThatCanNotBeSaysNothing) {
+  using Limits = std::numeric_limits<std::int64_t>;
+  for (const std::int64_t odd :
+       {Limits::min(), std::int64_t{-1}, std::int64_t{0}, (std::int64_t{1} << 62) + 1, Limits::max()}) {
+    Connection connection;
+    EXPECT_EQ(connection.clock.waited_us("r", odd, 10), 0) << odd;
+    EXPECT_FALSE(connection.clock.sets_least("r", odd, 10)) << odd;
+    connection.take(1000, 1050);
+    EXPECT_EQ(connection.clock.waited_us("r", odd, 1060), 0) << odd;
+    EXPECT_EQ(connection.take(2000, 2150), 100) << odd << ": as if it hadn't been";
+  }
+  QueueClock clock;
+  EXPECT_EQ(clock.waited_us("r", std::int64_t{1} << 62, 5000), 0);
+  EXPECT_EQ(clock.waited_us("r", 1, 5000), 0) << "of another clock";
+}
+
+TEST(QueueClock, SaysWhichMessagesOthersCountFrom) {
+  Connection connection;
+  const auto sets_least = [&](std::int64_t sent, std::int64_t now, std::string_view peer = "r") {
+    return connection.clock.sets_least(peer, sent + kZero, now);
+  };
+  EXPECT_TRUE(sets_least(1000, 1050)) << "the first";
+  connection.take(1000, 1050);
+  EXPECT_TRUE(sets_least(1000, 1050)) << "as quick";
+  EXPECT_TRUE(sets_least(2000, 2040)) << "quicker";
+  EXPECT_FALSE(sets_least(2000, 2060)) << "slower";
+  EXPECT_TRUE(sets_least(900, 2060)) << "of another clock";
+  EXPECT_TRUE(sets_least(2000, 2060, "another"));
+  EXPECT_FALSE(sets_least(2'000'000, 2'002'000)) << "nothing was empty since";
+  connection.clock.was_empty();
+  EXPECT_TRUE(sets_least(2'000'000, 2'002'000)) << "the first of another second";
+}
+
 TEST(QueueClock, ConnectionsAreApart) {
   QueueClock clock;
   for (int i = 0; i < 25'000; ++i) {
     const std::string peer = "peer " + std::to_string(i);
-    EXPECT_EQ(clock.waited_us(peer, 1000 * i, 5000), 0);
-    EXPECT_EQ(clock.waited_us(peer, 1000 * i, 5070), 70);
+    EXPECT_EQ(clock.waited_us(peer, kZero + 1000 * i, 5000), 0);
+    EXPECT_EQ(clock.waited_us(peer, kZero + 1000 * i, 5070), 70);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 
 #include "tests/support/status_matchers.h"
 #include "tests/unit/shard/table_builder.h"
@@ -206,6 +207,54 @@ TEST_F(PredictTest, WhatWaitedLongerThanItsBudgetIsNotComputed) {
   clock_.advance(20'000);
   ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
   EXPECT_EQ(reply.parts[1].status, Code::deadline_exceeded);
+}
+
+TEST_F(PredictTest, NumbersFromOutsideDoNotGoRound) {
+  using Limits = std::numeric_limits<std::int64_t>;
+  ask("usa", {model::Value::of(2.0)});
+  peer_ = "a router";
+  const auto status_of = [&](std::int64_t sent_us, std::int64_t budget_us) {
+    clock_.advance(1000);
+    received_us_ = clock_.monotonic_us();
+    request_.sent_us = sent_us;
+    request_.budget_us = budget_us;
+    return answer().status().code();
+  };
+  EXPECT_EQ(status_of(900'000'000, 50'000), Code::ok);
+  EXPECT_EQ(status_of(900'000'500, Limits::min()), Code::deadline_exceeded) << "and it waited for half a millisecond";
+  EXPECT_EQ(status_of(900'000'500, Limits::max()), Code::ok);
+  for (const std::int64_t odd : {Limits::min(), std::int64_t{-1}, Limits::max()}) {
+    EXPECT_EQ(status_of(odd, 50'000), Code::ok) << odd;
+    EXPECT_EQ(status_of(900'000'500, 50'000), Code::ok) << "after " << odd;
+  }
+}
+
+TEST_F(PredictTest, WhatOthersCountFromIsMeasuredByThePresent) {
+  ask("usa", {model::Value::of(2.0)});
+  peer_ = "a router";
+  request_.budget_us = 50'000;
+  request_.sent_us = 900'000'000;
+  clock_.advance(100'000);
+  received_us_ = 0;  // the clock was last read 100 ms ago
+  EXPECT_OK(answer());
+  request_.sent_us += 10'000;
+  clock_.advance(10'000);
+  received_us_ = clock_.monotonic_us();
+  EXPECT_OK(answer()) << "it waited no longer than the one before";
+}
+
+TEST_F(PredictTest, SaysWhatWasLongToAnswer) {
+  ask("usa", {model::Value::of(2.0)});
+  EXPECT_OK(answer());
+  EXPECT_FALSE(predictor_.was_long());
+  ask("usa", {model::Value::of(2.0)});
+  EXPECT_OK(answer());
+  EXPECT_TRUE(predictor_.was_long()) << "two parts";
+  request_.parts.clear();
+  bodies_.clear();
+  ask("usa", std::vector<model::Value>(100, model::Value::of(2.0)));
+  EXPECT_OK(answer());
+  EXPECT_TRUE(predictor_.was_long()) << "many rows";
 }
 
 TEST_F(PredictTest, PrincipalsPredictForTheirTenantsOnly) {
