@@ -238,6 +238,7 @@ TEST_F(RouterTest, WhatIsNotWaitedForAnyMoreIsAskedAfter) {
   answer(slow, first);
   expect_answer("a");
   hello = receive(other);  // its answer would say whether the second sending was lost
+  ASSERT_EQ(hello.size(), 3u);
   EXPECT_EQ(*wire::peek_op(hello[2].view()), "hello");
 }
 
