@@ -378,7 +378,7 @@ TEST_F(RandomOperations, WhatIsAcknowledgedSurvivesACrashBetweenAnyTwoCalls) {
   for (int life = 0; life < kLives; ++life) {
     // Every other time at a sync: what it was for may have reached the disk, and nobody was told.
     if (life % 2 == 0) {
-      files_.crash_at(draw(40), testing::FaultyFiles::kSync);
+      files_.crash_at(draw(200), testing::FaultyFiles::kSync);
     } else {
       files_.crash_at(draw(life % 4 == 1 ? 60 : 1000));
     }
