@@ -102,11 +102,6 @@ void PendingChanges::remove(std::string_view key) {
   bytes_ += key.size();
 }
 
-void PendingChanges::clear() {
-  records_.reset();
-  bytes_ = 0;
-}
-
 const std::optional<std::string>* PendingChanges::find(std::string_view key) const {
   if (!records_) return nullptr;
   const auto found = records_->find(key);

@@ -29,7 +29,6 @@ class PendingChanges {
   const Records& records() const;
   void put(std::string_view key, std::string_view value);
   void remove(std::string_view key);
-  void clear();
   /// What was put under the key, nothing where it was removed; null where it wasn't touched.
   const std::optional<std::string>* find(std::string_view key) const;
   /// What `below` reads, with these changes as they are now.

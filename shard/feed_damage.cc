@@ -10,6 +10,7 @@ namespace espalier::shard {
 void Feed::mend_damage() {
   if (!damage_.take()) return;
   const std::set<Hash256> damaged = discard_damaged();
+  if (damaged.empty()) return;  // the table has let go of it meanwhile
   TableEdit edit(live_.current());
   const Batch nothing;
   each_node(live_.current(), [&](const Model& model, const Tag& tag, const Node& node) {
@@ -34,7 +35,7 @@ void Feed::mend_damage() {
   set_acknowledgement();
 }
 
-/// Their artefacts, which other models may have admitted as well: what these made of the same bytes is damaged too.
+/// The hashes of what is damaged; the nodes of every model that name them are concerned.
 std::set<Hash256> Feed::discard_damaged() {
   std::set<Hash256> damaged;
   each_node(live_.current(), [&](const Model&, const Tag&, const Node& node) {
@@ -43,12 +44,7 @@ std::set<Hash256> Feed::discard_damaged() {
       if (answer->is_damaged()) damaged.insert(answer->artefact);
     }
   });
-  each_node(live_.current(), [&](const Model&, const Tag&, const Node& node) {
-    give_way();
-    for (const Answer* answer : {&node.wanted, &node.previous}) {
-      if (answer->servable && damaged.contains(answer->artefact)) answer->servable->mark_damaged();
-    }
-  });
+  if (damaged.empty()) return damaged;
   log::error("shard", "artefacts are damaged, fetching them anew", {{"artefacts", damaged.size()}});
   const Status discarded = admission_.discard(damaged);
   if (!discarded.ok()) log::warn("shard", "the damaged segment can't be closed", {{"why", discarded}});

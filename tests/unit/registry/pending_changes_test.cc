@@ -91,7 +91,7 @@ TEST(PendingChanges, ACursorKeepsThemAsTheyWere) {
   changes.remove("aa");
   changes.put("bb", "3");
   walk(*cursor, expected, chance);
-  changes.clear();
+  changes = {};
   walk(*cursor, expected, chance);
 }
 
@@ -107,7 +107,7 @@ TEST(PendingChanges, TheLastOneCounts) {
   ASSERT_NE(changes.find("a"), nullptr);
   EXPECT_EQ(*changes.find("a"), std::nullopt);
   EXPECT_FALSE(changes.is_empty());
-  changes.clear();
+  changes = {};
   EXPECT_TRUE(changes.is_empty());
 }
 
