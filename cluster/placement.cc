@@ -95,7 +95,7 @@ std::size_t Placement::best_of(std::string& key, std::span<const std::uint32_t> 
 }
 
 Placement::TenantShards Placement::tenant(std::string_view tenant) const {
-  TenantSpread asked;
+  TenantSettings asked;
   if (const auto it = tenants_.find(tenant); it != tenants_.end()) asked = it->second;
   const std::size_t spread = std::max<std::uint32_t>(1, or_default(asked.spread, default_spread_));
   TenantShards result{std::string(tenant), std::vector<std::uint32_t>(std::min(spread, usable_.size())), 0};

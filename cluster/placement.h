@@ -93,7 +93,7 @@ class Placement {
   bool equal_weights_ = true;
   std::uint32_t default_spread_;
   std::uint32_t default_replicas_;
-  std::map<std::string, TenantSpread, std::less<>> tenants_;
+  std::map<std::string, TenantSettings, std::less<>> tenants_;
 };
 
 }  // namespace espalier::cluster

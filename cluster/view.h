@@ -11,16 +11,37 @@
 
 namespace espalier::cluster {
 
+/// Where a shard stands (docs/membership.md). On the wire and in records: never change.
+enum class ShardState : std::uint8_t {
+  serving = 0,   ///< is asked
+  joining = 1,   ///< takes in what will be its own; is not asked yet
+  draining = 2,  ///< is asked until others hold what it owns
+  gone = 3,      ///< its lease has ended: as draining, but it is not there to answer
+};
+
 struct ShardInfo {
   std::string name;
   /// One endpoint a thread of the shard; all answer alike.
   std::vector<std::string> endpoints;
   double weight = 1;  ///< share of keys relative to other shards
+  std::string zone;   ///< what fails together: a host, a rack; empty: none is said
+  ShardState state = ShardState::serving;
 };
 
-struct TenantSpread {
-  std::uint32_t spread = 0;    ///< shards that serve the tenant; 0: the view's default
-  std::uint32_t replicas = 0;  ///< shards that hold each leaf; 0: the view's default
+/// What is set for a tenant; 0: the view's default, or no limit.
+struct TenantSettings {
+  std::uint32_t spread = 0;               ///< shards that serve the tenant
+  std::uint32_t replicas = 0;             ///< shards that hold each leaf
+  std::uint32_t requests_per_second = 0;  ///< at each router
+  std::uint32_t requests_in_flight = 0;   ///< at each router
+};
+
+/// A node of the depth that placement looks at, held by more shards than the tenant's others since it is asked for
+/// more.
+struct HotNode {
+  std::string tenant, model;
+  std::vector<std::string> partition;
+  std::uint32_t replicas = 0;
 };
 
 struct View {
@@ -28,7 +49,8 @@ struct View {
   std::vector<ShardInfo> shards;  ///< sorted by name
   std::uint32_t default_spread = 4;
   std::uint32_t default_replicas = 2;
-  std::map<std::string, TenantSpread> tenants;  ///< those that differ from the defaults
+  std::map<std::string, TenantSettings> tenants;  ///< those for which something is set
+  std::vector<HotNode> hot_nodes;                 ///< by tenant, model and partition
 };
 
 }  // namespace espalier::cluster

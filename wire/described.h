@@ -46,6 +46,7 @@ constexpr std::string_view op_of() {
 constexpr std::uint64_t most(Code) { return static_cast<std::uint64_t>(Code::internal); }
 constexpr std::uint64_t most(Reason) { return static_cast<std::uint64_t>(Reason::removed); }
 constexpr std::uint64_t most(ChangeKind) { return static_cast<std::uint64_t>(ChangeKind::erased); }
+constexpr std::uint64_t most(cluster::ShardState) { return static_cast<std::uint64_t>(cluster::ShardState::gone); }
 constexpr std::uint64_t most(EntryKind) { return static_cast<std::uint64_t>(EntryKind::unset); }
 constexpr std::uint64_t most(model::Task) { return static_cast<std::uint64_t>(model::Task::multiclass); }
 constexpr std::uint64_t most(model::FieldType) { return static_cast<std::uint64_t>(model::FieldType::text); }

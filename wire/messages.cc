@@ -123,6 +123,7 @@ void describe(V&& v, const PredictRequest*) {
   v("attempt", &PredictRequest::attempt);
   v("principal", &PredictRequest::principal);
   v("sent_us", &PredictRequest::sent_us);
+  v("shard", &PredictRequest::shard);
   v("parts", &PredictRequest::parts);
 }
 

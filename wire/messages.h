@@ -65,6 +65,7 @@ struct PredictRequest {
   std::uint32_t attempt = 1;
   std::string principal;
   std::int64_t sent_us = 0;  ///< the router's monotonic clock when it sent this; 0: not said
+  std::string shard;         ///< whom it is for; another that listens there now answers `unavailable`
 };
 
 struct Provenance {
@@ -229,6 +230,7 @@ struct ModelRecord {
   std::vector<model::Field> fields;  ///< add-only
   std::vector<std::string> tags;     ///< that were ever moved, or stand on another; by name
   std::vector<Overlay> overlays;     ///< by tag
+  std::vector<Uuid> quarantined;     ///< versions that are out of service; ascending
 };
 /// All models (or one tenant's, or one) as of an epoch or a time (both 0: now), in pages.
 struct ModelsRequest {

@@ -8,12 +8,24 @@ void describe(V&& v, const ShardInfo*) {
   v("name", &ShardInfo::name);
   v("endpoints", &ShardInfo::endpoints);
   v("weight", &ShardInfo::weight);
+  v("zone", &ShardInfo::zone);
+  v("state", &ShardInfo::state);
 }
 
 template <class V>
-void describe(V&& v, const TenantSpread*) {
-  v("spread", &TenantSpread::spread);
-  v("replicas", &TenantSpread::replicas);
+void describe(V&& v, const TenantSettings*) {
+  v("spread", &TenantSettings::spread);
+  v("replicas", &TenantSettings::replicas);
+  v("requests_per_second", &TenantSettings::requests_per_second);
+  v("requests_in_flight", &TenantSettings::requests_in_flight);
+}
+
+template <class V>
+void describe(V&& v, const HotNode*) {
+  v("tenant", &HotNode::tenant);
+  v("model", &HotNode::model);
+  v("partition", &HotNode::partition);
+  v("replicas", &HotNode::replicas);
 }
 
 template <class V>
@@ -23,6 +35,7 @@ void describe(V&& v, const View*) {
   v("default_spread", &View::default_spread);
   v("default_replicas", &View::default_replicas);
   v("tenants", &View::tenants);
+  v("hot_nodes", &View::hot_nodes);
 }
 
 }  // namespace espalier::cluster

@@ -69,6 +69,7 @@ void describe(V&& v, const ModelRecord*) {
   v("fields", &ModelRecord::fields);
   v("tags", &ModelRecord::tags);
   v("overlays", &ModelRecord::overlays);
+  v("quarantined", &ModelRecord::quarantined);
 }
 
 template <class V>

@@ -123,6 +123,7 @@ bool read_member(Reader& reader, std::string_view key, PredictHeader& header, Ke
     case 5:
       if (key == "model") return once.first(reader, 1) && reader.read_text(header.model);
       if (key == "parts") return once.first(reader, 2) && read_parts(reader, header);
+      if (key == "shard") return once.first(reader, 11) && reader.read_text(header.shard);
       break;
     case 6:
       if (key == "tenant") return once.first(reader, 3) && reader.read_text(header.tenant);
@@ -157,7 +158,7 @@ void write_texts(Writer& writer, std::span<const std::string_view> texts) {
 
 void write_members(Writer& writer, const PredictHeader& header) {
   writer.map(6 + !header.refs.empty() + header.all_scores + (header.min_epoch != 0) + !header.prediction.is_nil() +
-             (header.attempt != 1) + !header.principal.empty() + (header.sent_us != 0));
+             (header.attempt != 1) + !header.principal.empty() + (header.sent_us != 0) + !header.shard.empty());
   writer.key("v");
   writer.number(kProtocolVersion);
   writer.key("op");
@@ -193,13 +194,17 @@ void write_members(Writer& writer, const PredictHeader& header) {
     writer.key("sent_us");
     writer.signed_number(header.sent_us);
   }
+  if (!header.shard.empty()) {
+    writer.key("shard");
+    writer.text(header.shard);
+  }
   writer.key("parts");
 }
 
 }  // namespace
 
 void PredictHeader::clear() {
-  tenant = model = principal = {};
+  tenant = model = principal = shard = {};
   refs.clear();
   budget_us = kDefaultBudgetUs;
   all_scores = false;

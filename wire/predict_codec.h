@@ -45,6 +45,7 @@ struct PredictHeader {
   Uuid prediction;
   std::uint32_t attempt = 1;
   std::int64_t sent_us = 0;
+  std::string_view shard;
   std::vector<Part> parts;
   std::vector<std::string_view> level_values;
 
