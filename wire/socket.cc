@@ -16,6 +16,13 @@ namespace {
 constexpr int kRouterLingerMs = 1000;
 constexpr int kFirstReconnectMs = 20;
 constexpr int kLongestReconnectMs = 500;
+/// A network that was cut is used again soon after it is whole: the kernel by itself would send what was not
+/// acknowledged, and try to connect, ever more rarely, after a long cut only minutes later. So a try to connect is
+/// given up after a while and another is made, and so is a connection on which nothing is acknowledged.
+constexpr int kLongestConnectMs = 2000;
+constexpr int kUnacknowledgedMs = 5000;
+/// A peer that went away without a word while nobody sends to it: its connection is kept for less than half a minute.
+constexpr int kKeepaliveIdleS = 10, kKeepaliveEveryS = 5, kKeepaliveProbes = 3;
 /// Below this, copying a string into a frame is cheaper than keeping the string alive for ZeroMQ.
 constexpr std::size_t kCopiedBytes = 1024;
 
@@ -123,6 +130,12 @@ Result<std::unique_ptr<Socket>> Socket::make(Context& context, SocketKind kind, 
   set(ZMQ_LINGER, kind == SocketKind::router ? kRouterLingerMs : 0);
   set(ZMQ_RECONNECT_IVL, kFirstReconnectMs);
   set(ZMQ_RECONNECT_IVL_MAX, kLongestReconnectMs);
+  set(ZMQ_CONNECT_TIMEOUT, kLongestConnectMs);
+  set(ZMQ_TCP_MAXRT, kUnacknowledgedMs);
+  set(ZMQ_TCP_KEEPALIVE, 1);
+  set(ZMQ_TCP_KEEPALIVE_IDLE, kKeepaliveIdleS);
+  set(ZMQ_TCP_KEEPALIVE_INTVL, kKeepaliveEveryS);
+  set(ZMQ_TCP_KEEPALIVE_CNT, kKeepaliveProbes);
   if (kind == SocketKind::router) set(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
   if (kind == SocketKind::req) {
     // A request whose reply never comes may be given up and asked again.

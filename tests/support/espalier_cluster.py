@@ -159,8 +159,10 @@ class Cluster:
 class Wire:
     """Frames to the cluster over a DEALER socket, one request after the other or many under way."""
 
-    def __init__(self, endpoint):
-        self._context = zmq.Context()
+    def __init__(self, endpoint, context=None):
+        """`context`: one to share; one of its own by default."""
+        self._own_context = None if context else zmq.Context()
+        self._context = context or self._own_context
         self.socket = self._context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.connect(endpoint)
@@ -171,7 +173,8 @@ class Wire:
 
     def __exit__(self, *_):
         self.socket.close()
-        self._context.term()
+        if self._own_context:
+            self._own_context.term()
 
     def send(self, header, *bodies):
         """Sends a header (a map or bytes) with bodies (values or bytes); returns the request id."""
