@@ -208,7 +208,9 @@ int main(int argc, char** argv) try {
   app.add_option("--nodes", options.nodes, "Nodes that a release moves")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--rounds", options.rounds, "How often")->capture_default_str()->check(CLI::Range(1, 100));
+  app.add_option("--rounds", options.rounds, "How often; 0: only the first release")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 100));
   app.add_flag("--check", options.check, "Fail where a bound does not hold");
   CLI11_PARSE(app, argc, argv);
   espalier::Bench(options).run();

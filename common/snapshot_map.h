@@ -80,6 +80,10 @@ class SnapshotMap {
       --map_.size_;
     }
     const T* find(std::string_view key) const { return map_.find(key); }
+    template <class Visit>
+    void for_each(Visit&& visit) const {
+      map_.for_each(std::forward<Visit>(visit));
+    }
     SnapshotMap finish() { return std::move(map_); }
 
    private:

@@ -5,6 +5,15 @@
 
 namespace espalier::shard {
 
+wire::Reason reason_of(const Status& why) {
+  switch (why.code()) {
+    case Code::not_found:
+    case Code::unavailable: return wire::Reason::cold;
+    case Code::resource_exhausted: return wire::Reason::over_budget;
+    default: return wire::Reason::corrupt;
+  }
+}
+
 Result<std::vector<std::uint32_t>> map_inputs(const std::vector<model::Field>& inputs,
                                               const std::vector<model::Field>& fields) {
   std::vector<std::uint32_t> places;

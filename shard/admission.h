@@ -63,6 +63,9 @@ class Admission {
   std::size_t sweep_at_ = 1024;
 };
 
+/// What a node says whose artefact could not be made ready.
+wire::Reason reason_of(const Status& why);
+
 /// For each input of the program its field's place in `fields`; failed_precondition names one that is missing or of
 /// another type.
 Result<std::vector<std::uint32_t>> map_inputs(const std::vector<model::Field>& inputs,

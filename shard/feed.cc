@@ -63,7 +63,10 @@ Status Feed::restore() {
     batch.releases.push_back({key, tag.tag, tag.release, tag.release_epoch});
   }
   if (!before.nodes.empty()) swap(before);
+  put_off_leaves(batch);
   swap(batch);
+  // The registry is asked for what is missing above the leaves, before requests are answered.
+  for (auto& [id, failed] : failed_) failed.retry_at_us = clock_.monotonic_us();
   cursor_ = epoch_ = saved.epoch;
   needs_snapshot_ = false;
   set_acknowledgement();
@@ -72,7 +75,14 @@ Status Feed::restore() {
   return {};
 }
 
+void Feed::open() {
+  if (!is_starting_) return;
+  is_starting_ = false;
+  show(TableEdit(live_.current()).finish(live_.current().generation, live_.current().epoch));
+}
+
 Status Feed::sync() {
+  is_cut_off_ = true;
   do {
     if (needs_snapshot_ || batch_ || !queue_.empty()) {
       RETURN_IF_ERROR(fill_batch());
@@ -86,11 +96,16 @@ Status Feed::sync() {
     RETURN_IF_ERROR(acknowledge());
     RETURN_IF_ERROR(read_changes(0));
   } while (needs_snapshot_ || !queue_.empty());
+  is_cut_off_ = false;
+  open();
   return {};
 }
 
 Status Feed::step() {
+  const bool has_more_here = admit_some();
+  if (has_more_here && is_cut_off_) return {};
   const Status status = take_in();
+  is_cut_off_ = !status.ok();
   if (status.ok()) return status;
   // The registry may stay away for longer than this process lives.
   const Status saved = save();
@@ -108,13 +123,14 @@ Status Feed::take_in() {
     if (clock_.monotonic_us() - saved_at_us_ >= options_.save_every_us) RETURN_IF_ERROR(save());
     const bool is_settled = !has_unsaved_ && failed_.empty() && live_.collect() == 0;
     const std::int64_t wait_us = is_settled ? options_.wait_us : options_.settle_us;
-    RETURN_IF_ERROR(read_changes(has_space_work_ ? 0 : wait_us));
+    RETURN_IF_ERROR(read_changes(has_space_work_ || !backlog_.is_empty() ? 0 : wait_us));
     // The registry keeps acknowledgements in memory, and may have restarted since the last.
     if (queue_.empty() && !needs_snapshot_) ack_ = last_ack_;
   }
   RETURN_IF_ERROR(fill_batch());
   RETURN_IF_ERROR(finish_batch());
   RETURN_IF_ERROR(acknowledge());
+  RETURN_IF_ERROR(fetch_more());
   live_.collect();
   give_space_back();
   end_purge();
@@ -180,6 +196,7 @@ Status Feed::fill_batch() {
     RETURN_IF_ERROR(add_snapshot(batch));
     queue_.clear();
     cursor_ = batch.epoch;
+    put_off_leaves(batch);
     batch_ = std::move(batch);
     needs_snapshot_ = false;
   }
@@ -210,7 +227,7 @@ Status Feed::fill_batch() {
 void Feed::add_due_retries(Batch& batch) {
   const std::int64_t now = clock_.monotonic_us();
   for (auto& [id, failed] : failed_) {
-    if (failed.retry_at_us > now) continue;
+    if (failed.retry_at_us > now || batch.erased.contains(failed.wanted.tenant)) continue;
     failed.retry_at_us = now + failed.wait_us;
     batch.nodes.try_emplace(id, failed.wanted);
   }
@@ -341,7 +358,7 @@ Status Feed::add_model_entries(const wire::ModelRecord& record, std::uint64_t ep
     request.model = record.model;
     request.tag = tag;
     request.epoch = epoch;
-    request.limit = kEntriesInPage;
+    request.limit = is_starting_ ? kEntriesInLargePage : kEntriesInPage;
     Release newest{key, tag, {}, 0};
     do {
       ASSIGN_OR_RETURN(wire::EntriesReply page, upstream_.call(request));

@@ -3,6 +3,7 @@
 //
 //   restore()   the table of the last run, from this shard's own disk: answers even while the registry is away
 //   sync()      take a snapshot if one is needed, enter the view, take in what has changed until nothing is left
+//   open()      requests are answered from now on, which sync() sees to where the registry is there
 //   step()      wait for changes and take them in, then give some space back
 //
 // A batch is everything that the feed has given when the one before it is done, so that a shard which falls behind
@@ -10,6 +11,9 @@
 // changes go on being read: removals among them are swapped in at once, the rest forms the next batch. What fails for
 // one artefact doesn't hold the others up: its node keeps what it had, the acknowledgement lists it, and it is fetched
 // anew later.
+//
+// A start that finds very many nodes opens when the models and their inner nodes are in: leaves follow by steps, and
+// nothing is acknowledged until all are in (feed_start.cc, docs/shard-memory.md).
 //
 // A gap in the feed, a collected epoch or another generation leads to a snapshot; the old table answers until it is
 // complete. A tenant that was erased goes from the table with the swap, then from the pack and the state file; only
@@ -50,6 +54,7 @@ struct FeedOptions {
       5'000'000;  ///< and at least so often while something does; when the registry goes: at once
   std::int64_t first_retry_us = 1'000'000;
   std::int64_t longest_retry_us = 60'000'000;
+  std::size_t nodes_at_once = 1000;  ///< a start that finds more takes its leaves in so many at a time
 };
 
 class Feed {
@@ -60,6 +65,7 @@ class Feed {
   /// not_found: there is no earlier run; corrupt: its state is damaged (and set aside).
   Status restore();
   Status sync();
+  void open();
   Status step();
   /// Writes the state for the next run, if it has changed since.
   Status save();
@@ -75,6 +81,7 @@ class Feed {
   struct Wanted {
     std::string tenant;
     wire::TagEntry entry;
+    bool is_put_off = false;  ///< answered for by its ancestors until it is taken in later
   };
   struct Release {
     std::string model_key, tag;
@@ -99,6 +106,14 @@ class Feed {
     std::int64_t retry_at_us = 0;
     std::int64_t wait_us = 0;
   };
+  /// Nodes that were put off.
+  struct Backlog {
+    std::deque<NodeId> unseen;    ///< the pack may have them
+    std::deque<NodeId> to_fetch;  ///< it hasn't
+    std::int64_t began_us = 0;
+    std::int64_t said_at_us = 0;  ///< how far it is
+    bool is_empty() const { return unseen.empty() && to_fetch.empty(); }
+  };
 
   // What has changed (feed.cc).
   Status join();
@@ -114,6 +129,14 @@ class Feed {
   void add_due_retries(Batch& batch);
   static void add_erasure(const std::string& tenant, Batch& batch);
   Status read_entries(const wire::Change& change, std::vector<wire::TagEntry>& entries);
+
+  // A start that finds very many nodes (feed_start.cc).
+  void put_off_leaves(Batch& batch) const;
+  bool admit_some();
+  Status fetch_more();
+  void admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256, Status>& refused);
+  const Node* find_late(const NodeId& id, const TableEdit& edit) const;
+  void end_slice(TableEdit& edit);
 
   // What was found to be damaged (feed_damage.cc).
   void mend_damage();
@@ -136,7 +159,8 @@ class Feed {
                   Batch& batch);
   void note_failure(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, const Status& why);
   std::optional<wire::ModelRecord> record_of(const std::string& model_key, const Batch& batch) const;
-  void publish(std::unique_ptr<const ModelTable> table);
+  void publish(std::unique_ptr<ModelTable> table);
+  void show(std::unique_ptr<ModelTable> table);
   void set_acknowledgement();
   Status acknowledge();
 
@@ -151,6 +175,9 @@ class Feed {
   const Clock& clock_;
 
   Holdings holdings_;
+  bool is_starting_ = true;  ///< requests are not answered yet
+  bool is_cut_off_ = true;   ///< the registry did not answer when it was last asked
+  Backlog backlog_;
   bool needs_snapshot_ = true;
   bool has_new_view_ = false;  ///< what is held has not been worked out under it
   bool has_joined_ = false;

@@ -18,16 +18,6 @@ constexpr std::size_t kMostFailuresNamed = 10'000;
 /// Entries looked at to tell a release of removals alone from any other.
 constexpr std::uint32_t kPeekedEntries = 64;
 
-/// What a node says that could not be made ready.
-Reason reason_of(const Status& why) {
-  switch (why.code()) {
-    case Code::not_found:
-    case Code::unavailable: return Reason::cold;
-    case Code::resource_exhausted: return Reason::over_budget;
-    default: return Reason::corrupt;
-  }
-}
-
 bool are_removals(const std::vector<wire::TagEntry>& entries) {
   return std::ranges::none_of(entries, [](const wire::TagEntry& entry) { return entry.kind == EntryKind::version; });
 }
@@ -85,7 +75,7 @@ void Feed::set_acknowledgement() {
 }
 
 Status Feed::acknowledge() {
-  if (!ack_ || is_purging_) return {};
+  if (!ack_ || is_purging_ || !backlog_.is_empty()) return {};
   const Result<wire::AckReply> reply = upstream_.call(*ack_);
   if (!reply.ok() && reply.status().code() == Code::unavailable) return reply.status();
   if (!reply.ok()) {
@@ -104,7 +94,7 @@ Status Feed::fetch(Batch& batch) {
   for (const auto& [id, wanted] : batch.nodes) {
     give_way();
     const wire::TagEntry& entry = wanted.entry;
-    if (entry.kind != EntryKind::version || batch.refused.contains(entry.artefact)) continue;
+    if (entry.kind != EntryKind::version || wanted.is_put_off || batch.refused.contains(entry.artefact)) continue;
     if (admission_.has(entry.artefact) || !seen.insert(entry.artefact).second) continue;
     const auto record = record_of(id.model_key, batch);
     if (!record || !holdings_.holds(record->tenant, record->model, record->levels.size(), entry.partition)) continue;
@@ -201,6 +191,7 @@ void Feed::swap(Batch& batch) {
   if (batch.is_snapshot) {
     forget_unnamed(batch, edit);
     failed_.clear();
+    backlog_ = {};
   }
   erase_tenants(batch, edit);
   std::map<std::string, wire::ModelRecord> records = batch.models;
@@ -286,7 +277,9 @@ void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelR
   Admitted admitted;
   admitted.is_held = holdings_.holds(record.tenant, record.model, record.levels.size(), entry.partition);
   std::optional<Status> failure;
-  if (entry.kind == EntryKind::version && admitted.is_held) {
+  if (wanted.is_put_off && admitted.is_held) {
+    backlog_.unseen.push_back(id);
+  } else if (entry.kind == EntryKind::version && admitted.is_held) {
     auto servable = admission_.admit(id.model_key, record.fields, entry.artefact);
     if (servable.ok()) {
       admitted.servable = *std::move(servable);
@@ -321,11 +314,17 @@ void Feed::note_failure(const NodeId& id, const Wanted& wanted, const wire::Mode
   failed.failure = {record.tenant, record.model, wanted.entry.partition, wanted.entry.version, why.text()};
 }
 
-void Feed::publish(std::unique_ptr<const ModelTable> table) {
-  live_.publish(std::move(table));
-  ++swaps_;
+void Feed::publish(std::unique_ptr<ModelTable> table) {
+  show(std::move(table));
   has_unsaved_ = true;
   space_.table_changed();
+}
+
+/// A table that says the same of what is wanted.
+void Feed::show(std::unique_ptr<ModelTable> table) {
+  table->is_starting = is_starting_;
+  live_.publish(std::move(table));
+  ++swaps_;
 }
 
 }  // namespace espalier::shard

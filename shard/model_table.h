@@ -11,6 +11,7 @@
 // holds the segment of the shard's pack that its bytes lie in, whatever becomes of the pack meanwhile.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -145,10 +146,33 @@ struct Model {
   }
 };
 
+/// Of the nodes that this shard holds and that want a version, in all tags.
+struct NodeCounts {
+  static constexpr std::size_t kReasons = 9;  ///< of wire::Reason
+
+  std::uint64_t wanted = 0;
+  std::uint64_t ready = 0;                          ///< the wanted version is
+  std::array<std::uint64_t, kReasons> not_ready{};  ///< by reason
+
+  void add(const Node& node) { count<true>(node); }
+  void remove(const Node& node) { count<false>(node); }
+
+ private:
+  template <bool is_added>
+  void count(const Node& node) {
+    if (node.kind != wire::EntryKind::version || !node.is_held) return;
+    auto& which = node.wanted.servable != nullptr ? ready : not_ready[static_cast<std::size_t>(node.not_ready)];
+    is_added ? ++wanted : --wanted;
+    is_added ? ++which : --which;
+  }
+};
+
 struct ModelTable {
   std::uint64_t generation = 0;
   std::uint64_t epoch = 0;  ///< everything up to it is in the table
   SnapshotMap<Model> models;
+  NodeCounts counts;         ///< kept by TableEdit
+  bool is_starting = false;  ///< too little is here to answer from: another replica is to be asked
 };
 
 /// Calls `visit` with each model, tag and node of the table.

@@ -15,6 +15,9 @@ constexpr std::uint32_t kRowsPerLook = 256;
 /// Scoring so many is longer than reading the clock.
 constexpr std::uint32_t kManyRows = 16;
 
+/// A shard that is starting tells callers to come again after this.
+constexpr std::int64_t kStartingRetryUs = 100'000;
+
 Status deadline_exceeded(std::string message) { return {Code::deadline_exceeded, std::move(message)}; }
 
 }  // namespace
@@ -30,7 +33,7 @@ Predictor::Predictor(std::string shard, const Clock& clock, Damage& damage, Veri
 void Predictor::answer(const Principal& principal, const ModelTable& table, std::string_view header,
                        std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
   const Status status = try_answer(principal, table, header, bodies, arrival, reply);
-  if (!status.ok()) reply.set_error(status);
+  if (!status.ok()) reply.set_error(status, table.is_starting ? kStartingRetryUs : 0);
 }
 
 bool Predictor::was_long() const {
@@ -41,6 +44,10 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
                              std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
   RETURN_IF_ERROR(wire::decode_predict(header, request_));
   RETURN_IF_ERROR(begin_budget(arrival));
+  if (!request_.shard.empty() && request_.shard != shard_) {
+    return unavailable("this is shard " + shard_ + ", the request is for " + std::string(request_.shard));
+  }
+  if (table.is_starting) return unavailable("shard " + shard_ + " is starting");
   if (bodies.size() != request_.parts.size()) {
     return invalid_argument("parts: " + std::to_string(request_.parts.size()) + " in the header, but " +
                             std::to_string(bodies.size()) + " body frames");

@@ -52,9 +52,11 @@ class Predictor {
   ///   invalid_argument     the header is not a request, or the number of bodies is not that of its parts
   ///   permission_denied    `principal` may not predict for the tenant
   ///   not_found            no such model, tag or release
-  ///   unavailable          the tenant's shards are others, or `min_epoch` has not come here yet: another shard may
-  ///   answer deadline_exceeded    the budget was over already when the request was taken up, its wait included
-  ///   (QueueClock), or is since
+  ///   unavailable          the request is for another shard, this one is starting, the tenant's shards are others, or
+  ///                        `min_epoch` has not come here yet: another shard may answer
+  ///   deadline_exceeded    the budget was over already when the request was taken up, its wait included
+  ///                        (QueueClock), or is since
+  ///
   /// A part's own status: invalid_argument (its partition or rows), not_found (a version that is not on its path),
   /// no_model, resource_exhausted (its predictions are too large for a message), deadline_exceeded.
   void answer(const Principal& principal, const ModelTable& table, std::string_view header,

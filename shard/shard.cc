@@ -48,7 +48,8 @@ void repeat(const StopSignals& stop, Turn&& turn, IsEnough&& is_enough) {
   }
 }
 
-/// Until the table holds what this shard owns. false: a stop was asked for first.
+/// Until requests can be answered: the table holds what this shard owns, or all but leaves. false: a stop was asked for
+/// first.
 bool prepare(Feed& feed, RegistryUpstream& upstream, const StopSignals& stop) {
   const Status restored = feed.restore();
   if (!restored.ok() && restored.code() != Code::not_found)
@@ -57,6 +58,7 @@ bool prepare(Feed& feed, RegistryUpstream& upstream, const StopSignals& stop) {
     Status synced = upstream.look(kLookUs);
     if (synced.ok()) synced = feed.sync();
     if (!synced.ok()) log::warn("shard", "answering from disk", {{"epoch", feed.epoch()}, {"why", synced}});
+    feed.open();
     return !stop.requested();
   }
   bool is_synced = false;
@@ -77,7 +79,9 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   // Two on one folder would write over each other's segments.
   ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(options.folder, "a shard"));
   ASSIGN_OR_RETURN(auto pack, model::Pack::open(files, options.folder + "/pack", {}));
-  LiveTable live(std::make_unique<const ModelTable>());
+  auto first = std::make_unique<ModelTable>();
+  first->is_starting = true;
+  LiveTable live(std::move(first));
   wire::Context context;
   Damage damage;
   std::vector<std::unique_ptr<Worker>> workers;
@@ -96,17 +100,25 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   Space space({}, *pack, admission, damage, clock);
   Scrub scrub(options.scrub_interval_us, damage, clock);
   Feed feed(feed_options, upstream, admission, space, scrub, damage, live, state, clock);
-  if (!prepare(feed, upstream, stop)) return {};
-
   std::vector<std::thread> threads;
   for (auto& worker : workers) threads.emplace_back([&worker, &stop] { worker->run(stop.fd()); });
-  log::info("shard", "ready", {{"name", options.name}, {"epoch", feed.epoch()}, {"workers", workers.size()}});
-  ready(feed_options.self.endpoints);
-  yield_to_requests();
-  repeat(
-      stop, [&] { return feed.step(); }, [] { return false; });
+
+  const bool is_ready = prepare(feed, upstream, stop);
+  if (is_ready) {
+    const NodeCounts& counts = live.current().counts;
+    log::info("shard", "ready",
+              {{"name", options.name},
+               {"epoch", feed.epoch()},
+               {"workers", workers.size()},
+               {"nodes_ready", counts.ready},
+               {"nodes_wanted", counts.wanted}});
+    ready(feed_options.self.endpoints);
+    yield_to_requests();
+    repeat(
+        stop, [&] { return feed.step(); }, [] { return false; });
+  }
   for (std::thread& thread : threads) thread.join();
-  const Status saved = feed.save();
+  const Status saved = is_ready ? feed.save() : Status();
   if (!saved.ok()) log::warn("shard", "state not saved", {{"why", saved}});
   workers.clear();
   log::info("shard", "stopped", {{"name", options.name}});

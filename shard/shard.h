@@ -24,8 +24,9 @@ struct ShardOptions {
   std::int64_t scrub_interval_us = 3'600'000'000;  ///< in which all that answers is checked; 0: never
 };
 
-/// Answers until a stop is asked for. Calls `ready` with the endpoints that others connect to, once the shard holds
-/// what it owns: after the first sync with the registry, or from its own disk while the registry is away.
+/// Answers until a stop is asked for: `unavailable` at first. Calls `ready` with the endpoints that others connect to,
+/// once the shard holds what it owns, or all of it but leaves where there are many (docs/shard-memory.md): after the
+/// first sync with the registry, or from its own disk while the registry is away.
 Status run(const ShardOptions& options, const StopSignals& stop,
            const std::function<void(const std::vector<std::string>&)>& ready);
 

@@ -67,7 +67,8 @@ Node next_node(const Node* current, const wire::TagEntry& entry, const Admitted&
   return node;
 }
 
-TableEdit::TableEdit(const ModelTable& base) : models_(base.models) {}
+TableEdit::TableEdit(const ModelTable& base)
+    : models_(base.models), counts_(base.counts), is_starting_(base.is_starting) {}
 
 TableEdit::OpenModel& TableEdit::open(std::string_view model_key) {
   const auto it = open_.find(model_key);
@@ -118,12 +119,29 @@ void TableEdit::set_overlays(OpenModel& model, const std::vector<wire::Overlay>&
   for (const wire::Overlay& overlay : overlays) open(model, overlay.tag).tag.below = overlay.on;
 }
 
+/// All nodes of the model are about to go.
+void TableEdit::uncount_nodes(std::string_view model_key) {
+  const auto remove = [&](const auto& node) { counts_.remove(*node); };
+  const Model* model = models_.find(model_key);
+  const auto it = open_.find(model_key);
+  if (it != open_.end()) {
+    for (const auto& [name, tag] : it->second.tags) tag.nodes.for_each(remove);
+    model = &it->second.model;
+  }
+  if (model == nullptr) return;
+  for (const auto& tag : model->tags) {
+    if (it == open_.end() || !it->second.tags.contains(tag->name)) tag->nodes.for_each(remove);
+  }
+}
+
 void TableEdit::erase_model(std::string_view model_key) {
+  uncount_nodes(model_key);
   if (const auto it = open_.find(model_key); it != open_.end()) open_.erase(it);
   models_.erase(model_key);
 }
 
 void TableEdit::clear_nodes(std::string_view model_key) {
+  uncount_nodes(model_key);
   OpenModel& model = open(model_key);
   model.tags.clear();
   model.model.tags.clear();
@@ -135,15 +153,23 @@ void TableEdit::apply(std::string_view model_key, std::string_view tag, const wi
   const std::string key = node_key_of(entry.partition);
   const Node* current = open_tag.nodes.find(key);
   if (entry.kind == EntryKind::unset) {
-    if (current != nullptr && current->wanted.release_epoch <= entry.epoch) open_tag.nodes.erase(key);
+    if (current == nullptr || current->wanted.release_epoch > entry.epoch) return;
+    counts_.remove(*current);
+    open_tag.nodes.erase(key);
     return;
   }
   if (current != nullptr && current->wanted.release_epoch > entry.epoch) return;
-  open_tag.nodes.set(std::make_shared<const Node>(next_node(current, entry, admitted)));
+  set(open_tag, std::make_shared<const Node>(next_node(current, entry, admitted)));
 }
 
 void TableEdit::set_node(std::string_view model_key, std::string_view tag, std::shared_ptr<const Node> node) {
-  open(open(model_key), tag).nodes.set(std::move(node));
+  set(open(open(model_key), tag), std::move(node));
+}
+
+void TableEdit::set(OpenTag& tag, std::shared_ptr<const Node> node) {
+  if (const Node* before = tag.nodes.find(node->key)) counts_.remove(*before);
+  counts_.add(*node);
+  tag.nodes.set(std::move(node));
 }
 
 void TableEdit::set_release(std::string_view model_key, std::string_view tag, const Uuid& release,
@@ -172,7 +198,7 @@ const Node* TableEdit::find_node(std::string_view model_key, std::string_view ta
   return found == nullptr ? nullptr : found->nodes.find(node_key);
 }
 
-std::unique_ptr<const ModelTable> TableEdit::finish(std::uint64_t generation, std::uint64_t epoch) {
+std::unique_ptr<ModelTable> TableEdit::finish(std::uint64_t generation, std::uint64_t epoch) {
   for (auto& [key, open_model] : open_) {
     for (auto& [name, open_tag] : open_model.tags) {
       open_tag.tag.nodes = open_tag.nodes.finish();
@@ -185,6 +211,8 @@ std::unique_ptr<const ModelTable> TableEdit::finish(std::uint64_t generation, st
   table->generation = generation;
   table->epoch = epoch;
   table->models = models_.finish();
+  table->counts = counts_;
+  table->is_starting = is_starting_;
   return table;
 }
 

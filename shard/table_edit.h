@@ -59,7 +59,7 @@ class TableEdit {
   const Node* find_node(std::string_view model_key, std::string_view tag, std::string_view node_key) const;
 
   /// The table as of `epoch` of `generation`. The edit is used up.
-  std::unique_ptr<const ModelTable> finish(std::uint64_t generation, std::uint64_t epoch);
+  std::unique_ptr<ModelTable> finish(std::uint64_t generation, std::uint64_t epoch);
 
  private:
   struct OpenTag {
@@ -75,8 +75,12 @@ class TableEdit {
   static void set_overlays(OpenModel& model, const std::vector<wire::Overlay>& overlays);
   OpenModel& open(std::string_view model_key);
   static OpenTag& open(OpenModel& model, std::string_view tag);
+  void set(OpenTag& tag, std::shared_ptr<const Node> node);
+  void uncount_nodes(std::string_view model_key);
 
   SnapshotMap<Model>::Editor models_;
+  NodeCounts counts_;
+  bool is_starting_;
   std::map<std::string, OpenModel, std::less<>> open_;
 };
 

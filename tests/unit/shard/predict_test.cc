@@ -140,6 +140,7 @@ TEST_F(PredictTest, ARequestThatCanNotBeAnsweredIsRefusedAsAWhole) {
        Code::unimplemented, "refs"},
       {"an unknown release", [](auto& r) { r.refs = {"release:" + uuid_of(5).text()}; }, Code::not_found, "release"},
       {"nothing left", [](auto& r) { r.budget_us = 0; }, Code::deadline_exceeded, "budget"},
+      {"another shard", [](auto& r) { r.shard = "s7"; }, Code::unavailable, "is for s7"},
       {"a later epoch", [](auto& r) { r.min_epoch = 10; }, Code::unavailable, "epoch 9"},
       {"no part", [](auto& r) { r.parts.clear(); }, Code::invalid_argument, "parts"},
       {"a part too many", [](auto& r) { r.parts.push_back({}); }, Code::invalid_argument,

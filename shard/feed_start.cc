@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/log.h"
+#include "common/scheduling.h"
+#include "shard/feed.h"
+
+namespace espalier::shard {
+
+using wire::EntryKind;
+
+namespace {
+
+constexpr std::size_t kFetchedAtOnce = 1024;
+constexpr std::int64_t kSaidEveryUs = 2'000'000;
+
+}  // namespace
+
+/// Leaves wait where a node above them answers meanwhile, and where they have not answered yet themselves. Only at a
+/// start: the nodes of a release that comes later are swapped in together.
+void Feed::put_off_leaves(Batch& batch) const {
+  if (!batch.is_snapshot || batch.nodes.size() <= options_.nodes_at_once) return;
+  if (!is_starting_ && backlog_.is_empty()) return;
+  const TableEdit table(live_.current());
+  const auto is_answered_above = [&](const NodeId& id, const std::vector<std::string>& partition) {
+    NodeId above{id.model_key, id.tag, {}};
+    for (std::size_t depth = 0; depth < partition.size(); ++depth) {
+      const auto it = batch.nodes.find(above);
+      if (it != batch.nodes.end() && it->second.entry.kind == EntryKind::version) return true;
+      model::append_component(above.node_key, partition[depth]);
+    }
+    return false;
+  };
+  for (auto& [id, wanted] : batch.nodes) {
+    const wire::TagEntry& entry = wanted.entry;
+    const auto record = batch.models.find(id.model_key);
+    if (record == batch.models.end() || entry.kind != EntryKind::version) continue;
+    if (entry.partition.size() < record->second.levels.size() || !is_answered_above(id, entry.partition)) continue;
+    const Node* node = is_starting_ ? nullptr : table.find_node(id.model_key, id.tag, id.node_key);
+    wanted.is_put_off = node == nullptr || (!node->wanted.is_ready() && !node->previous.is_ready());
+  }
+}
+
+/// The node, if it is still wanted, held and not ready.
+const Node* Feed::find_late(const NodeId& id, const TableEdit& edit) const {
+  if (!edit.has_model(id.model_key)) return nullptr;
+  const Node* node = edit.find_node(id.model_key, id.tag, id.node_key);
+  const bool is_late =
+      node != nullptr && node->kind == EntryKind::version && node->is_held && node->wanted.servable == nullptr;
+  return is_late ? node : nullptr;
+}
+
+/// Takes in what the pack has, some milliseconds' worth; true: there may be more.
+bool Feed::admit_some() {
+  if (backlog_.unseen.empty()) return false;
+  TableEdit edit(live_.current());
+  for (std::size_t i = 0; i < options_.nodes_at_once && !backlog_.unseen.empty(); ++i, backlog_.unseen.pop_front()) {
+    give_way();
+    const NodeId& id = backlog_.unseen.front();
+    const Node* node = find_late(id, edit);
+    if (node == nullptr) continue;
+    if (admission_.has(node->wanted.artefact)) {
+      admit_late(id, edit, {});
+    } else {
+      backlog_.to_fetch.push_back(id);
+    }
+  }
+  end_slice(edit);
+  return !backlog_.unseen.empty();
+}
+
+/// Fetches some of what the pack hasn't, once the rest is in.
+Status Feed::fetch_more() {
+  if (!backlog_.unseen.empty() || backlog_.to_fetch.empty()) return {};
+  TableEdit edit(live_.current());
+  std::string tenant;
+  std::set<Hash256> asked;
+  std::deque<NodeId>& waiting = backlog_.to_fetch;
+  std::size_t taken = 0;
+  for (; taken < waiting.size() && asked.size() < kFetchedAtOnce; ++taken) {
+    const Node* node = find_late(waiting[taken], edit);
+    if (node == nullptr) continue;
+    const std::string& of = live_.current().models.find(waiting[taken].model_key)->tenant;
+    if (!asked.empty() && of != tenant) break;
+    tenant = of;
+    if (!admission_.has(node->wanted.artefact)) asked.insert(node->wanted.artefact);
+  }
+  std::vector<Hash256> hashes(asked.begin(), asked.end());
+  Batch came;
+  if (!hashes.empty()) RETURN_IF_ERROR(fetch_some(tenant, hashes, came));
+  const Status synced = admission_.sync();
+  if (!synced.ok()) {
+    for (const Hash256& hash : asked) came.refused.emplace(hash, synced);
+  }
+  for (; taken > 0; --taken, waiting.pop_front()) {
+    give_way();
+    const NodeId& id = waiting.front();
+    const Node* node = find_late(id, edit);
+    if (node == nullptr) continue;
+    const Hash256 artefact = node->wanted.artefact;
+    if (admission_.has(artefact) || came.refused.contains(artefact)) {
+      admit_late(id, edit, came.refused);
+    } else {
+      waiting.push_back(id);  // one reply did not hold all
+    }
+  }
+  end_slice(edit);
+  return {};
+}
+
+void Feed::admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256, Status>& refused) {
+  const Model& model = *live_.current().models.find(id.model_key);
+  auto next = std::make_shared<Node>(*edit.find_node(id.model_key, id.tag, id.node_key));
+  auto servable = admission_.admit(id.model_key, model.inputs->fields(), next->wanted.artefact);
+  if (servable.ok()) {
+    next->wanted.servable = *std::move(servable);
+    next->previous = {};
+    failed_.erase(id);
+  } else {
+    const auto it = refused.find(next->wanted.artefact);
+    const Status why = it == refused.end() ? servable.status() : it->second;
+    next->not_ready = reason_of(why);
+    note_failure(id, {model.tenant, entry_of(*next)}, *record_of(id.model_key, {}), why);
+  }
+  edit.set_node(id.model_key, id.tag, std::move(next));
+}
+
+void Feed::end_slice(TableEdit& edit) {
+  show(edit.finish(live_.current().generation, live_.current().epoch));
+  const std::int64_t now = clock_.monotonic_us();
+  if (backlog_.began_us == 0) backlog_.began_us = backlog_.said_at_us = now;
+  const NodeCounts& counts = live_.current().counts;
+  const bool is_done = backlog_.is_empty();
+  if (is_done || now - backlog_.said_at_us >= kSaidEveryUs) {
+    backlog_.said_at_us = now;
+    log::info("shard", is_done ? "all nodes are in" : "taking nodes in",
+              {{"ready", counts.ready}, {"wanted", counts.wanted}, {"us", now - backlog_.began_us}});
+  }
+  if (!is_done) return;
+  backlog_ = {};
+  has_unsaved_ = true;
+  space_.table_changed();
+  set_acknowledgement();
+}
+
+}  // namespace espalier::shard
