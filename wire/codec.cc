@@ -42,17 +42,6 @@ std::uint64_t big_endian(const char* from, std::uint32_t bytes) {
   }
 }
 
-bool is_ascii(std::string_view text) {
-  std::uint64_t high = 0;
-  const char* at = text.data();
-  std::size_t left = text.size();
-  for (; left >= 8; left -= 8, at += 8) high |= load<std::uint64_t>(at);
-  if (left >= 4) high |= load<std::uint32_t>(at) | load<std::uint32_t>(at + left - 4);
-  if (left == 1) high |= static_cast<unsigned char>(*at);
-  if (left == 2 || left == 3) high |= load<std::uint16_t>(at) | load<std::uint16_t>(at + left - 2);
-  return (high & 0x8080808080808080ull) == 0;
-}
-
 struct Sink {
   std::string& to;
   void write(const char* bytes, std::size_t size) { to.append(bytes, size); }
@@ -67,45 +56,34 @@ Reader::Reader(std::string_view bytes, std::string_view name)
       budget_(bytes.size() * kMemoryPerByte + kMemoryAtLeast),
       name_(name) {}
 
-Reader::Type Reader::peek() const {
-  if (at_ == end_) return Type::end;
-  const auto b = static_cast<unsigned char>(*at_);
-  if (b < 0x80) return Type::unsigned_integer;
-  if (b < 0x90) return Type::map;
-  if (b < 0xa0) return Type::array;
-  if (b < 0xc0) return Type::text;
-  if (b >= 0xe0) return Type::negative_integer;
-  switch (b) {
-    case 0xc0: return Type::nil;
-    case 0xc1: return Type::reserved;
-    case 0xc2:
-    case 0xc3: return Type::boolean;
-    case 0xc4:
-    case 0xc5:
-    case 0xc6: return Type::binary;
-    case 0xca:
-    case 0xcb: return Type::real;
-    case 0xcc:
-    case 0xcd:
-    case 0xce:
-    case 0xcf: return Type::unsigned_integer;
-    // A signed form may well hold a number that is not negative.
-    case 0xd0:
-    case 0xd1:
-    case 0xd2:
-    case 0xd3: {
-      const bool negative = at_ + 1 < end_ && (static_cast<unsigned char>(at_[1]) & 0x80) != 0;
-      return negative ? Type::negative_integer : Type::unsigned_integer;
-    }
-    case 0xd9:
-    case 0xda:
-    case 0xdb: return Type::text;
-    case 0xdc:
-    case 0xdd: return Type::array;
-    case 0xde:
-    case 0xdf: return Type::map;
-    default: return Type::extension;
-  }
+constinit const std::array<Reader::Type, 256> Reader::kTypes = [] {
+  std::array<Type, 256> types{};
+  const auto set = [&](unsigned first, unsigned last, Type type) {
+    for (unsigned byte = first; byte <= last; ++byte) types[byte] = type;
+  };
+  set(0x00, 0x7f, Type::unsigned_integer);
+  set(0x80, 0x8f, Type::map);
+  set(0x90, 0x9f, Type::array);
+  set(0xa0, 0xbf, Type::text);
+  set(0xc0, 0xc0, Type::nil);
+  set(0xc1, 0xc1, Type::reserved);
+  set(0xc2, 0xc3, Type::boolean);
+  set(0xc4, 0xc6, Type::binary);
+  set(0xc7, 0xc9, Type::extension);
+  set(0xca, 0xcb, Type::real);
+  set(0xcc, 0xcf, Type::unsigned_integer);
+  set(0xd0, 0xd3, Type::negative_integer);
+  set(0xd4, 0xd8, Type::extension);
+  set(0xd9, 0xdb, Type::text);
+  set(0xdc, 0xdd, Type::array);
+  set(0xde, 0xdf, Type::map);
+  set(0xe0, 0xff, Type::negative_integer);
+  return types;
+}();
+
+Reader::Type Reader::type_of_signed() const {
+  const bool negative = at_ + 1 < end_ && (static_cast<unsigned char>(at_[1]) & 0x80) != 0;
+  return negative ? Type::negative_integer : Type::unsigned_integer;
 }
 
 bool Reader::head(Head& to) const {
@@ -195,7 +173,7 @@ bool Reader::read_bool(bool& to) {
   return true;
 }
 
-bool Reader::read_unsigned(std::uint64_t& to, std::uint64_t most) {
+bool Reader::read_any_unsigned(std::uint64_t& to, std::uint64_t most) {
   Head h;
   if (!next(h, Type::unsigned_integer)) return false;
   if (h.number > most) return fail("must be at most " + std::to_string(most) + ", is " + std::to_string(h.number));
@@ -236,17 +214,7 @@ bool Reader::read_number(double& to) {
   return true;
 }
 
-bool Reader::read_text(std::string_view& to) {
-  // Most texts are keys and names: short, ASCII, and there as a whole.
-  if (at_ != end_ && (static_cast<unsigned char>(*at_) & 0xe0) == 0xa0) {
-    const std::size_t size = static_cast<unsigned char>(*at_) & 0x1f;
-    const std::string_view text(at_ + 1, size);
-    if (size < remaining() && is_ascii(text)) {
-      to = text;
-      at_ += 1 + size;
-      return true;
-    }
-  }
+bool Reader::read_any_text(std::string_view& to) {
   Head h;
   if (!next(h, Type::text)) return false;
   if (h.number > remaining()) return fail("the bytes end within it");
@@ -282,10 +250,6 @@ bool Reader::count_of(Type type, std::uint32_t& count, std::uint64_t least_bytes
   count = static_cast<std::uint32_t>(h.number);
   return true;
 }
-
-bool Reader::read_array(std::uint32_t& count) { return count_of(Type::array, count, 1); }
-
-bool Reader::read_map(std::uint32_t& count) { return count_of(Type::map, count, 2); }
 
 bool Reader::skip() {
   std::uint64_t values = 1;
@@ -342,7 +306,7 @@ void Writer::boolean(bool value) {
   value ? packer.pack_true() : packer.pack_false();
 }
 
-void Writer::number(std::uint64_t value) {
+void Writer::long_number(std::uint64_t value) {
   Sink sink{to_};
   msgpack::packer<Sink>(sink).pack_uint64(value);
 }
@@ -361,26 +325,22 @@ void Writer::real(double value) {
   to_.append(bytes, sizeof bytes);
 }
 
-void Writer::text(std::string_view value) {
+void Writer::long_text_head(std::size_t bytes) {
   Sink sink{to_};
-  msgpack::packer<Sink> packer(sink);
-  packer.pack_str(static_cast<std::uint32_t>(value.size()));
-  packer.pack_str_body(value.data(), static_cast<std::uint32_t>(value.size()));
+  msgpack::packer<Sink>(sink).pack_str(static_cast<std::uint32_t>(bytes));
 }
 
-void Writer::binary(std::string_view value) {
+void Writer::long_binary_head(std::size_t bytes) {
   Sink sink{to_};
-  msgpack::packer<Sink> packer(sink);
-  packer.pack_bin(static_cast<std::uint32_t>(value.size()));
-  packer.pack_bin_body(value.data(), static_cast<std::uint32_t>(value.size()));
+  msgpack::packer<Sink>(sink).pack_bin(static_cast<std::uint32_t>(bytes));
 }
 
-void Writer::array(std::uint32_t count) {
+void Writer::long_array_head(std::uint32_t count) {
   Sink sink{to_};
   msgpack::packer<Sink>(sink).pack_array(count);
 }
 
-void Writer::map(std::uint32_t count) {
+void Writer::long_map_head(std::uint32_t count) {
   Sink sink{to_};
   msgpack::packer<Sink>(sink).pack_map(count);
 }

@@ -7,16 +7,30 @@
 // expected an unsigned integer, got text".
 #pragma once
 
+#include <algorithm>
 #include <array>
-#include <cassert>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <string_view>
 
+#include "common/bytes.h"
 #include "common/status.h"
 
 namespace espalier::wire {
+
+/// Whether every byte is below 0x80.
+inline bool is_ascii(std::string_view text) {
+  const char* at = text.data();
+  std::size_t left = text.size();
+  std::uint64_t high = 0;
+  for (; left >= 8; left -= 8, at += 8) high |= load<std::uint64_t>(at);
+  if (left >= 4) high |= load<std::uint32_t>(at) | load<std::uint32_t>(at + left - 4);
+  if (left == 1) high |= static_cast<unsigned char>(*at);
+  if (left == 2 || left == 3) high |= load<std::uint16_t>(at) | load<std::uint16_t>(at + left - 2);
+  return (high & 0x8080808080808080ull) == 0;
+}
 
 class Reader {
  public:
@@ -38,7 +52,11 @@ class Reader {
   explicit Reader(std::string_view bytes, std::string_view name = "header");
 
   /// The kind of the next value; `end` when there is none.
-  Type peek() const;
+  Type peek() const {
+    if (at_ == end_) return Type::end;
+    const unsigned b = first_byte();
+    return b - 0xd0 < 4 ? type_of_signed() : kTypes[b];
+  }
   bool at_end() const { return at_ == end_; }
   /// Goes on reading at `position`, one that position() gave before.
   void seek(const char* position) { at_ = position; }
@@ -48,18 +66,29 @@ class Reader {
   bool read_nil();
   bool read_bool(bool& to);
   /// An unsigned integer of any width, at most `most`.
-  bool read_unsigned(std::uint64_t& to, std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+  bool read_unsigned(std::uint64_t& to, std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
+    if (at_ == end_ || first_byte() > std::min<std::uint64_t>(most, 0x7f)) return read_any_unsigned(to, most);
+    to = first_byte();
+    ++at_;
+    return true;
+  }
   bool read_signed(std::int64_t& to);
   /// A finite number: an integer or a float of any width.
   bool read_number(double& to);
-  /// UTF-8 text.
-  bool read_text(std::string_view& to);
+  /// UTF-8 text. Most texts are keys and names: short, ASCII, and there as a whole.
+  bool read_text(std::string_view& to) {
+    const std::size_t size = at_ == end_ ? 32 : first_byte() ^ 0xa0;
+    if (size >= 32 || size >= remaining() || !is_ascii({at_ + 1, size})) return read_any_text(to);
+    to = {at_ + 1, size};
+    at_ += 1 + size;
+    return true;
+  }
   bool read_binary(std::string_view& to);
   /// Binary of exactly `size` bytes.
   bool read_binary(std::string_view& to, std::size_t size);
   /// How many elements (or pairs) follow. A count that the remaining bytes can't hold is refused here.
-  bool read_array(std::uint32_t& count);
-  bool read_map(std::uint32_t& count);
+  bool read_array(std::uint32_t& count) { return read_few(0x90, 1, count) || count_of(Type::array, count, 1); }
+  bool read_map(std::uint32_t& count) { return read_few(0x80, 2, count) || count_of(Type::map, count, 2); }
   /// Passes over one whole value, however deep, checking only that it is whole.
   bool skip();
   /// The bytes of one whole value.
@@ -98,6 +127,22 @@ class Reader {
     bool narrow;  ///< a float of 32 bits
   };
 
+  static const std::array<Type, 256> kTypes;  ///< by a value's first byte
+
+  unsigned first_byte() const { return static_cast<unsigned char>(*at_); }
+  /// A signed form may well hold a number that is not negative.
+  Type type_of_signed() const;
+  bool read_any_unsigned(std::uint64_t& to, std::uint64_t most);
+  bool read_any_text(std::string_view& to);
+  /// A count below 16, in its short form, if the bytes can hold so many elements.
+  bool read_few(unsigned form, std::size_t least_bytes_each, std::uint32_t& count) {
+    const std::size_t few = at_ == end_ ? 16 : first_byte() ^ form;
+    if (few >= 16 || few * least_bytes_each >= remaining()) return false;
+    count = static_cast<std::uint32_t>(few);
+    ++at_;
+    return true;
+  }
+
   void push(Step step) {
     if (depth_ < kMaxSteps) steps_[depth_] = step;
     ++depth_;
@@ -124,25 +169,52 @@ class Writer {
   explicit Writer(std::string& to) : to_(to) {}
 
   /// The key of a map: a short text.
-  void key(std::string_view name) {
-    assert(name.size() < 32);
-    to_.push_back(static_cast<char>(0xa0 | name.size()));
-    to_.append(name);
+  template <std::size_t N>
+  void key(const char (&name)[N]) {
+    static_assert(N > 1 && N <= 32);
+    char bytes[N];
+    bytes[0] = static_cast<char>(0xa0 | (N - 1));
+    std::memcpy(bytes + 1, name, N - 1);
+    to_.append(bytes, N);
   }
   void nil();
   void boolean(bool value);
-  void number(std::uint64_t value);
+  void number(std::uint64_t value) { value < 0x80 ? byte(value) : long_number(value); }
   void signed_number(std::int64_t value);
   void real(double value);
-  void text(std::string_view value);
-  void binary(std::string_view value);
-  void array(std::uint32_t count);
-  void map(std::uint32_t count);
+  void text(std::string_view value) {
+    value.size() < 32 ? byte(0xa0 | value.size()) : long_text_head(value.size());
+    to_.append(value);
+  }
+  void binary(std::string_view value) {
+    if (value.size() < 256) {
+      byte(0xc4);
+      byte(value.size());
+    } else {
+      long_binary_head(value.size());
+    }
+    to_.append(value);
+  }
+  void array(std::uint32_t count) { count < 16 ? byte(0x90 | count) : long_array_head(count); }
+  void map(std::uint32_t count) { count < 16 ? byte(0x80 | count) : long_map_head(count); }
   /// Bytes that are msgpack already.
   void raw(std::string_view msgpack) { to_.append(msgpack); }
 
  private:
+  void byte(std::uint64_t value) { to_.push_back(static_cast<char>(value)); }
+  void long_number(std::uint64_t value);
+  void long_text_head(std::size_t bytes);
+  void long_binary_head(std::size_t bytes);
+  void long_array_head(std::uint32_t count);
+  void long_map_head(std::uint32_t count);
+
   std::string& to_;
 };
+
+/// Whether a key read is this one; its size being known, that is a comparison or two.
+template <std::size_t N>
+bool is_key(std::string_view key, const char (&name)[N]) {
+  return key.size() == N - 1 && std::memcmp(key.data(), name, N - 1) == 0;
+}
 
 }  // namespace espalier::wire

@@ -72,11 +72,11 @@ bool read_part(Reader& reader, PredictHeader& header) {
     if (!reader.read_text(key)) return false;
     reader.enter(key);
     bool good;
-    if (key == "partition") {
+    if (is_key(key, "partition")) {
       good = once.first(reader, 0) && read_partition(reader, part, header);
-    } else if (key == "unit") {
+    } else if (is_key(key, "unit")) {
       good = once.first(reader, 1) && read_text_up_to(reader, part.unit, kMaxUnitBytes);
-    } else if (key == "rows") {
+    } else if (is_key(key, "rows")) {
       good = once.first(reader, 2) && read_u32(reader, part.rows);
       if (good && part.rows == 0) good = reader.fail("must be at least 1");
     } else {
@@ -118,35 +118,36 @@ bool read_refs(Reader& reader, PredictHeader& header) {
 bool read_member(Reader& reader, std::string_view key, PredictHeader& header, KeysOnce& once) {
   switch (key.size()) {
     case 4:
-      if (key == "refs") return once.first(reader, 0) && read_refs(reader, header);
+      if (is_key(key, "refs")) return once.first(reader, 0) && read_refs(reader, header);
       break;
     case 5:
-      if (key == "model") return once.first(reader, 1) && reader.read_text(header.model);
-      if (key == "parts") return once.first(reader, 2) && read_parts(reader, header);
-      if (key == "shard") return once.first(reader, 11) && reader.read_text(header.shard);
+      if (is_key(key, "model")) return once.first(reader, 1) && reader.read_text(header.model);
+      if (is_key(key, "parts")) return once.first(reader, 2) && read_parts(reader, header);
+      if (is_key(key, "shard")) return once.first(reader, 11) && reader.read_text(header.shard);
       break;
     case 6:
-      if (key == "tenant") return once.first(reader, 3) && reader.read_text(header.tenant);
+      if (is_key(key, "tenant")) return once.first(reader, 3) && reader.read_text(header.tenant);
       break;
     case 7:
-      if (key == "attempt") return once.first(reader, 4) && read_u32(reader, header.attempt);
-      if (key == "sent_us") return once.first(reader, 10) && reader.read_signed(header.sent_us);
+      if (is_key(key, "attempt")) return once.first(reader, 4) && read_u32(reader, header.attempt);
+      if (is_key(key, "sent_us")) return once.first(reader, 10) && reader.read_signed(header.sent_us);
       break;
     case 9:
-      if (key == "budget_us") return once.first(reader, 5) && reader.read_signed(header.budget_us);
-      if (key == "min_epoch") return once.first(reader, 6) && reader.read_unsigned(header.min_epoch);
-      if (key == "principal") return once.first(reader, 7) && reader.read_text(header.principal);
+      if (is_key(key, "budget_us")) return once.first(reader, 5) && reader.read_signed(header.budget_us);
+      if (is_key(key, "min_epoch")) return once.first(reader, 6) && reader.read_unsigned(header.min_epoch);
+      if (is_key(key, "principal")) return once.first(reader, 7) && reader.read_text(header.principal);
       break;
     case 10:
-      if (key == "all_scores") return once.first(reader, 8) && reader.read_bool(header.all_scores);
-      if (key == "prediction") return once.first(reader, 9) && read_uuid(reader, header.prediction);
+      if (is_key(key, "all_scores")) return once.first(reader, 8) && reader.read_bool(header.all_scores);
+      if (is_key(key, "prediction")) return once.first(reader, 9) && read_uuid(reader, header.prediction);
       break;
     default: break;
   }
   return reader.skip();
 }
 
-void write_uuid(Writer& writer, std::string_view key, const Uuid& uuid) {
+template <std::size_t N>
+void write_uuid(Writer& writer, const char (&key)[N], const Uuid& uuid) {
   writer.key(key);
   writer.binary(uuid.view());
 }
@@ -333,7 +334,7 @@ Status split_reply(std::string_view header, std::vector<std::string_view>& parts
     if (!reader.read_text(key)) return corrupt(reader.status().message());
     reader.enter(key);
     std::uint32_t elements = 0;
-    if (key != "parts") {
+    if (!is_key(key, "parts")) {
       if (!reader.skip()) return corrupt(reader.status().message());
     } else {
       if (!reader.read_array(elements)) return corrupt(reader.status().message());
@@ -357,7 +358,7 @@ Code peek_part_status(std::string_view part) {
   if (count == 0) return Code::ok;
   // Left out when ok, else the first key.
   if (!reader.read_text(key)) return Code::corrupt;
-  if (key != "status") return Code::ok;
+  if (!is_key(key, "status")) return Code::ok;
   if (!reader.read_unsigned(code, static_cast<std::uint64_t>(Code::internal))) return Code::corrupt;
   return static_cast<Code>(code);
 }

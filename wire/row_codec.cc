@@ -55,7 +55,7 @@ bool BodyReader::open_top(std::uint32_t rows) {
     std::string_view key;
     if (!reader.read_text(key)) return false;
     reader.enter(key);
-    if (key == "schema") {
+    if (is_key(key, "schema")) {
       std::uint64_t schema = 0;
       if (schema_given) return reader.fail("the key comes twice");
       if (!reader.read_unsigned(schema)) return false;
@@ -82,10 +82,10 @@ bool BodyReader::open_top(std::uint32_t rows) {
 }
 
 bool BodyReader::open_form(std::string_view key, bool last, std::uint32_t rows) {
-  const Form form = key == "rows"      ? Form::rows
-                    : key == "columns" ? Form::columns
-                    : key == "vectors" ? Form::vectors
-                                       : Form::none;
+  const Form form = is_key(key, "rows")      ? Form::rows
+                    : is_key(key, "columns") ? Form::columns
+                    : is_key(key, "vectors") ? Form::vectors
+                                             : Form::none;
   if (form == Form::none) return reader_->skip();
   if (form_ != Form::none) return reader_->fail("only one of rows, columns and vectors may be given");
   form_ = form;
@@ -278,7 +278,7 @@ void AnswerWriter::finish(std::string& to) const {
     writer.array(rows);
     for (const std::uint32_t best : best_) writer.text(classes_[best]);
   }
-  writer.key(regression ? "value" : "probability");
+  regression ? writer.key("value") : writer.key("probability");
   writer.array(rows);
   for (const double value : values_) writer.real(value);
   if (!all_scores_) return;
