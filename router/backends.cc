@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::int64_t kFirstTryUs = 50'000;
 constexpr std::int64_t kLongestTryUs = 1'000'000;
+/// From one look at the connections to the next while something is in flight, and while nothing is.
+constexpr std::int64_t kWatchUs = 10'000;
+constexpr std::int64_t kIdleWatchUs = 10'000'000;
+/// Of the time between two looks so much counts as waking: what goes beyond it the router was held up.
+constexpr std::int64_t kWakingUs = kWatchUs + kWatchUs / 2;
 
 void wait_longer(Backend& backend, std::int64_t now_us) {
   backend.next_try_us = now_us + backend.try_wait_us;
@@ -44,7 +49,11 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
     for (const std::string& endpoint : view.shards[shard].endpoints) {
       auto it = by_endpoint_.find(endpoint);
       if (it == by_endpoint_.end()) it = by_endpoint_.emplace(endpoint, add(endpoint, now_us)).first;
-      backends_[it->second]->is_wanted = true;
+      Backend& backend = *backends_[it->second];
+      const bool is_new = backend.shard.empty();
+      backend.is_wanted = true;
+      backend.shard = view.shards[shard].name;
+      if (is_new && view.shards[shard].state == cluster::ShardState::gone) suspect(backend, now_us);
       of_shard_[number].push_back(it->second);
     }
   }
@@ -65,7 +74,9 @@ std::uint32_t Backends::add(const std::string& endpoint, std::int64_t now_us) {
 
 void Backends::connect(Backend& backend, std::int64_t now_us) {
   auto socket = wire::Socket::make(context_, wire::SocketKind::dealer, request_queues());
-  const Status connected = socket.ok() ? (*socket)->connect(backend.endpoint) : socket.status();
+  Status connected = socket.status();
+  if (connected.ok()) connected = (*socket)->watch_connection(context_);
+  if (connected.ok()) connected = (*socket)->connect(backend.endpoint);
   if (connected.ok()) {
     backend.socket = *std::move(socket);
     if (backend.failed_tries > 0) {
@@ -116,6 +127,7 @@ Candidate Backends::candidate(std::uint32_t shard) {
 
 void Backends::heard(Backend& backend, std::int64_t now_us) {
   backend.heard_us = now_us;
+  backend.silent_since_us = waking_us_;
   if (!backend.is_suspect) return;
   backend.is_suspect = false;
   log::info("router", "shard answers again", {{"endpoint", backend.endpoint}});
@@ -124,8 +136,52 @@ void Backends::heard(Backend& backend, std::int64_t now_us) {
 void Backends::missed(Backend& backend, std::int64_t sent_us, std::int64_t now_us) {
   greet(backend, now_us);
   if (backend.is_suspect || backend.heard_us > sent_us) return;
-  backend.is_suspect = true;
   log::warn("router", "shard is silent", {{"endpoint", backend.endpoint}, {"us", now_us - sent_us}});
+  suspect(backend, now_us);
+}
+
+void Backends::suspect(Backend& backend, std::int64_t now_us) {
+  greet(backend, now_us);
+  backend.is_suspect = true;
+}
+
+bool Backends::is_silent(const Backend& backend) const {
+  if (backend.is_suspect || backend.flow.in_flight() == 0) return false;
+  return waking_us_ - backend.silent_since_us > limits_.silence_us + backend.flow.next_work_us();
+}
+
+const std::vector<std::uint32_t>& Backends::watch(std::int64_t now_us) {
+  waking_us_ += std::min(now_us - watched_us_, kWakingUs);
+  watched_us_ = now_us;
+  watch_due_us_ = now_us + kWatchUs;
+  fallen_.clear();
+  for (std::uint32_t i = 0; i < backends_.size(); ++i) {
+    Backend& backend = *backends_[i];
+    if (backend.socket == nullptr) continue;
+    const wire::Socket::ConnectionNews news = backend.socket->take_connection_news();
+    if (backend.is_suspect) continue;
+    if (news.was_lost || news.was_refused) {
+      log::warn("router", "shard is not connected", {{"endpoint", backend.endpoint}});
+    } else if (is_silent(backend)) {
+      log::warn("router", "shard is silent", {{"endpoint", backend.endpoint}, {"in_flight", backend.flow.in_flight()}});
+    } else {
+      continue;
+    }
+    suspect(backend, now_us);
+    fallen_.push_back(i);
+  }
+  return fallen_;
+}
+
+std::int64_t Backends::next_watch_us(std::int64_t now_us) {
+  const bool is_waiting = std::ranges::any_of(backends_, [](const auto& each) { return each->flow.in_flight() > 0; });
+  return std::max<std::int64_t>(0, is_waiting ? watch_due_us_ - now_us : kIdleWatchUs);
+}
+
+std::size_t Backends::most_endpoints() const {
+  std::size_t most = 0;
+  for (const auto& numbers : of_shard_) most = std::max(most, numbers.size());
+  return most;
 }
 
 void Backends::greet(Backend& backend, std::int64_t now_us) {

@@ -1,7 +1,9 @@
 // The shards' endpoints that a router sends to: their sockets, how busy each is, and which have gone silent.
 //
-//   answering --(nothing heard since a request that was not answered in time)--> suspect --(anything heard)-->
-//   answering
+//   answering --(its connection was lost, or nothing heard while something is in flight)--> suspect
+//   suspect --(anything heard)--> answering
+//
+// Silence counts while the router runs: it doesn't go on while the router itself is held up.
 //
 // A suspect endpoint is asked only where no other is left. One that has as much in flight as it may is asked nothing,
 // so what a silent shard has been sent stays bounded. A small "hello" goes from time to time to one that is suspect,
@@ -46,6 +48,7 @@ struct Backend {
   explicit Backend(const Limits& limits) : flow(limits) {}
 
   std::string endpoint;
+  std::string shard;                     ///< whose it is in the view
   std::unique_ptr<wire::Socket> socket;  ///< null: not connected yet, or let go of
   Flow flow;
   std::uint32_t open_attempts = 0;  ///< of requests that are not over
@@ -53,7 +56,9 @@ struct Backend {
   bool is_wanted = true;      ///< false: no shard of the view has it any more; kept until nothing is in flight
   bool is_let_go = false;     ///< for good: its place is never used again
   std::int64_t heard_us = 0;  ///< monotonic time of the last message
-  bool is_greeted = false;    ///< until everything up to message `greeted_for` is answered or lost
+  /// Since when it owes an answer, as the router's waking time: of the last message, or of the first in flight since.
+  std::int64_t silent_since_us = 0;
+  bool is_greeted = false;  ///< until everything up to message `greeted_for` is answered or lost
   std::uint32_t greeted_for = 0;
   std::uint32_t failed_tries = 0;  ///< to connect, one after the other
   // Suspect or greeted: when the next hello is due; not connected: the next try. The wait after it doubles.
@@ -84,6 +89,18 @@ class Backends {
   bool is_full(const Backend& backend) const { return backend.flow.is_full(limits_); }
 
   void heard(Backend& backend, std::int64_t now_us);
+  /// A message goes to it; before it is counted in its flow.
+  void sends(Backend& backend) {
+    if (backend.flow.in_flight() == 0) backend.silent_since_us = waking_us_;
+  }
+  /// Whether a look at the connections is due: watch().
+  bool must_watch(std::int64_t now_us) const { return now_us >= watch_due_us_; }
+  /// Those that have become suspect since the last time: their connections were lost, or they have been silent for
+  /// too long. REQUIRES: what has arrived was heard.
+  const std::vector<std::uint32_t>& watch(std::int64_t now_us);
+  /// The most endpoints that one shard of the view has.
+  std::size_t most_endpoints() const;
+
   /// A request sent at `sent_us` was not answered in time.
   void missed(Backend& backend, std::int64_t sent_us, std::int64_t now_us);
   /// Nobody waits any more for something that was sent and isn't answered: whether it was lost is asked for.
@@ -96,6 +113,8 @@ class Backends {
   std::int64_t next_us(std::int64_t now_us) const {
     return due_us_ == kNever ? -1 : std::max<std::int64_t>(0, due_us_ - now_us);
   }
+  /// The same for watch(): soon while something is in flight.
+  std::int64_t next_watch_us(std::int64_t now_us);
   /// Lets go of endpoints that have left the view and have nothing in flight.
   void sweep();
 
@@ -105,6 +124,8 @@ class Backends {
   bool is_better(const Backend& one, const Backend& other) const;
   std::uint32_t add(const std::string& endpoint, std::int64_t now_us);
   void connect(Backend& backend, std::int64_t now_us);
+  void suspect(Backend& backend, std::int64_t now_us);
+  bool is_silent(const Backend& backend) const;
   void say_hello(Backend& backend, std::int64_t now_us);
   void tend_due(std::int64_t now_us);
 
@@ -119,6 +140,10 @@ class Backends {
   std::string hello_;
   bool has_unwanted_ = false;
   std::int64_t due_us_ = kNever;  ///< monotonic: tend() has nothing to do before
+  std::int64_t watch_due_us_ = 0;
+  std::int64_t watched_us_ = 0;
+  std::int64_t waking_us_ = 0;  ///< grows with the time between two looks, but not while the router is held up
+  std::vector<std::uint32_t> fallen_;
 };
 
 }  // namespace espalier::router

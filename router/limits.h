@@ -16,10 +16,19 @@ struct Limits {
   std::uint32_t requests_at_endpoint = 4096;
   std::uint64_t bytes_at_endpoint = 64ull << 20;
   /// Sent again after silence, of each hundred that are sent the first time, and beyond that once (the reserve, which
-  /// fills up anew). What was refused is sent again at no cost: at most once to each shard that holds it.
+  /// fills up anew), for each endpoint of the shard that has the most. What was refused is sent again at no cost: at
+  /// most once to each shard that holds it.
   std::uint32_t retry_percent = 10;
   std::uint32_t retry_reserve = 4096;
+  /// So long an endpoint with something in flight may be silent, beyond what its next answer may take: then it is
+  /// suspect.
+  std::int64_t silence_us = 50'000;
 };
+
+/// What a shard may take for a message, at the slowest: some five times what tabular rows take on a busy core.
+constexpr std::int64_t most_work_us(std::uint64_t rows, std::uint64_t bytes) {
+  return static_cast<std::int64_t>(rows * 25 + bytes / 8);
+}
 
 /// What has been sent over one connection and what has come back. A shard's thread answers one message after the other
 /// and connections keep their order, so that an answer says of everything sent before it: answered, or lost. Messages
@@ -28,7 +37,7 @@ class Flow {
  public:
   /// The first message gets the number after `from`.
   explicit Flow(const Limits& limits, std::uint64_t from = 0)
-      : sent_(from), answered_(from), sizes_(limits.requests_at_endpoint) {}
+      : sent_(from), answered_(from), sent_messages_(limits.requests_at_endpoint) {}
 
   /// Messages and bytes that are neither answered nor lost.
   std::uint64_t in_flight() const { return sent_ - answered_; }
@@ -37,11 +46,11 @@ class Flow {
   void release() {
     answered_ = sent_;
     bytes_ = 0;
-    std::vector<std::uint32_t>().swap(sizes_);
+    std::vector<Sent>().swap(sent_messages_);
   }
-  std::size_t memory_bytes() const { return sizes_.capacity() * sizeof(sizes_[0]); }
+  std::size_t memory_bytes() const { return sent_messages_.capacity() * sizeof(Sent); }
   bool is_full(const Limits& limits) const {
-    return in_flight() >= sizes_.size() || bytes_ >= limits.bytes_at_endpoint;
+    return in_flight() >= sent_messages_.size() || bytes_ >= limits.bytes_at_endpoint;
   }
 
   /// False: this message and all before it are answered or lost.
@@ -54,22 +63,30 @@ class Flow {
   std::uint32_t last() const { return static_cast<std::uint32_t>(sent_); }
   std::uint32_t next() const { return last() + 1; }
   /// REQUIRES: fewer messages are in flight than the limit.
-  void send(std::uint32_t bytes) {
-    sizes_[sent_++ % sizes_.size()] = bytes;
+  void send(std::uint32_t bytes, std::int64_t work_us = 0) {
+    const auto work = static_cast<std::uint32_t>(std::min<std::int64_t>(work_us, UINT32_MAX));
+    sent_messages_[sent_++ % sent_messages_.size()] = {bytes, work};
     bytes_ += bytes;
   }
+  /// What the message that is to be answered next was said to take. REQUIRES: one is in flight.
+  std::int64_t next_work_us() const { return sent_messages_[answered_ % sent_messages_.size()].work_us; }
   /// The answer to this message. A number that can't be is ignored.
   void hear(std::uint32_t number) {
     const std::uint32_t count = number - static_cast<std::uint32_t>(answered_);
     if (count > in_flight()) return;
-    for (std::uint32_t i = 0; i < count; ++i) bytes_ -= sizes_[answered_++ % sizes_.size()];
+    for (std::uint32_t i = 0; i < count; ++i) bytes_ -= sent_messages_[answered_++ % sent_messages_.size()].bytes;
   }
 
  private:
+  struct Sent {
+    std::uint32_t bytes;
+    std::uint32_t work_us;
+  };
+
   std::uint64_t sent_;
   std::uint64_t answered_;  ///< of these; what was lost counts, too
   std::uint64_t bytes_ = 0;
-  std::vector<std::uint32_t> sizes_;  ///< of the messages in flight, by their numbers
+  std::vector<Sent> sent_messages_;  ///< those in flight, by their numbers
 };
 
 /// Token bucket: each first sending earns a share of a token, each retry after silence costs one; it begins full and
@@ -78,7 +95,18 @@ class Flow {
 class RetryBudget {
  public:
   explicit RetryBudget(const Limits& limits)
-      : share_(limits.retry_percent), most_(std::uint64_t{limits.retry_reserve} * kToken), held_(most_) {}
+      : share_(limits.retry_percent),
+        reserve_(std::uint64_t{limits.retry_reserve} * kToken),
+        most_(reserve_),
+        held_(most_) {}
+
+  /// The reserve is that of so many endpoints: what can be in flight at one shard when it dies.
+  void cover(std::size_t endpoints) {
+    const std::uint64_t most = reserve_ * std::max<std::size_t>(1, endpoints);
+    if (most > most_) held_ += most - most_;
+    most_ = most;
+    held_ = std::min(held_, most_);
+  }
 
   void sent_first() { held_ = std::min(most_, held_ + share_); }
   bool may_retry() const { return held_ >= kToken; }
@@ -88,7 +116,8 @@ class RetryBudget {
  private:
   static constexpr std::uint64_t kToken = 100;
   const std::uint64_t share_;
-  const std::uint64_t most_;
+  const std::uint64_t reserve_;
+  std::uint64_t most_;
   std::uint64_t held_;
 };
 

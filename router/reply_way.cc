@@ -57,6 +57,19 @@ void Router::handle_shard(std::uint32_t number) {
   end(id.ticket, *request);
 }
 
+/// Whoever waits for this one asks the next replica.
+void Router::ask_elsewhere(std::uint32_t backend) {
+  in_flight_.for_each([&](Ticket ticket, Request& request) {
+    for (std::uint32_t i = 0; i < request.piece_count; ++i) {
+      const Piece& piece = request.pieces[i];
+      if (piece.is_done || piece.attempt_count == 0) continue;
+      const Attempt& last = piece.attempts[piece.attempt_count - 1];
+      // Where it can't be sent on now, its alarm tries again.
+      if (last.is_open && last.backend == backend) ask_next(ticket, request, i, Cause::silence);
+    }
+  });
+}
+
 void Router::close_attempt(Attempt& attempt) {
   if (!attempt.is_open) return;
   attempt.is_open = false;
@@ -90,6 +103,8 @@ void Router::ring(const Alarm& alarm) {
     finish_piece(alarm.ticket, *request, piece);
     return;
   }
+  // Whoever was asked since has an alarm of their own.
+  if (alarm.attempt + 1 < piece.attempt_count) return;
   const Sending sending =
       was_silent ? ask_next(alarm.ticket, *request, alarm.piece, Cause::silence) : Sending::exhausted;
   if (sending == Sending::sent) return;

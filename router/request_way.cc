@@ -26,6 +26,16 @@ std::uint32_t bytes_of(const Request& request, const Piece& piece, std::span<con
   return static_cast<std::uint32_t>(bytes);
 }
 
+std::uint64_t rows_of(const wire::PredictHeader& header, const Piece& piece) {
+  std::uint64_t rows = 0;
+  if (piece.parts.empty()) {
+    for (const wire::PredictHeader::Part& part : header.parts) rows += part.rows;
+  } else {
+    for (const std::uint32_t part : piece.parts) rows += header.parts[part].rows;
+  }
+  return rows;
+}
+
 }  // namespace
 
 /// [routing id] ([empty]) [request id] [header] [body]…
@@ -98,6 +108,7 @@ Status Router::check(const wire::PredictHeader& header) const {
   RETURN_IF_ERROR(model::check_name("model", header.model));
   if (!header.principal.empty()) return invalid_argument("principal: set by routers only");
   if (!header.prediction.is_nil()) return invalid_argument("prediction: set by routers only");
+  if (!header.shard.empty()) return invalid_argument("shard: set by routers only");
   if (header.attempt != 1) return invalid_argument("attempt: set by routers only");
   if (!principal_.may_predict(header.tenant)) {
     return Status(Code::permission_denied,
@@ -228,6 +239,7 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   header_.attempt = piece.attempt_count + 1;
   header_.budget_us = remaining_us;
   header_.sent_us = now_us_;
+  header_.shard = backend.shard;
   if (piece.parts.empty()) {
     wire::encode_predict(header_, header_bytes_);
   } else {
@@ -252,7 +264,8 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   }
   const Result<bool> sent = backend.socket->send(out_, given_away);
   if (!sent.ok() || !*sent) return false;
-  backend.flow.send(bytes);
+  backends_.sends(backend);
+  backend.flow.send(bytes, most_work_us(rows_of(header_, piece), bytes));
   ++backend.open_attempts;
   piece.attempts[piece.attempt_count++] = {target.number, now_us_, true};
   const std::int64_t due_us = now_us_ + patience_us(remaining_us, others_left);

@@ -71,9 +71,12 @@ bool Router::is_done(std::int64_t quiet_since_us) const {
 bool Router::turn() {
   const auto routes = reader_.lease();
   if (routes->number != routes_number_) take_routes(*routes);
-  // In this order: a reply that is there counts before the alarm that misses it, and the wheel is at the present when
-  // alarms are added.
+  // In this order: a reply that is there counts before the look or the alarm that misses it, and the wheel is at the
+  // present when alarms are added.
   bool was_busy = drain_shards();
+  if (backends_.must_watch(now_us_)) {
+    for (const std::uint32_t backend : backends_.watch(now_us_)) ask_elsewhere(backend);
+  }
   alarms_.advance(now_us_, [this](const Alarm& alarm) { ring(alarm); });
   backends_.tend(now_us_);
   const bool takes_in = !is_stopping_ || now_us_ - stopping_since_us_ < kTakesInUs;
@@ -88,7 +91,8 @@ void Router::wait(int stop_fd, int routes_fd) {
     if (backends_.is_open(i)) poller.add(*backends_.at(i).socket);
   }
   const std::size_t routes = poller.add_fd(routes_fd);
-  const std::int64_t next = sooner(alarms_.next_us(now_us_), backends_.next_us(now_us_));
+  const std::int64_t next =
+      sooner(sooner(alarms_.next_us(now_us_), backends_.next_us(now_us_)), backends_.next_watch_us(now_us_));
   const auto read_routes = [&] {
     eventfd_t count;
     if (poller.ready(routes)) eventfd_read(routes_fd, &count);
@@ -109,6 +113,7 @@ void Router::wait(int stop_fd, int routes_fd) {
 
 void Router::take_routes(const Routes& routes) {
   backends_.take_view(routes.view, now_us_);
+  retries_.cover(backends_.most_endpoints());
   tenants_.clear();
   routes_number_ = routes.number;
 }

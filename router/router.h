@@ -98,6 +98,7 @@ class Router {
 
   // From the shards to the client (reply_way.cc).
   void handle_shard(std::uint32_t backend);
+  void ask_elsewhere(std::uint32_t backend);
   void close_attempt(Attempt& attempt);
   void give_up(Piece& piece);
   void ring(const Alarm& alarm);

@@ -45,6 +45,13 @@ class SlotTable {
     Slot& slot = slots_[ticket.slot];
     return slot.is_used && slot.use == ticket.use ? &slot.payload : nullptr;
   }
+  /// Calls `each(ticket, payload)` for all that is there; it may add, and remove the one it is called with.
+  template <class Each>
+  void for_each(Each&& each) {
+    for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+      if (slots_[i].is_used) each(Ticket{i, slots_[i].use}, slots_[i].payload);
+    }
+  }
   /// REQUIRES: find(ticket) is not null.
   void remove(Ticket ticket) {
     assert(find(ticket) != nullptr);

@@ -151,6 +151,10 @@ Result<std::unique_ptr<Socket>> Socket::make(Context& context, SocketKind kind, 
 }
 
 Socket::~Socket() {
+  if (news_ != nullptr) {
+    zmq_socket_monitor(handle_, nullptr, 0);
+    zmq_close(news_);
+  }
   if (handle_ != nullptr) zmq_close(handle_);
 }
 
@@ -170,6 +174,43 @@ Status Socket::connect(const std::string& endpoint) {
 Status Socket::disconnect(const std::string& endpoint) {
   if (zmq_disconnect(handle_, endpoint.c_str()) != 0) return failed("cannot disconnect from " + endpoint);
   return {};
+}
+
+Status Socket::watch_connection(Context& context) {
+  assert(news_ == nullptr);
+  void* news = zmq_socket(context.handle(), ZMQ_PAIR);
+  if (news == nullptr) return failed("cannot make a socket").at("wire");
+  // libzmq's own thread waits where a monitor's queue is full: this one has no limit, and is read from time to time.
+  const int none = 0;
+  zmq_setsockopt(news, ZMQ_RCVHWM, &none, sizeof none);
+  zmq_setsockopt(news, ZMQ_LINGER, &none, sizeof none);
+  const std::string name = "inproc://connection-" + std::to_string(reinterpret_cast<std::uintptr_t>(handle_));
+  if (zmq_socket_monitor(handle_, name.c_str(), ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED) != 0 ||
+      zmq_connect(news, name.c_str()) != 0) {
+    Status status = failed("cannot watch the connection").at("wire");
+    zmq_close(news);
+    return status;
+  }
+  news_ = news;
+  return {};
+}
+
+Socket::ConnectionNews Socket::take_connection_news() {
+  ConnectionNews news;
+  if (news_ == nullptr) return news;
+  for (;;) {
+    // [u16 event, u32 value] [endpoint]
+    Frame frame;
+    if (zmq_msg_recv(message_of(frame.handle()), news_, ZMQ_DONTWAIT) < 0) {
+      if (errno == EINTR) continue;
+      return news;
+    }
+    if (zmq_msg_more(message_of(frame.handle())) == 0 || frame.size() < sizeof(std::uint16_t)) continue;
+    std::uint16_t event = 0;
+    std::memcpy(&event, frame.view().data(), sizeof event);
+    if (event == ZMQ_EVENT_DISCONNECTED) news.was_lost = true;
+    if (event == ZMQ_EVENT_CONNECT_RETRIED) news.was_refused = true;
+  }
 }
 
 Result<bool> Socket::receive(Message& message) {
@@ -213,6 +254,12 @@ Result<bool> Socket::send(std::span<Frame> head, std::span<Frame> rest) {
 
 std::size_t Poller::add(Socket& socket) {
   items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
+  return items_.size() - 1;
+}
+
+std::size_t Poller::add_news(Socket& socket) {
+  assert(socket.news_ != nullptr);
+  items_.push_back({socket.news_, 0, ZMQ_POLLIN, 0});
   return items_.size() - 1;
 }
 

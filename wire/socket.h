@@ -70,6 +70,17 @@ class Socket {
   Status connect(const std::string& endpoint);
   Status disconnect(const std::string& endpoint);
 
+  /// From now on what becomes of its connections is noted, for take_connection_news(). Call it before connect().
+  /// unavailable when libzmq has no more sockets.
+  Status watch_connection(Context& context);
+  /// What happened to the connections since the last call: read it from time to time, at the latest every minute, as it
+  /// is kept until then.
+  struct ConnectionNews {
+    bool was_lost = false;     ///< an established one was closed: what was under way on it may be lost
+    bool was_refused = false;  ///< nobody listens there; tried again on its own
+  };
+  ConnectionNews take_connection_news();
+
   /// Receives all frames of the next message into `message` (cleared first, keeping its memory). false: nothing there
   /// now.
   Result<bool> receive(Message& message);
@@ -82,8 +93,10 @@ class Socket {
   void* handle() const { return handle_; }
 
  private:
+  friend class Poller;
   Socket() = default;
   void* handle_ = nullptr;
+  void* news_ = nullptr;  ///< the other end of its monitor
 };
 
 /// Waits on sockets and file descriptors.
@@ -91,6 +104,8 @@ class Poller {
  public:
   /// Returns the index under which readiness is reported.
   std::size_t add(Socket& socket);
+  /// Ready when there is news of its connections. REQUIRES: they are watched.
+  std::size_t add_news(Socket& socket);
   std::size_t add_fd(int fd);
   /// Waits up to `timeout_us` (-1: for ever); false when nothing is ready. A signal counts as nothing ready.
   bool wait(std::int64_t timeout_us);

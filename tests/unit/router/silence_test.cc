@@ -1,0 +1,181 @@
+// How soon a router passes over a shard that is there no more, or stands still.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "router/backends.h"
+#include "tests/support/status_matchers.h"
+#include "tests/unit/router/router_fixture.h"
+
+namespace espalier::router {
+namespace {
+
+constexpr std::int64_t kLookUs = 10'000;
+
+class SilenceTest : public RouterTest {
+ protected:
+  explicit SilenceTest(const Limits& limits = {}) : RouterTest(limits) {}
+
+  /// Everything the shard is sent until a prediction comes.
+  wire::Message next_prediction(wire::Socket& shard) {
+    for (;;) {
+      wire::Message message = receive(shard);
+      if (message.size() < 3 || *wire::peek_op(message[2].view()) == "predict") return message;
+    }
+  }
+  wire::Socket& other_than(const wire::Socket& shard) { return &shard == shards_[0].get() ? *shards_[1] : *shards_[0]; }
+};
+
+TEST_F(SilenceTest, OneThatIsSilentIsPassedOverLongBeforeItsShareOfTheBudget) {
+  ask("a", 60 * kSecondUs);
+  wire::Message first;
+  wire::Socket& silent = asked(first);
+  for (int i = 0; i < 3; ++i) advance(kLookUs);
+  EXPECT_EQ(router_->counters().asked_again.value(), 0u);
+  for (int i = 0; i < 5; ++i) advance(kLookUs);
+  wire::Socket& other = other_than(silent);
+  wire::Message again = next_prediction(other);
+  answer(other, again);
+  expect_answer("a");
+  for (int i = 0; i < 5; ++i) {  // from now on the other one is asked first
+    ask("b", 60 * kSecondUs);
+    wire::Message request = next_prediction(other);
+    answer(other, request);
+    expect_answer("b");
+  }
+  EXPECT_TRUE(requests_at(silent).empty());
+}
+
+TEST_F(SilenceTest, TimeInWhichTheRouterStoodStillIsNobodysSilence) {
+  ask("a", 600 * kSecondUs);
+  wire::Message request;
+  wire::Socket& shard = asked(request);
+  for (int i = 0; i < 2; ++i) advance(10 * kSecondUs);
+  EXPECT_EQ(router_->counters().asked_again.value(), 0u);
+  answer(shard, request);
+  expect_answer("a");
+}
+
+TEST_F(SilenceTest, AnyMessageIsASignOfLife) {
+  ask("a", 600 * kSecondUs);
+  wire::Message kept;
+  wire::Socket& shard = asked(kept);
+  wire::Message hello;
+  for (int i = 0; i < 30; ++i) {
+    advance(kLookUs);
+    // An answer to nothing, as one to a request that is over.
+    const std::uint64_t late = router_->counters().late.value();
+    wire::Message sign;
+    sign.push_back(kept[0].share());
+    sign.emplace_back(std::string_view("no number"));
+    sign.emplace_back(std::string_view("x"));
+    EXPECT_OK(shard.send(sign));
+    while (router_->counters().late.value() == late) go_round();
+  }
+  EXPECT_EQ(router_->counters().asked_again.value(), 0u);
+  answer(shard, kept);
+  expect_answer("a");
+}
+
+/// Nobody is suspected for being silent.
+class LostConnectionTest : public SilenceTest {
+ protected:
+  LostConnectionTest() : SilenceTest(Limits{.silence_us = 10'000 * kSecondUs}) {}
+};
+
+TEST_F(LostConnectionTest, IsNoticedWithoutWaiting) {
+  ask("a", 600 * kSecondUs);
+  wire::Message first;
+  wire::Socket& dies = asked(first);
+  wire::Socket& other = other_than(dies);
+  (&dies == shards_[0].get() ? shards_[0] : shards_[1]).reset();
+  wire::Poller poller;
+  poller.add(other);
+  bool was_asked = false;
+  for (int i = 0; i < 20'000 && !was_asked; ++i) {  // 200 s, less than the share of the budget
+    advance(kLookUs);
+    was_asked = poller.wait(0);
+  }
+  ASSERT_TRUE(was_asked);
+  wire::Message again = next_prediction(other);
+  answer(other, again);
+  expect_answer("a");
+  ask("b", 600 * kSecondUs);
+  again = next_prediction(other);
+  answer(other, again);
+  expect_answer("b");
+}
+
+TEST(Silence, AShardThatIsGoneIsAskedLast) {
+  wire::Context context;
+  Backends backends(context, Limits{});
+  cluster::View view;
+  view.shards.push_back({"s0", {"tcp://127.0.0.1:1"}, 1, "", cluster::ShardState::gone});
+  view.shards.push_back({"s1", {"tcp://127.0.0.1:2"}, 1, "", cluster::ShardState::draining});
+  backends.take_view(view, 0);
+  EXPECT_TRUE(backends.at(0).is_suspect);
+  EXPECT_FALSE(backends.at(1).is_suspect);
+  backends.heard(backends.at(0), 10);
+  backends.take_view(view, 20);
+  EXPECT_FALSE(backends.at(0).is_suspect) << "whom the router hears is there, whatever the view says";
+}
+
+TEST(Silence, LastsLongerWhereMuchIsToBeComputed) {
+  struct Case {
+    const char* name;
+    std::uint64_t rows, bytes;
+    std::int64_t silent_us;
+    bool is_suspect;
+  };
+  for (const Case& c : {Case{"a row, soon", 1, 100, 40'000, false}, Case{"a row, late", 1, 100, 70'000, true},
+                        Case{"many rows, soon", 40'000, 1'000'000, 1'000'000, false},
+                        Case{"many rows, late", 40'000, 1'000'000, 1'300'000, true}}) {
+    wire::Context context;
+    Backends backends(context, Limits{});
+    auto shard = *wire::Socket::make(context, wire::SocketKind::router);
+    const auto bound = shard->bind("tcp://127.0.0.1:*");
+    ASSERT_OK(bound);
+    cluster::View view;
+    view.shards.push_back({"s0", {*bound}, 1});
+    backends.take_view(view, 0);
+    backends.watch(0);
+    Backend& backend = backends.at(0);
+    backends.sends(backend);
+    backend.flow.send(static_cast<std::uint32_t>(c.bytes), most_work_us(c.rows, c.bytes));
+    for (std::int64_t now_us = kLookUs; now_us <= c.silent_us; now_us += kLookUs) backends.watch(now_us);
+    EXPECT_EQ(backend.is_suspect, c.is_suspect) << c.name;
+  }
+}
+
+TEST(Silence, WhereNothingIsOwedNobodyIsSilent) {
+  wire::Context context;
+  Backends backends(context, Limits{});
+  auto shard = *wire::Socket::make(context, wire::SocketKind::router);
+  const auto bound = shard->bind("tcp://127.0.0.1:*");
+  ASSERT_OK(bound);
+  cluster::View view;
+  view.shards.push_back({"s0", {*bound}, 1});
+  backends.take_view(view, 0);
+  for (std::int64_t now_us = 0; now_us < 10 * kSecondUs; now_us += kLookUs) {
+    EXPECT_TRUE(backends.watch(now_us).empty());
+  }
+  EXPECT_FALSE(backends.at(0).is_suspect);
+  EXPECT_GT(backends.next_watch_us(0), kSecondUs) << "it sleeps while nothing is in flight";
+  backends.at(0).flow.send(1);
+  EXPECT_LE(backends.next_watch_us(10 * kSecondUs), kLookUs);
+}
+
+TEST(Silence, TheReserveOfRetriesCoversWhatOneShardCanHaveInFlight) {
+  RetryBudget budget(Limits{4, 1000, 0, 5});
+  budget.cover(3);
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_TRUE(budget.may_retry()) << i;
+    budget.sent_again();
+  }
+  EXPECT_FALSE(budget.may_retry());
+  budget.cover(1);
+  EXPECT_FALSE(budget.may_retry());
+}
+
+}  // namespace
+}  // namespace espalier::router
