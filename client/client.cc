@@ -1,12 +1,40 @@
 #include "client/client.h"
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
+
+#include "wire/predict_codec.h"
 
 namespace espalier::client {
 namespace {
 
 /// The router answers at the end of the budget itself; its answer still has to arrive.
 constexpr std::int64_t kGraceUs = 100'000;
+/// From a refusal to the next try, where the reply advises nothing or less.
+constexpr std::int64_t kLeastWaitUs = 1'000;
+constexpr std::int64_t kUsualWaitUs = 20'000;
+
+/// The header of a request that is sent again, with what remains of its budget; empty: nothing does.
+std::string with_budget(std::string_view header, std::int64_t remaining_us) {
+  std::string renewed;
+  wire::PredictHeader request;
+  if (remaining_us <= kGraceUs || !wire::decode_predict(header, request).ok()) return renewed;
+  request.budget_us = remaining_us - kGraceUs;
+  wire::encode_predict(request, renewed);
+  return renewed;
+}
+
+/// The places of the parts that may be asked again; all where the request as a whole was refused.
+std::vector<std::size_t> refused_parts(const Prediction& prediction, std::size_t parts) {
+  std::vector<std::size_t> refused;
+  for (std::size_t i = 0; i < parts; ++i) {
+    const Status& status = prediction.status.ok() ? prediction.parts[i].status : prediction.status;
+    if (is_temporary(status.code())) refused.push_back(i);
+  }
+  return refused;
+}
 
 PredictedPart read_part(wire::PartAnswered& from, std::string_view body) {
   PredictedPart part;
@@ -34,6 +62,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::vector<std::string> routers
   exchange_options.socket.send_queue = options.queue;
   exchange_options.socket.receive_queue = options.queue;
   exchange_options.socket.heartbeat_ms = 1000;
+  exchange_options.renew = with_budget;
   ASSIGN_OR_RETURN(auto exchange, Exchange::open(std::move(routers), std::move(exchange_options)));
   return std::unique_ptr<Client>(new Client(std::move(exchange), options));
 }
@@ -63,7 +92,49 @@ Result<Ticket> Client::submit(const wire::PredictRequest& request, std::vector<s
   return exchange_->send(std::move(header), std::move(bodies), budget_us + kGraceUs, 0);
 }
 
+bool is_temporary(Code code) { return code == Code::overloaded || code == Code::unavailable; }
+
 Prediction Client::predict(const wire::PredictRequest& request, std::vector<std::string> bodies) {
+  if (!options_.asks_again) return predict_once(request, std::move(bodies));
+  const Clock& clock = Clock::system();
+  const std::int64_t budget_us = request.budget_us != wire::kDefaultBudgetUs ? request.budget_us : options_.budget_us;
+  const std::int64_t until_us = clock.monotonic_us() + budget_us;
+  Prediction prediction = predict_once(request, bodies);
+  Prediction last = prediction;
+  std::vector<std::size_t> asked = refused_parts(prediction, request.parts.size());
+  while (!asked.empty()) {
+    const std::int64_t advised_us = last.retry_after_us > 0 ? last.retry_after_us : kUsualWaitUs;
+    const std::int64_t wait_us = std::max(kLeastWaitUs, advised_us);
+    if (clock.monotonic_us() + wait_us >= until_us) break;
+    std::this_thread::sleep_for(std::chrono::microseconds(wait_us));
+    wire::PredictRequest again = request;
+    again.budget_us = std::max<std::int64_t>(1, until_us - clock.monotonic_us());
+    again.parts.clear();
+    std::vector<std::string> again_bodies;
+    for (const std::size_t place : asked) {
+      again.parts.push_back(request.parts[place]);
+      again_bodies.push_back(bodies[place]);
+    }
+    last = predict_once(again, std::move(again_bodies));
+    if (asked.size() == request.parts.size()) {
+      prediction = last;
+    } else {
+      for (std::size_t i = 0; i < asked.size(); ++i) {
+        if (last.status.ok()) {
+          prediction.parts[asked[i]] = last.parts[i];
+        } else {
+          prediction.parts[asked[i]].status = last.status;
+        }
+      }
+    }
+    std::vector<std::size_t> left;
+    for (const std::size_t i : refused_parts(last, asked.size())) left.push_back(asked[i]);
+    asked = std::move(left);
+  }
+  return prediction;
+}
+
+Prediction Client::predict_once(const wire::PredictRequest& request, std::vector<std::string> bodies) {
   const Result<Ticket> ticket = submit(request, std::move(bodies));
   if (ticket.ok()) return read_prediction(exchange_->wait_for(*ticket));
   Prediction refused;

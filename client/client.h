@@ -46,9 +46,14 @@ class Client {
   struct Options {
     std::int64_t budget_us = wire::kDefaultBudgetUs;  ///< for requests that leave theirs at the default
     int queue = 10'000;                               ///< requests kept while the connection is busy
+    /// predict() asks again what was `overloaded` or `unavailable`, after the wait that the reply advises and within
+    /// the budget: of a request with many parts those that were.
+    bool asks_again = false;
   };
 
-  /// `routers` are used one at a time: the next when one stays silent. invalid_argument: none, or a malformed endpoint.
+  /// `routers` are used one at a time, best one endpoint for each: the next when the connection is lost, or the one in
+  /// use answers nothing for 60 ms and then no hello for 100 ms. What is under way is sent again there with what
+  /// remains of its budget. invalid_argument: none, or a malformed endpoint.
   static Result<std::unique_ptr<Client>> connect(std::vector<std::string> routers, const Options& options);
   static Result<std::unique_ptr<Client>> connect(std::vector<std::string> routers) {
     return connect(std::move(routers), Options());
@@ -67,12 +72,17 @@ class Client {
   std::size_t in_flight() const { return exchange_->in_flight(); }
 
  private:
+  Prediction predict_once(const wire::PredictRequest& request, std::vector<std::string> bodies);
+
   Client(std::unique_ptr<Exchange> exchange, const Options& options)
       : exchange_(std::move(exchange)), options_(options) {}
 
   std::unique_ptr<Exchange> exchange_;
   const Options options_;
 };
+
+/// Asking again later may help: overloaded or unavailable.
+bool is_temporary(Code code);
 
 /// What a reply's frames say; used by Client, and by whoever moves the frames by other means.
 Prediction read_prediction(const Answer& answer);

@@ -5,14 +5,21 @@
 // sent again where its caller allows that, over the next endpoint where there is more than one; when its time is over
 // it is answered here with a failure.
 //
+// With Options::renew the other side is watched: where the connection is lost, or it answers neither a request nor a
+// hello, what is under way is sent again at once, over the next endpoint. Once all have been tried in vain the next
+// round waits, longer each time. A request is answered once, whatever was sent twice: a late answer to the first
+// sending has no socket left to come through.
+//
 // Thread safety: belongs to one thread. Ownership: keeps a request's frames until it is answered, if it may be sent
 // again.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <queue>
+#include <random>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -49,6 +56,13 @@ class Exchange {
     /// The code of a request whose time is over.
     Code late = Code::unavailable;
     wire::SocketOptions socket;
+    /// For requests that may be answered twice: the header of one that is sent again, `remaining_us` before its time is
+    /// over; empty: it isn't. Null: what is under way is sent again by its resend_us only.
+    std::function<std::string(std::string_view header, std::int64_t remaining_us)> renew;
+    /// So long the other side may be silent while something is under way, before it is asked whether it is there; and
+    /// so long it may take to say so.
+    std::int64_t silence_us = 60'000;
+    std::int64_t hello_us = 100'000;
   };
 
   /// invalid_argument: no endpoints, or one that can't be parsed. Whether somebody answers there is not known yet.
@@ -80,12 +94,17 @@ class Exchange {
     std::int64_t timeout_us;
     std::int64_t resend_us;
     bool sent;
+    bool was_sent = false;  ///< once before, over a connection that was given up
   };
   using Event = std::pair<std::int64_t, Ticket>;
 
-  Exchange(std::vector<std::string> endpoints, Options options, const Clock& clock)
-      : endpoints_(std::move(endpoints)), options_(std::move(options)), clock_(clock) {}
+  Exchange(std::vector<std::string> endpoints, Options options, const Clock& clock);
+  bool is_watched() const { return options_.renew != nullptr; }
   Status reconnect();
+  void watch();
+  void say_hello(std::int64_t now_us);
+  void move_on(std::int64_t now_us);
+  std::int64_t next_watch_us(std::int64_t now_us) const;
   void try_send(Request& request);
   void send_kept();
   void drain();
@@ -108,6 +127,13 @@ class Exchange {
   std::deque<Answer> answered_;
   wire::Message incoming_;
   std::int64_t heard_us_ = 0;
+  // While the other side is watched.
+  std::int64_t busy_since_us_ = 0;  ///< something has been under way
+  std::int64_t hello_sent_us_ = 0;  ///< 0: nobody was asked since the last message
+  std::int64_t may_move_us_ = 0;    ///< to the next endpoint, not before
+  std::int64_t must_move_us_ = 0;   ///< a move that had to wait; 0: none
+  std::uint32_t moves_ = 0;         ///< since the last message
+  std::minstd_rand chance_;
 };
 
 }  // namespace espalier::client

@@ -176,9 +176,17 @@ Status Supervisor::write_cluster_file() {
   cluster_ = ClusterFile{};
   cluster_.up = getpid();
   for (const auto& member : members_) {
-    auto& endpoints = member->role == "registry" ? cluster_.registry : cluster_.router;
-    if (member->role != "shard") endpoints.insert(endpoints.end(), member->binds.begin(), member->binds.end());
+    if (member->role == "registry") cluster_.registry = member->binds;
     cluster_.processes.push_back({member->role, member->name, member->child.pid(), member->binds});
+  }
+  // Each router's first endpoint before any one's second: whoever passes over a router meets another one next.
+  for (std::size_t place = 0, added = 1; added > 0; ++place) {
+    added = 0;
+    for (const auto& member : members_) {
+      if (member->role != "router" || place >= member->binds.size()) continue;
+      cluster_.router.push_back(member->binds[place]);
+      ++added;
+    }
   }
   return Files::system().replace(dir_ + "/cluster.json", cluster_.json());
 }

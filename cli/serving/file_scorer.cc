@@ -209,16 +209,37 @@ Status FileScorer::receive() {
   if (found == sent_.end()) return Status();
   Sent sent = std::move(found->second);
   sent_.erase(found);
-  const bool is_temporary = answer.status.code() == Code::overloaded || answer.status.code() == Code::unavailable;
   const std::int64_t again_us = Clock::system().monotonic_us() + std::max(answer.retry_after_us, kRetryUs);
-  if (is_temporary && again_us < sent.give_up_us) {
+  const bool may_wait = again_us < sent.give_up_us;
+  if (may_wait && client::is_temporary(answer.status.code())) {
     refused_.emplace(again_us, std::move(sent));
     return Status();
   }
   --sent.chunk->unanswered;
   RETURN_IF_ERROR(answer.status);
   for (std::size_t i = 0; i < sent.parts.size(); ++i) sent.chunk->parts[sent.parts[i]] = std::move(answer.parts[i]);
+  if (may_wait) keep_refused_parts(std::move(sent), again_us);
   return Status();
+}
+
+/// Of an answered request, the parts that were refused for a while are a request of their own.
+void FileScorer::keep_refused_parts(Sent sent, std::int64_t again_us) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < sent.parts.size(); ++i) {
+    if (!client::is_temporary(sent.chunk->parts[sent.parts[i]].status.code())) continue;
+    if (kept < i) {
+      sent.parts[kept] = sent.parts[i];
+      sent.request.parts[kept] = std::move(sent.request.parts[i]);
+      sent.bodies[kept] = std::move(sent.bodies[i]);
+    }
+    ++kept;
+  }
+  if (kept == 0) return;
+  sent.parts.resize(kept);
+  sent.request.parts.resize(kept);
+  sent.bodies.resize(kept);
+  ++sent.chunk->unanswered;
+  refused_.emplace(again_us, std::move(sent));
 }
 
 Status FileScorer::hand_over(const Take& take) {

@@ -107,6 +107,7 @@ class FileScorer {
   Status submit(Sent sent);
   Status ask_again();
   Status receive();
+  void keep_refused_parts(Sent sent, std::int64_t again_us);
   Status hand_over(const Take& take);
 
   const Options options_;

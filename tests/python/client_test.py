@@ -4,6 +4,7 @@ import math
 import pathlib
 import re
 import threading
+import time
 import unittest
 import uuid
 
@@ -186,6 +187,75 @@ class Connection(unittest.TestCase):
                     client.predict("acme", "total", rows=[{"x": 1}], budget_us=1000)
                 self.assertEqual(raised.exception.code, Code.DEADLINE_EXCEEDED)
                 self.assertEqual(client.predict("acme", "total", rows=[{"x": 1}], budget_us=20_000_000).values, [1.0])
+
+    def test_sends_again_to_the_next_router_when_one_says_nothing(self):
+        budgets = []
+
+        def answer(header, bodies):
+            if header["op"] == "hello":
+                return [msgpack.packb({"status": 0, "role": "router"})]
+            budgets.append(header["budget_us"])
+            return echo(header, bodies)
+
+        with Router(lambda header, bodies: None) as silent, Router(answer) as router:
+            with Client([silent.endpoint, router.endpoint]) as client:
+                started = time.monotonic()
+                tickets = {client.submit("acme", "total", [Part(rows=[{"x": i}])], budget_us=20_000_000) for i in range(3)}
+                values = {}
+                for _ in range(3):
+                    ticket, prediction = client.receive()
+                    values[ticket] = prediction.parts[0].values
+                self.assertEqual(set(values), tickets)
+                self.assertGreater(time.monotonic() - started, 0.15)
+                self.assertLess(max(budgets), 20_000_000 - 150_000)
+
+    def test_sends_again_when_the_connection_is_lost(self):
+        def hello(header, bodies):
+            return [msgpack.packb({"status": 0, "role": "router"})] if header["op"] == "hello" else None
+
+        dying = Router(hello)
+        with Router(lambda header, bodies: hello(header, bodies) or echo(header, bodies)) as router:
+            with Client([dying.endpoint, router.endpoint]) as client:
+                client.submit("acme", "total", [Part(rows=[{"x": 1}])], budget_us=20_000_000)
+                dying.__exit__()
+                self.assertEqual(client.receive()[1].parts[0].values, [1.0])
+
+    def test_a_router_that_is_slow_but_there_is_kept(self):
+        asked = []
+
+        def slow(header, bodies):
+            if header["op"] == "hello":
+                return [msgpack.packb({"status": 0, "role": "router"})]
+            asked.append(header)
+            return None
+
+        with Router(slow) as router, Router(echo) as other, Client([router.endpoint, other.endpoint]) as client:
+            with self.assertRaises(EspalierError) as raised:
+                client.predict("acme", "total", rows=[{"x": 1}], budget_us=400_000)
+            self.assertEqual(raised.exception.code, Code.DEADLINE_EXCEEDED)
+            self.assertEqual(len(asked), 1)
+
+    def test_asks_again_for_what_was_refused_where_that_is_wanted(self):
+        asked = []
+
+        def answer(header, bodies):
+            asked.append(len(bodies))
+            if len(asked) == 1:
+                return [BLOCKS["error"]]
+            reply = msgpack.unpackb(echo(header, bodies)[0])
+            if len(bodies) > 1:
+                reply["parts"][1] = {"status": int(Code.OVERLOADED), "message": "played", "rows": 1}
+                return [msgpack.packb(reply), echo(header, bodies)[1], b""]
+            return echo(header, bodies)
+
+        with Router(answer) as router, Client(router.endpoint) as client:
+            parts = [Part(rows=[{"x": 1}]), Part(rows=[{"x": 2}])]
+            prediction = client.predict_parts("acme", "total", parts, budget_us=20_000_000, ask_again=True)
+            self.assertEqual([part.values for part in prediction.parts], [[1.0], [2.0]])
+            self.assertEqual(asked, [2, 2, 1])
+            asked.clear()
+            with self.assertRaises(EspalierError):
+                client.predict("acme", "total", rows=[{"x": 1}])
 
     def test_refuses_endpoints_that_cannot_be(self):
         for endpoints in ([], "nonsense", ["smoke://signals"]):

@@ -12,30 +12,28 @@ from typing import Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Seq
 import zmq
 
 from .errors import Code, EspalierError
-from .messages import (DEFAULT_BUDGET_US, Part, PartPrediction, Prediction, Row, Value, decode_reply, encode_request)
+from .messages import (DEFAULT_BUDGET_US, Part, PartPrediction, Prediction, Row, Value, decode_reply, encode_request,
+                       is_temporary)
+from .routers import Routers
 
-#: The router answers at the end of the budget itself; its answer still has to arrive.
-_GRACE_US = 100_000
+#: From a refusal to the next try, where the reply advises nothing.
+_USUAL_WAIT_US = 20_000
 
 
 class Client:
     """Predictions from a router, one at a time or many in flight. Belongs to one thread.
 
     Args:
-        endpoints: a router's endpoint, such as "tcp://127.0.0.1:4711", or several of which the next is used when one stays silent.
+        endpoints: a router's endpoint, such as "tcp://127.0.0.1:4711", or several, best one for each router: the next is used
+            when the connection is lost, or the one in use answers nothing for 60 ms and then no hello for 100 ms. What is under
+            way is sent again there with what remains of its budget, and answered once.
         context: a ZeroMQ context to share; the process's own by default.
     """
 
     def __init__(self, endpoints: Union[str, Sequence[str]], context: Optional["zmq.Context[zmq.Socket[bytes]]"] = None) -> None:
-        self._endpoints = [endpoints] if isinstance(endpoints, str) else list(endpoints)
-        if not self._endpoints:
-            raise EspalierError(Code.INVALID_ARGUMENT, "no endpoint of a router is given")
-        self._context = context or zmq.Context.instance()
-        self._endpoint = 0
+        self._routers = Routers([endpoints] if isinstance(endpoints, str) else list(endpoints), context or zmq.Context.instance())
         self._tickets = itertools.count(1)
-        self._deadlines: Dict[int, float] = {}
         self._kept: Deque[Tuple[int, Prediction]] = collections.deque()
-        self._socket = self._connect()
 
     def __enter__(self) -> "Client":
         return self
@@ -46,13 +44,13 @@ class Client:
 
     def close(self) -> None:
         """Ends the connection; answers not received yet are lost."""
-        self._socket.close()
+        self._routers.close()
 
     def predict(self, tenant: str, model: str, partition: Sequence[str] = (), *, rows: Optional[Sequence[Row]] = None,
                 columns: Optional[Mapping[str, Sequence[Value]]] = None,
                 vectors: Optional[Sequence[Sequence[Value]]] = None, schema: Optional[int] = None, unit: str = "",
                 ref: Optional[str] = None, budget_us: int = DEFAULT_BUDGET_US, all_scores: bool = False,
-                min_epoch: int = 0) -> PartPrediction:
+                min_epoch: int = 0, ask_again: bool = False) -> PartPrediction:
         """Predicts the rows of one partition and waits for the answer.
 
         Args:
@@ -62,13 +60,14 @@ class Client:
             budget_us: how long the answer may take, in microseconds.
             all_scores: give every class's probability.
             min_epoch: fail (UNAVAILABLE) unless the shard knows this epoch.
+            ask_again: wait and ask again, within the budget, as long as the answer is OVERLOADED or UNAVAILABLE.
 
         Raises:
             EspalierError: the request or its part failed; DEADLINE_EXCEEDED when no answer came within the budget.
         """
         part = Part(partition, rows, columns, vectors, schema, unit)
         prediction = self.predict_parts(tenant, model, [part], ref=ref, budget_us=budget_us, all_scores=all_scores,
-                                        min_epoch=min_epoch)
+                                        min_epoch=min_epoch, ask_again=ask_again)
         if prediction.error is not None:
             raise prediction.error
         answer = prediction.parts[0]
@@ -77,14 +76,37 @@ class Client:
         return answer
 
     def predict_parts(self, tenant: str, model: str, parts: Sequence[Part], *, ref: Optional[str] = None,
-                      budget_us: int = DEFAULT_BUDGET_US, all_scores: bool = False, min_epoch: int = 0) -> Prediction:
+                      budget_us: int = DEFAULT_BUDGET_US, all_scores: bool = False, min_epoch: int = 0,
+                      ask_again: bool = False) -> Prediction:
         """Predicts the rows of several partitions in one request. Failures are in the answer, of the whole or of each part.
 
-        Answers to submitted requests that arrive meanwhile are kept for receive().
+        Answers to submitted requests that arrive meanwhile are kept for receive(). With `ask_again` what is OVERLOADED or
+        UNAVAILABLE is asked again, after the wait that the reply advises and within the budget: of many parts those that are.
 
         Raises:
             EspalierError: INVALID_ARGUMENT, where the request could not even be sent.
         """
+        until = time.monotonic() + budget_us / 1e6
+        prediction = self._ask(tenant, model, parts, ref, budget_us, all_scores, min_epoch)
+        if not ask_again:
+            return prediction
+        last, asked = prediction, list(range(len(parts)))
+        while True:
+            asked = [place for i, place in enumerate(asked) if is_temporary(last.error or last.parts[i].error)]
+            wait_s = (last.error.retry_after_us if last.error and last.error.retry_after_us else _USUAL_WAIT_US) / 1e6
+            left_s = until - time.monotonic() - wait_s
+            if not asked or left_s <= 0:
+                return prediction
+            time.sleep(wait_s)
+            last = self._ask(tenant, model, [parts[place] for place in asked], ref, int(left_s * 1e6) + 1, all_scores, min_epoch)
+            if len(asked) == len(parts):
+                prediction = last
+                continue
+            for i, place in enumerate(asked):
+                prediction.parts[place] = PartPrediction(error=last.error) if last.error else last.parts[i]
+
+    def _ask(self, tenant: str, model: str, parts: Sequence[Part], ref: Optional[str], budget_us: int, all_scores: bool,
+             min_epoch: int) -> Prediction:
         ticket = self.submit(tenant, model, parts, ref=ref, budget_us=budget_us, all_scores=all_scores, min_epoch=min_epoch)
         others: List[Tuple[int, Prediction]] = []
         while True:
@@ -115,8 +137,7 @@ class Client:
         """Sends a request without waiting; returns the ticket under which receive() gives its answer."""
         frames = encode_request(tenant, model, parts, ref=ref, budget_us=budget_us, all_scores=all_scores, min_epoch=min_epoch)
         ticket = next(self._tickets)
-        self._deadlines[ticket] = time.monotonic() + (budget_us + _GRACE_US) / 1e6
-        self._socket.send_multipart([struct.pack("<Q", ticket), *frames])
+        self._routers.send(struct.pack("<Q", ticket), frames, budget_us)
         return ticket
 
     def receive(self) -> Tuple[int, Prediction]:
@@ -127,22 +148,12 @@ class Client:
         """
         if self._kept:
             return self._kept.popleft()
-        while True:
-            ticket, deadline = min(self._deadlines.items(), key=lambda item: item[1])
-            left_ms = int((deadline - time.monotonic()) * 1000) + 1
-            if left_ms > 0 and self._socket.poll(left_ms):
-                frames = self._socket.recv_multipart()
-                if len(frames) < 2 or len(frames[0]) != 8:
-                    continue
-                (answered,) = struct.unpack("<Q", frames[0])
-                if self._deadlines.pop(answered, None) is not None:
-                    return answered, decode_reply(frames[1:])
-            elif time.monotonic() >= deadline:
-                del self._deadlines[ticket]
-                endpoint = self._endpoints[self._endpoint]
-                self._use_next_endpoint()
-                return ticket, Prediction(
-                    error=EspalierError(Code.DEADLINE_EXCEEDED, f"the router at {endpoint} did not answer within the budget"))
+        request_id, frames = self._routers.receive()
+        (ticket,) = struct.unpack("<Q", request_id)
+        if frames is not None:
+            return ticket, decode_reply(frames)
+        message = f"the router at {self._routers.endpoint} did not answer within the budget"
+        return ticket, Prediction(error=EspalierError(Code.DEADLINE_EXCEEDED, message))
 
     def _next_of(self, waiting: List[int], arrived: Dict[int, Prediction]) -> Prediction:
         first = waiting.pop(0)
@@ -150,19 +161,3 @@ class Client:
             ticket, prediction = self.receive()
             arrived[ticket] = prediction
         return arrived.pop(first)
-
-    def _connect(self) -> "zmq.Socket[bytes]":
-        socket = self._context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.LINGER, 0)
-        try:
-            socket.connect(self._endpoints[self._endpoint])
-        except zmq.ZMQError as error:
-            socket.close()
-            raise EspalierError(Code.INVALID_ARGUMENT, f"cannot connect to {self._endpoints[self._endpoint]}: {error}") from error
-        return socket
-
-    def _use_next_endpoint(self) -> None:
-        if len(self._endpoints) > 1 and not self._deadlines:
-            self._socket.close()
-            self._endpoint = (self._endpoint + 1) % len(self._endpoints)
-            self._socket = self._connect()

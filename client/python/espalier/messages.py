@@ -132,6 +132,16 @@ class Prediction:
     error: Optional[EspalierError] = None
 
 
+def is_temporary(error: Optional[EspalierError]) -> bool:
+    """Whether asking again later may help."""
+    return error is not None and error.code in (Code.OVERLOADED, Code.UNAVAILABLE)
+
+
+def renewed(header: bytes, budget_us: int) -> bytes:
+    """The header of a request that is sent again, with what remains of its budget."""
+    return bytes(msgpack.packb({**msgpack.unpackb(header, raw=False), "budget_us": budget_us}, use_bin_type=True))
+
+
 def _invalid(message: str) -> EspalierError:
     return EspalierError(Code.INVALID_ARGUMENT, message)
 

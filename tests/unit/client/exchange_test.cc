@@ -1,0 +1,190 @@
+#include "client/exchange.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "client/client.h"
+#include "common/clock.h"
+#include "tests/support/status_matchers.h"
+#include "tests/unit/client/fake_registry.h"
+#include "wire/predict_codec.h"
+
+namespace espalier::client {
+namespace {
+
+constexpr std::int64_t kPatience = 20'000'000;
+
+Exchange::Options watched() {
+  Exchange::Options options;
+  options.renew = [](std::string_view header, std::int64_t) { return std::string(header); };
+  return options;
+}
+
+wire::Message ok_reply() { return header_only(wire::encode_reply(Status(), wire::HelloReply{1, 1, "0", "router"})); }
+
+/// Answers hellos, and what is asked if `answers`; counts what is asked.
+struct Peer {
+  explicit Peer(bool answers, bool says_hello = true, const std::string& endpoint = "tcp://127.0.0.1:*")
+      : server(
+            [this, answers, says_hello](const std::string& op, wire::Message&) {
+              if (op == "hello") return says_hello ? ok_reply() : wire::Message();
+              ++asked;
+              return answers ? ok_reply() : wire::Message();
+            },
+            endpoint) {}
+  std::atomic<int> asked{0};
+  FakeRegistry server;
+};
+
+std::string question() { return wire::encode(wire::ViewRequest{}); }
+
+TEST(Exchange, ALostConnectionMovesWhatIsUnderWayToTheNext) {
+  auto first = std::make_unique<Peer>(false);
+  Peer second(true);
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({first->server.endpoint(), second.server.endpoint()}, watched()));
+  std::vector<Ticket> tickets;
+  for (int i = 0; i < 5; ++i) tickets.push_back(exchange->send(question(), {}, kPatience, 0));
+  Answer answer;
+  while (first->asked < 5) exchange->receive(answer, 1000);
+  first.reset();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(exchange->receive(answer, kPatience));
+    EXPECT_OK(answer.status);
+    EXPECT_EQ(std::erase(tickets, answer.ticket), 1u) << "each is answered once";
+  }
+  EXPECT_EQ(exchange->in_flight(), 0u);
+  EXPECT_EQ(second.asked, 5);
+}
+
+TEST(Exchange, OneThatSaysNothingAtAllIsLeft) {
+  Peer silent(false, false), other(true);
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({silent.server.endpoint(), other.server.endpoint()}, watched()));
+  exchange->send(question(), {}, kPatience, 0);
+  const std::int64_t begin_us = Clock::system().monotonic_us();
+  Answer answer;
+  ASSERT_TRUE(exchange->receive(answer, kPatience));
+  EXPECT_OK(answer.status);
+  EXPECT_GE(Clock::system().monotonic_us() - begin_us, 150'000);
+}
+
+TEST(Exchange, OneThatIsSlowButThereIsKept) {
+  Peer slow(false), other(true);
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({slow.server.endpoint(), other.server.endpoint()}, watched()));
+  exchange->send(question(), {}, kPatience, 0);
+  Answer answer;
+  EXPECT_FALSE(exchange->receive(answer, 500'000));
+  EXPECT_EQ(other.asked, 0);
+  EXPECT_EQ(slow.asked, 1);
+}
+
+TEST(Exchange, WhereNobodyIsThereItWaitsForWhoeverComesFirst) {
+  std::string one, two;
+  {
+    Peer peer(true), another(true);
+    one = peer.server.endpoint();
+    two = another.server.endpoint();
+  }
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({one, two}, watched()));
+  const Ticket ticket = exchange->send(question(), {}, kPatience, 0);
+  Answer answer;
+  EXPECT_FALSE(exchange->receive(answer, 200'000));
+  Peer late(true, true, two);
+  ASSERT_TRUE(exchange->receive(answer, kPatience));
+  EXPECT_EQ(answer.ticket, ticket);
+  EXPECT_OK(answer.status);
+}
+
+TEST(Exchange, AChangeIsSentAgainAsTheSameBytes) {
+  std::vector<std::string> seen;
+  std::atomic<int> count{0};
+  FakeRegistry server([&](const std::string&, wire::Message& request) {
+    seen.emplace_back(request[2].view());
+    return ++count < 3 ? wire::Message() : ok_reply();
+  });
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({server.endpoint()}, {}));
+  wire::LeaveRequest change;
+  change.idem = UuidSource(Clock::system()).next();
+  change.shard = "s0";
+  exchange->send(wire::encode(change), {}, kPatience, 20'000);
+  Answer answer;
+  ASSERT_TRUE(exchange->receive(answer, kPatience));
+  ASSERT_EQ(seen.size(), 3u);
+  for (const std::string& header : seen) EXPECT_EQ(header, wire::encode(change));
+}
+
+/// What a router of the test says of each prediction, in turn.
+wire::Message refused() { return header_only(wire::encode_error(Status(Code::overloaded, "full"), 2000)); }
+
+wire::PredictRequest parts_of(std::size_t parts) {
+  wire::PredictRequest request;
+  request.tenant = "acme";
+  request.model = "total";
+  request.parts.resize(parts);
+  return request;
+}
+
+TEST(ClientUnderTrouble, SendsAgainWithWhatRemainsOfTheBudget) {
+  std::atomic<std::int64_t> budget_us{0};
+  Peer silent(false, false);
+  FakeRegistry other([&](const std::string& op, wire::Message& request) {
+    if (op == "hello") return ok_reply();
+    wire::PredictHeader header;
+    EXPECT_OK(wire::decode_predict(request[2].view(), header));
+    EXPECT_EQ(request.size(), 4u);
+    budget_us = header.budget_us;
+    return refused();
+  });
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({silent.server.endpoint(), other.endpoint()}));
+  EXPECT_CODE(client->predict(parts_of(1), {"a"}).status, Code::overloaded);
+  EXPECT_GT(budget_us, 0);
+  EXPECT_LE(budget_us, wire::kDefaultBudgetUs - 150'000);
+}
+
+TEST(ClientUnderTrouble, AsksAgainForWhatWasRefusedWhereThatIsWanted) {
+  std::vector<std::size_t> asked;
+  FakeRegistry router([&](const std::string&, wire::Message& request) {
+    const std::size_t parts = request.size() - 3;
+    asked.push_back(parts);
+    if (asked.size() == 1) return refused();
+    wire::Message reply;
+    std::string header;
+    wire::begin_reply(header, static_cast<std::uint32_t>(parts));
+    wire::append_failed(header, 1, Code::no_model, "played");
+    if (parts > 1) wire::append_failed(header, 1, Code::overloaded, "played");
+    reply.emplace_back(std::move(header));
+    for (std::size_t i = 0; i < parts; ++i) reply.emplace_back();
+    return reply;
+  });
+  Client::Options options;
+  options.asks_again = true;
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint()}, options));
+  const Prediction prediction = client->predict(parts_of(2), {"a", "b"});
+  EXPECT_OK(prediction.status);
+  ASSERT_EQ(prediction.parts.size(), 2u);
+  EXPECT_CODE(prediction.parts[0].status, Code::no_model);
+  EXPECT_CODE(prediction.parts[1].status, Code::no_model);
+  EXPECT_EQ(asked, (std::vector<std::size_t>{2, 2, 1}));
+}
+
+TEST(ClientUnderTrouble, DoesNotAskAgainBeyondItsBudget) {
+  std::atomic<int> asked{0};
+  FakeRegistry router([&](const std::string&, wire::Message&) {
+    ++asked;
+    return refused();
+  });
+  Client::Options options;
+  options.asks_again = true;
+  options.budget_us = 50'000;
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint()}, options));
+  const std::int64_t begin_us = Clock::system().monotonic_us();
+  EXPECT_CODE(client->predict(parts_of(1), {"a"}).status, Code::overloaded);
+  EXPECT_LT(Clock::system().monotonic_us() - begin_us, 1'000'000);
+  EXPECT_GT(asked, 1);
+}
+
+}  // namespace
+}  // namespace espalier::client
