@@ -4,20 +4,19 @@ reason `corrupt`, and answers again once its artefact is fetched anew."""
 import pathlib
 import random
 import re
-import struct
 import sys
 import unittest
 
 import msgpack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from damage import flip_bit  # noqa: E402
 from espalier_cluster import ROOT, Cluster, Wire, predict_header, wait_until  # noqa: E402
 
 import espalier  # noqa: E402
 
 ROW = msgpack.packb({"rows": [{"distance_km": 4.2, "hour": 8, "vehicle": "standard", "weather": "dry"}]})
 EXACT, CORRUPT = 0, 5
-FRAME_HEADER_BYTES, HASH_AT, SIZE_AT = 64, 16, 8  # docs/artefact-format.md
 
 
 class Served:
@@ -69,20 +68,6 @@ class Served:
 
     def all_are_exact(self, wire):
         return all([self.is_right(node, self.ask(wire, node)) for node in self.artefacts])
-
-
-def flip_bit(path, artefact, chance):
-    """Flips a bit of the artefact, wherever in the segment it lies; false where it doesn't."""
-    content = path.read_bytes()
-    frame = content.find(artefact) - HASH_AT
-    if frame < 0:
-        return False
-    (size,) = struct.unpack_from("<Q", content, frame + SIZE_AT)
-    place = frame + FRAME_HEADER_BYTES + chance.randrange(size)
-    with path.open("r+b") as file:
-        file.seek(place)
-        file.write(bytes([content[place] ^ 1 << chance.randrange(8)]))
-    return True
 
 
 class Damage(unittest.TestCase):

@@ -98,9 +98,10 @@ class Process:
 class HostCluster:
     """Use as a context manager; `shard_options` and the others are words for each command line of that role."""
 
-    def __init__(self, network=None, shards=3, routers=2, shard_options=(), router_options=(), registry_options=()):
+    def __init__(self, network=None, shards=3, routers=2, shard_options=(), router_options=(), registry_options=(), disk_mb=0):
+        """`disk_mb`: registry and shards each get a disk of that size, in memory. REQUIRES: root, and own_mounts()."""
         self.network, self.folder = network, pathlib.Path(tempfile.mkdtemp(prefix="espalier-hosts-"))
-        self.processes, self.addresses = {}, {}
+        self.processes, self.addresses, self._disk_mb, self._mounted = {}, {}, disk_mb, []
         self.options = {"shard": shard_options, "router": router_options, "registry": registry_options}
         hosts = ["registry", *(f"router{i}" for i in range(routers)), *(f"s{i}" for i in range(shards)), "client"]
         # Without a network: addresses of 127/8 that another run beside this one doesn't have.
@@ -142,6 +143,10 @@ class HostCluster:
                     self.network.add(host, f"{address}/24")
             (self.folder / "cluster.json").write_text(json.dumps({"registry": [self.registry], "router": self.routers}))
             self.context = self.context_on("client")
+            for process in [*self.of("registry"), *self.of("shard")] if self._disk_mb else []:
+                process.folder.mkdir()
+                subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self._disk_mb}m", "espalier", process.folder], check=True)
+                self._mounted.append(process.folder)
             for role in ("registry", "shard", "router"):
                 for process in self.of(role):
                     process.launch()
@@ -157,7 +162,24 @@ class HostCluster:
             process.end(signal.SIGKILL)
         if hasattr(self, "context"):
             self.context.destroy(linger=0)
+        if os.environ.get("ESPALIER_KEEP_LOGS"):
+            shutil.copytree(self.folder, os.environ["ESPALIER_KEEP_LOGS"], ignore=shutil.ignore_patterns("pack", "artefacts"), dirs_exist_ok=True)
+        for folder in self._mounted:
+            subprocess.run(["umount", "--lazy", folder], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fill_disk(self, name):
+        """Not a byte more can be written on the process's disk."""
+        def is_done():
+            disk = os.statvfs(self[name].folder)
+            used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+            # It may have grown since.
+            return subprocess.run(["mount", "-o", f"remount,size={used}", self[name].folder], stderr=subprocess.DEVNULL, check=False).returncode == 0
+        wait_until(is_done, what=f"the disk of {name} is full")
+
+    def empty_disk(self, name):
+        """It has its space again."""
+        subprocess.run(["mount", "-o", f"remount,size={self._disk_mb}m", self[name].folder], check=True)
 
     def context_on(self, host):
         """A ZeroMQ context whose sockets are on the host, whichever thread makes them."""

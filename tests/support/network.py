@@ -36,6 +36,12 @@ def why_not():
     return None
 
 
+def own_mounts():
+    """What this thread, and what it starts, mounts from now on is seen by them alone, and ends with them."""
+    _must(_libc.unshare(CLONE_NEWNS), "a mount namespace")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
 class Network:
     """Use as a context manager. Belongs to the thread that made it, which outlives it; what changes a link may be called by any."""
 
