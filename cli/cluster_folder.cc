@@ -75,7 +75,9 @@ Result<ClusterFile> running_cluster(const std::string& dir) {
     const bool runs = !dir.empty() && FolderLock::is_taken(dir);
     auto file = read_cluster(dir);
     if (file.status().code() != Code::failed_precondition) {
-      if (file.ok() && !runs) return no_cluster(dir);
+      // A file without `up` was written by hand, for a cluster whose processes systemd or others keep.
+      const bool is_of_up = file.ok() && file->up != 0;
+      if (is_of_up && !runs) return no_cluster(dir);
       return file;
     }
     if (!runs) return file;

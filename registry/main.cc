@@ -48,6 +48,9 @@ int main(int argc, char** argv) {
   app.add_option("--keep-changes", options.registry.kept_epochs,
                  "Epochs whose changes stay in the feed (0: all); readers further behind take a snapshot")
       ->capture_default_str();
+  app.set_config("--config", "", "TOML file with these options by name; deploy/config/registry.toml is the reference")
+      ->check(CLI::ExistingFile);
+  app.allow_config_extras(CLI::config_extras_mode::error);
   CLI11_PARSE(app, argc, argv);
   espalier::yield_to_requests();
   espalier::raise_open_files_limit();

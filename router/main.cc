@@ -89,6 +89,9 @@ int main(int argc, char** argv) {
   app.add_option("--dir", options.folder,
                  "folder where it keeps what it knows of the cluster, so that it can start while the registry is away; "
                  "made when missing");
+  app.set_config("--config", "", "TOML file with these options by name; deploy/config/router.toml is the reference")
+      ->check(CLI::ExistingFile);
+  app.allow_config_extras(CLI::config_extras_mode::error);
   CLI11_PARSE(app, argc, argv);
   espalier::prefer_throughput();
   espalier::raise_open_files_limit();

@@ -29,6 +29,9 @@ int main(int argc, char** argv) {
   app.add_option("--scrub-interval", scrub_seconds, "seconds in which all that answers is checked once; 0: never")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.set_config("--config", "", "TOML file with these options by name; deploy/config/shard.toml is the reference")
+      ->check(CLI::ExistingFile);
+  app.allow_config_extras(CLI::config_extras_mode::error);
   CLI11_PARSE(app, argc, argv);
   options.scrub_interval_us = static_cast<std::int64_t>(scrub_seconds * 1e6);
   espalier::prefer_throughput();

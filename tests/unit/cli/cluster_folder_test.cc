@@ -47,6 +47,7 @@ TEST(RunningCluster, WaitsForOneThatIsStartingAndKnowsOneThatWasKilled) {
   espalier::testing::TempDir folder;
   ClusterFile file;
   file.registry = {"ipc:///x/registry.sock"};
+  file.up = 4711;
   ASSERT_TRUE(Files::system().replace(folder.path() + "/cluster.json", file.json()).ok());
   EXPECT_EQ(running_cluster(folder.path()).status().code(), Code::failed_precondition);
 
@@ -58,6 +59,15 @@ TEST(RunningCluster, WaitsForOneThatIsStartingAndKnowsOneThatWasKilled) {
   starts.join();
   ASSERT_TRUE(running.ok());
   EXPECT_EQ(running->registry, file.registry);
+}
+
+TEST(RunningCluster, TakesWhatWasWrittenByHandAtItsWord) {
+  const espalier::testing::TempDir folder;
+  constexpr std::string_view kWritten = R"({"registry": ["tcp://10.0.0.1:7700"], "router": ["tcp://10.0.0.2:7600"]})";
+  ASSERT_TRUE(Files::system().replace(folder.path() + "/cluster.json", kWritten).ok());
+  const auto running = running_cluster(folder.path());
+  ASSERT_TRUE(running.ok());
+  EXPECT_EQ(running->router, std::vector<std::string>{"tcp://10.0.0.2:7600"});
 }
 
 TEST(AbsolutePath, IsNormal) {
