@@ -29,7 +29,8 @@ import msgpack  # noqa: E402
 
 SECONDS = float(os.environ.get("ESPALIER_CHAOS_SECONDS", "120"))
 SEED = int(os.environ.get("ESPALIER_CHAOS_SEED", time.time_ns() % 1_000_000))
-BUDGET_S = 2.0
+# Long enough for a moment in which a busy machine stands still.
+BUDGET_S = 5.0
 # The router's timer and the client's wake-up come after the deadline itself, on a busy machine later than on an idle one.
 LATE_S = 0.2
 CLIENTS, SHARDS, ROUTERS = 3, ["s0", "s1", "s2"], ["router0", "router1"]
@@ -175,9 +176,10 @@ class RandomFaults(unittest.TestCase):
         if answer.status:
             shards = account.broken_during(SHARDS, answer.sent, answer.received)
             routers = account.broken_during(ROUTERS, answer.sent, answer.received)
-            if len(shards) > 1 or len(routers) > 0:
+            # A leaf has two shards, and the client two routers.
+            if len(shards) > 1 or len(routers) > 1:
                 return None
-            return f"a failure, with {shards or 'no shard'} broken"
+            return f"a failure, with {[*shards, *routers] or 'nothing'} broken"
         if answer.received - answer.sent > BUDGET_S + LATE_S:
             return "an answer after its deadline"
         if answer.provenance["reason"] == CORRUPT and account.corrupted.get(answer.shard, time.monotonic()) > answer.received:
