@@ -31,6 +31,8 @@ struct UpOptions {
   double scrub_seconds = 3600;             ///< in which shards check all of it once; 0: never
 };
 Status run_up(const UpOptions& options, const Shared& shared);
+/// How each shard of the view is doing.
+Status run_shards(const Shared& shared);
 
 struct TrainOptions {
   std::string spec, data, where, tenant, tenant_column, tag = "production";

@@ -59,6 +59,9 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
   up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
 
+  app.add_subcommand("shards", "How each shard is doing: ready nodes, bytes, answers, alerts; the worst first")
+      ->callback([&line] { line.chosen = [&line] { return run_shards(line.shared); }; });
+
   auto* train = app.add_subcommand("train", "Train the tree of a model from a file and publish it as one release");
   train->add_option("spec", line.train.spec, "The model's spec, a TOML file")->required()->check(CLI::ExistingFile);
   train->add_option("--data", line.train.data, "CSV, TSV or JSON lines")->required()->check(CLI::ExistingFile);

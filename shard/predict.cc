@@ -59,7 +59,8 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
   model_key_.clear();
   model::append_component(model_key_, request_.tenant);
   model::append_component(model_key_, request_.model);
-  const Model* model = table.models.find(model_key_);
+  model_hash_ = SnapshotMap<Model>::hash_of(model_key_);
+  const Model* model = table.models.find(model_key_, model_hash_);
   if (model == nullptr) return not_found("model " + std::string(request_.tenant) + "/" + std::string(request_.model));
   if (!model->is_held) return unavailable("shard " + shard_ + " does not hold tenant " + model->tenant);
   if (request_.min_epoch > table.epoch) {
@@ -142,6 +143,7 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   provenance.prediction = request_.prediction;
   provenance.attempt = request_.attempt;
   wire::append_answered(reply.header, part.rows, provenance);
+  counts_.add(model, model_hash_, choice->reason);
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/principal.h"
 #include "common/queue_clock.h"
+#include "shard/answer_counts.h"
 #include "shard/damage.h"
 #include "shard/fallback.h"
 #include "shard/model_table.h"
@@ -62,6 +63,9 @@ class Predictor {
   void answer(const Principal& principal, const ModelTable& table, std::string_view header,
               std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply);
 
+  /// How parts were answered since the start.
+  const AnswerCounts& counts() const { return counts_; }
+
   /// The last request took so long that the time from before it can't be used for the next.
   bool was_long() const;
   /// No request was waiting.
@@ -85,6 +89,8 @@ class Predictor {
   std::int64_t deadline_us_ = 0;
   std::size_t reply_bytes_ = 0;
   std::uint64_t epoch_ = 0;
+  std::uint64_t model_hash_ = 0;
+  AnswerCounts counts_;
   // Reused.
   wire::PredictHeader request_;
   Path path_;

@@ -15,9 +15,11 @@
 #include "model/pack.h"
 #include "shard/admission.h"
 #include "shard/damage.h"
+#include "shard/fallback_watch.h"
 #include "shard/feed.h"
 #include "shard/registry_upstream.h"
 #include "shard/scrub.h"
+#include "shard/shard_status.h"
 #include "shard/space.h"
 #include "shard/worker.h"
 
@@ -26,6 +28,7 @@ namespace {
 
 constexpr int kFirstBackoffMs = 100;
 constexpr int kLongestBackoffMs = 5000;
+constexpr int kWatchEveryMs = 1000;
 /// So long a shard that could answer from its own disk looks for the registry first.
 constexpr std::int64_t kLookUs = 500'000;
 
@@ -84,12 +87,16 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   LiveTable live(std::move(first));
   wire::Context context;
   Damage damage;
+  FallbackWatch watch(clock);
+  ShardStatus status(options.name, watch, damage);
   std::vector<std::unique_ptr<Worker>> workers;
   FeedOptions feed_options;
   feed_options.self.name = options.name;
   feed_options.self.weight = options.weight;
   for (const std::string& endpoint : options.endpoints) {
-    ASSIGN_OR_RETURN(auto worker, Worker::make(context, options.name, endpoint, live, damage, options.verify, clock));
+    ASSIGN_OR_RETURN(auto worker,
+                     Worker::make(context, options.name, endpoint, live, damage, options.verify, clock, &status));
+    status.add(worker->counts(), [&counted = *worker] { return counted.undelivered(); });
     feed_options.self.endpoints.push_back(worker->endpoint());
     workers.push_back(std::move(worker));
   }
@@ -102,6 +109,9 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   Feed feed(feed_options, upstream, admission, space, scrub, damage, live, state, clock);
   std::vector<std::thread> threads;
   for (auto& worker : workers) threads.emplace_back([&worker, &stop] { worker->run(stop.fd()); });
+  threads.emplace_back([&] {
+    while (!stop.wait(kWatchEveryMs)) watch.step(sum_of(status.counts()));
+  });
 
   const bool is_ready = prepare(feed, upstream, stop);
   if (is_ready) {
@@ -115,7 +125,13 @@ Status run(const ShardOptions& options, const StopSignals& stop,
     ready(feed_options.self.endpoints);
     yield_to_requests();
     repeat(
-        stop, [&] { return feed.step(); }, [] { return false; });
+        stop,
+        [&] {
+          status.gauges.disk_bytes = pack->disk_bytes();
+          status.gauges.scrubbed_bytes = scrub.bytes();
+          return feed.step();
+        },
+        [] { return false; });
   }
   for (std::thread& thread : threads) thread.join();
   const Status saved = is_ready ? feed.save() : Status();

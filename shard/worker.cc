@@ -30,21 +30,22 @@ wire::SocketOptions socket_options() {
 
 Result<std::unique_ptr<Worker>> Worker::make(wire::Context& context, const std::string& shard,
                                              const std::string& endpoint, LiveTable& live, Damage& damage,
-                                             Verify verify, const Clock& clock) {
+                                             Verify verify, const Clock& clock, const ShardStatus* status) {
   ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, socket_options()));
   ASSIGN_OR_RETURN(std::string bound, socket->bind(endpoint));
-  std::unique_ptr<Worker> worker(new Worker(std::move(socket), shard, live, damage, verify, clock));
+  std::unique_ptr<Worker> worker(new Worker(std::move(socket), shard, live, damage, verify, clock, status));
   worker->endpoint_ = std::move(bound);
   return worker;
 }
 
 Worker::Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, Damage& damage, Verify verify,
-               const Clock& clock)
+               const Clock& clock, const ShardStatus* status)
     : shard_(std::move(shard)),
       socket_(std::move(socket)),
       live_(live),
       reader_(live),
       clock_(clock),
+      status_(status),
       predictor_(shard_, clock, damage, verify) {}
 
 void Worker::run(int stop_fd) {
@@ -114,9 +115,13 @@ void Worker::answer(std::string_view peer, std::string_view header) {
     reply_.header = wire::encode_reply(
         Status(), wire::HelloReply{lease->generation, lease->epoch, std::string(version()), "shard " + shard_});
     reply_.body_count = 0;
+  } else if (*op == wire::ShardStatusRequest::op && status_ != nullptr) {
+    const Status may = principal_.check_serve();
+    reply_.header = may.ok() ? wire::encode_reply(may, status_->reply(*lease)) : wire::encode_error(may);
+    reply_.body_count = 0;
   } else {
-    reply_.set_error(
-        Status(Code::unimplemented, "op \"" + op->substr(0, 64) + "\": a shard answers predict and hello"));
+    reply_.set_error(Status(Code::unimplemented,
+                            "op \"" + op->substr(0, 64) + "\": a shard answers predict, hello and shard_status"));
   }
 }
 

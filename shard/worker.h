@@ -14,6 +14,7 @@
 #include "common/principal.h"
 #include "shard/model_table.h"
 #include "shard/predict.h"
+#include "shard/shard_status.h"
 #include "wire/socket.h"
 
 namespace espalier::shard {
@@ -23,20 +24,21 @@ class Worker {
   /// Binds `endpoint`; requests wait in the socket until run().
   static Result<std::unique_ptr<Worker>> make(wire::Context& context, const std::string& shard,
                                               const std::string& endpoint, LiveTable& live, Damage& damage,
-                                              Verify verify, const Clock& clock);
+                                              Verify verify, const Clock& clock, const ShardStatus* status = nullptr);
 
   /// Answers until `stop_fd` is readable and what has been sent by then is answered.
   void run(int stop_fd);
 
   /// That others connect to.
   const std::string& endpoint() const { return endpoint_; }
+  const AnswerCounts& counts() const { return predictor_.counts(); }
   std::uint64_t answered() const { return answered_.value(); }
   /// Replies that could not be delivered: the peer is gone, or takes nothing.
   std::uint64_t undelivered() const { return undelivered_.value(); }
 
  private:
   Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, Damage& damage, Verify verify,
-         const Clock& clock);
+         const Clock& clock, const ShardStatus* status);
   /// Answers what is there, at most a few hundred; false when nothing was.
   bool drain();
   void handle();
@@ -49,6 +51,7 @@ class Worker {
   LiveTable& live_;
   LiveTable::Reader reader_;
   const Clock& clock_;
+  const ShardStatus* const status_;  ///< null: nobody may ask
   const Principal principal_ = Principal::local();
   Predictor predictor_;
   std::int64_t now_us_ = 0;       ///< monotonic time, a few messages old

@@ -1,0 +1,62 @@
+#include "shard/shard_status.h"
+
+#include <algorithm>
+
+#include "common/version.h"
+#include "model/ids.h"
+
+namespace espalier::shard {
+namespace {
+
+constexpr std::size_t kModelsNamed = 20;
+
+/// Those that there are.
+std::vector<wire::ReasonCount> list_of(const Reasons& reasons) {
+  std::vector<wire::ReasonCount> list;
+  for (std::size_t i = 0; i < reasons.size(); ++i) {
+    if (reasons[i] > 0) list.push_back({static_cast<wire::Reason>(i), reasons[i]});
+  }
+  return list;
+}
+
+}  // namespace
+
+wire::ShardStatusReply ShardStatus::reply(const ModelTable& table) const {
+  wire::ShardStatusReply reply;
+  reply.name = name_;
+  reply.version = std::string(version());
+  reply.generation = table.generation;
+  reply.epoch = table.epoch;
+  reply.is_starting = table.is_starting;
+  reply.nodes_wanted = table.counts.wanted;
+  reply.nodes_ready = table.counts.ready;
+  reply.not_ready = list_of(table.counts.not_ready);
+  reply.memory_bytes = gauges.memory_bytes;
+  reply.memory_budget = gauges.memory_budget;
+  reply.disk_bytes = gauges.disk_bytes;
+  reply.disk_budget = gauges.disk_budget;
+  reply.evicted = gauges.evicted;
+  reply.damaged = damage_.found();
+  reply.scrubbed_bytes = gauges.scrubbed_bytes;
+  for (const auto& undelivered : undelivered_) reply.undelivered += undelivered();
+
+  Reasons all{};
+  std::vector<std::pair<std::uint64_t, ModelReasons::const_iterator>> worst;
+  const ModelReasons sums = sum_of(counts_);
+  for (auto it = sums.begin(); it != sums.end(); ++it) {
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] += it->second[i];
+    // What was erased is named no more.
+    const bool is_known = table.models.find(model::model_key(it->first.first, it->first.second)) != nullptr;
+    if (is_known) worst.emplace_back(unexpected_of(it->second), it);
+  }
+  reply.answered = list_of(all);
+  std::ranges::stable_sort(worst, std::ranges::greater{}, [](const auto& entry) { return entry.first; });
+  if (worst.size() > kModelsNamed) worst.resize(kModelsNamed);
+  for (const auto& [unexpected, it] : worst) {
+    reply.models.push_back({it->first.first, it->first.second, list_of(it->second)});
+  }
+  reply.alerts = watch_.alerts();
+  return reply;
+}
+
+}  // namespace espalier::shard

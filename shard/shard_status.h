@@ -1,0 +1,51 @@
+// How this shard is doing, in one reply: what `espalier shards` shows (docs/wire-protocol/shard-status.md).
+//
+// Thread safety: add() before there are threads; the gauges are written by the control thread and reply() may be called
+// by any that holds a lease on the table. Ownership: borrows everything it is made with.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "shard/answer_counts.h"
+#include "shard/damage.h"
+#include "shard/fallback_watch.h"
+#include "shard/model_table.h"
+#include "wire/shard_status_messages.h"
+
+namespace espalier::shard {
+
+class ShardStatus {
+ public:
+  struct Gauges {
+    std::atomic<std::uint64_t> memory_bytes{0}, memory_budget{0};
+    std::atomic<std::uint64_t> disk_bytes{0}, disk_budget{0};
+    std::atomic<std::uint64_t> evicted{0};
+    std::atomic<std::uint64_t> scrubbed_bytes{0};
+  };
+
+  ShardStatus(std::string name, const FallbackWatch& watch, const Damage& damage)
+      : name_(std::move(name)), watch_(watch), damage_(damage) {}
+
+  /// A worker's counts, and how many of its replies nobody took.
+  void add(const AnswerCounts& counts, std::function<std::uint64_t()> undelivered) {
+    counts_.push_back(&counts);
+    undelivered_.push_back(std::move(undelivered));
+  }
+
+  Gauges gauges;
+  const std::vector<const AnswerCounts*>& counts() const { return counts_; }
+  wire::ShardStatusReply reply(const ModelTable& table) const;
+
+ private:
+  const std::string name_;
+  const FallbackWatch& watch_;
+  const Damage& damage_;
+  std::vector<const AnswerCounts*> counts_;
+  std::vector<std::function<std::uint64_t()>> undelivered_;
+};
+
+}  // namespace espalier::shard
