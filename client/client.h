@@ -68,6 +68,9 @@ class Client {
   /// The next answer to what was submitted, in the order of arrival, waiting up to `timeout_us` (0: not at all). false:
   /// none now.
   bool receive(Prediction& prediction, std::int64_t timeout_us);
+  /// For a poller of one's own: readable when an answer may be there. Becomes another one after a router was given up,
+  /// so add it anew for each wait, and call receive() every few milliseconds, which sees to lost and silent routers.
+  wire::Socket& socket() { return exchange_->socket(); }
   /// Submitted and not received yet, those with an answer waiting left out.
   std::size_t in_flight() const { return exchange_->in_flight(); }
 

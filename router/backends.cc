@@ -17,6 +17,9 @@ constexpr std::int64_t kWatchUs = 10'000;
 constexpr std::int64_t kIdleWatchUs = 10'000'000;
 /// Of the time between two looks so much counts as waking: what goes beyond it the router was held up.
 constexpr std::int64_t kWakingUs = kWatchUs + kWatchUs / 2;
+/// How much of a new measurement of an endpoint's pace counts, and the slowest that is believed.
+constexpr double kPaceShare = 0.2;
+constexpr double kSlowestPace = 20;
 
 void wait_longer(Backend& backend, std::int64_t now_us) {
   backend.next_try_us = now_us + backend.try_wait_us;
@@ -96,13 +99,14 @@ void Backends::connect(Backend& backend, std::int64_t now_us) {
   due_us_ = std::min(due_us_, backend.next_try_us);
 }
 
-bool Backends::is_better(const Backend& one, const Backend& other) const {
-  if (is_full(one) != is_full(other)) return is_full(other);
+bool Backends::is_better(const Backend& one, const Backend& other, std::int64_t remaining_us) const {
+  const bool is_one_full = is_full(one, remaining_us);
+  if (is_one_full != is_full(other, remaining_us)) return !is_one_full;
   if (one.is_suspect != other.is_suspect) return other.is_suspect;
   return one.flow.in_flight() < other.flow.in_flight();
 }
 
-Backend* Backends::choose(std::uint32_t shard, std::uint32_t& number) {
+Backend* Backends::choose(std::uint32_t shard, std::uint32_t& number, std::int64_t remaining_us) {
   if (shard >= of_shard_.size() || of_shard_[shard].empty()) return nullptr;
   const std::vector<std::uint32_t>& numbers = of_shard_[shard];
   Backend* best = nullptr;
@@ -111,18 +115,18 @@ Backend* Backends::choose(std::uint32_t shard, std::uint32_t& number) {
     const std::uint32_t place = numbers[(first + i) % numbers.size()];
     Backend& backend = *backends_[place];
     if (backend.socket == nullptr) continue;
-    if (best != nullptr && !is_better(backend, *best)) continue;
+    if (best != nullptr && !is_better(backend, *best, remaining_us)) continue;
     best = &backend;
     number = place;
   }
   return best;
 }
 
-Candidate Backends::candidate(std::uint32_t shard) {
+Candidate Backends::candidate(std::uint32_t shard, std::int64_t remaining_us) {
   std::uint32_t number = 0;
-  const Backend* backend = choose(shard, number);
+  const Backend* backend = choose(shard, number, remaining_us);
   if (backend == nullptr) return {shard, true, false, 0};
-  return {shard, backend->is_suspect, false, backend->flow.in_flight(), is_full(*backend)};
+  return {shard, backend->is_suspect, false, backend->flow.in_flight(), is_full(*backend, remaining_us)};
 }
 
 void Backends::heard(Backend& backend, std::int64_t now_us) {
@@ -151,13 +155,17 @@ bool Backends::is_silent(const Backend& backend) const {
 }
 
 const std::vector<std::uint32_t>& Backends::watch(std::int64_t now_us) {
-  waking_us_ += std::min(now_us - watched_us_, kWakingUs);
+  const std::int64_t elapsed_us = now_us - watched_us_;
+  waking_us_ += std::min(elapsed_us, kWakingUs);
   watched_us_ = now_us;
+  is_crowded_ = false;
   watch_due_us_ = now_us + kWatchUs;
   fallen_.clear();
   for (std::uint32_t i = 0; i < backends_.size(); ++i) {
     Backend& backend = *backends_[i];
     if (backend.socket == nullptr) continue;
+    learn_pace(backend, elapsed_us);
+    is_crowded_ = is_crowded_ || is_crowded(backend);
     const wire::Socket::ConnectionNews news = backend.socket->take_connection_news();
     if (backend.is_suspect) continue;
     if (news.was_lost || news.was_refused) {
@@ -171,6 +179,23 @@ const std::vector<std::uint32_t>& Backends::watch(std::int64_t now_us) {
     fallen_.push_back(i);
   }
   return fallen_;
+}
+
+/// From what was answered since the last look, if it was never idle and the router never held up.
+void Backends::learn_pace(Backend& backend, std::int64_t elapsed_us) {
+  const std::uint64_t worked_us = backend.flow.worked_us() - backend.worked_us;
+  backend.worked_us = backend.flow.worked_us();
+  const bool was_busy = backend.is_busy && backend.flow.in_flight() > 0;
+  backend.is_busy = backend.flow.in_flight() > 0;
+  if (!was_busy || worked_us == 0 || elapsed_us > kWakingUs) return;
+  const double pace = static_cast<double>(elapsed_us) / static_cast<double>(worked_us);
+  backend.pace += kPaceShare * (std::min(pace, kSlowestPace) - backend.pace);
+}
+
+bool Backends::is_crowded(const Backend& backend) const {
+  if (backend.is_suspect) return false;  // what it doesn't answer is nobody's flood
+  return wait_us(backend) > limits_.crowd_us || backend.flow.in_flight() > limits_.requests_at_endpoint / 2 ||
+         backend.flow.bytes_in_flight() > limits_.bytes_at_endpoint / 2;
 }
 
 std::int64_t Backends::next_watch_us(std::int64_t now_us) {

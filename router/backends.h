@@ -58,7 +58,11 @@ struct Backend {
   std::int64_t heard_us = 0;  ///< monotonic time of the last message
   /// Since when it owes an answer, as the router's waking time: of the last message, or of the first in flight since.
   std::int64_t silent_since_us = 0;
-  bool is_greeted = false;  ///< until everything up to message `greeted_for` is answered or lost
+  /// How long work takes there, as a share of what it was said to take; learned while it is busy.
+  double pace = 0.05;
+  std::uint64_t worked_us = 0;  ///< of its flow, at the last look
+  bool is_busy = false;         ///< something has been in flight since the last look
+  bool is_greeted = false;      ///< until everything up to message `greeted_for` is answered or lost
   std::uint32_t greeted_for = 0;
   std::uint32_t failed_tries = 0;  ///< to connect, one after the other
   // Suspect or greeted: when the next hello is due; not connected: the next try. The wait after it doubles.
@@ -82,16 +86,27 @@ class Backends {
   /// A number for the shard at this place of the view, the same in every view that has a shard of its name.
   std::uint32_t shard_at(std::uint32_t place) const { return shard_at_[place]; }
   /// The shard's endpoint to send to, answering before suspect, then least busy, among those that aren't full; a full
-  /// one when all are; null when none is connected.
-  Backend* choose(std::uint32_t shard, std::uint32_t& number);
+  /// one when all are; null when none is connected. `remaining_us`: of the budget of what is to be sent.
+  Backend* choose(std::uint32_t shard, std::uint32_t& number, std::int64_t remaining_us = kNever);
   /// The shard as a candidate that was not tried yet.
-  Candidate candidate(std::uint32_t shard);
-  bool is_full(const Backend& backend) const { return backend.flow.is_full(limits_); }
+  Candidate candidate(std::uint32_t shard, std::int64_t remaining_us = kNever);
+  /// It has as much in flight as it may, or what is in flight there takes more than half of the time that remains.
+  bool is_full(const Backend& backend, std::int64_t remaining_us = kNever) const {
+    return backend.flow.is_full(limits_) || wait_us(backend) > remaining_us / 2;
+  }
+  /// So long a message that is sent now waits there, as far as can be told.
+  static std::int64_t wait_us(const Backend& backend) {
+    return static_cast<std::int64_t>(static_cast<double>(backend.flow.work_in_flight_us()) * backend.pace);
+  }
+  /// At the last look some endpoint had more waiting than is well (Limits::crowd_us).
+  bool is_crowded() const { return is_crowded_; }
 
   void heard(Backend& backend, std::int64_t now_us);
   /// A message goes to it; before it is counted in its flow.
   void sends(Backend& backend) {
-    if (backend.flow.in_flight() == 0) backend.silent_since_us = waking_us_;
+    if (backend.flow.in_flight() != 0) return;
+    backend.silent_since_us = waking_us_;
+    backend.is_busy = false;
   }
   /// Whether a look at the connections is due: watch().
   bool must_watch(std::int64_t now_us) const { return now_us >= watch_due_us_; }
@@ -121,7 +136,9 @@ class Backends {
  private:
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
-  bool is_better(const Backend& one, const Backend& other) const;
+  bool is_better(const Backend& one, const Backend& other, std::int64_t remaining_us) const;
+  void learn_pace(Backend& backend, std::int64_t elapsed_us);
+  bool is_crowded(const Backend& backend) const;
   std::uint32_t add(const std::string& endpoint, std::int64_t now_us);
   void connect(Backend& backend, std::int64_t now_us);
   void suspect(Backend& backend, std::int64_t now_us);
@@ -144,6 +161,7 @@ class Backends {
   std::int64_t watched_us_ = 0;
   std::int64_t waking_us_ = 0;  ///< grows with the time between two looks, but not while the router is held up
   std::vector<std::uint32_t> fallen_;
+  bool is_crowded_ = false;
 };
 
 }  // namespace espalier::router

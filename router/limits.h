@@ -23,6 +23,9 @@ struct Limits {
   /// So long an endpoint with something in flight may be silent, beyond what its next answer may take: then it is
   /// suspect.
   std::int64_t silence_us = 50'000;
+  /// Waiting for so long at some endpoint, or half of what may be in flight there, is a crowd: then a tenant may hold
+  /// no more than its share of what is in flight at this router.
+  std::int64_t crowd_us = 20'000;
 };
 
 /// What a shard may take for a message, at the slowest: some five times what tabular rows take on a busy core.
@@ -46,6 +49,7 @@ class Flow {
   void release() {
     answered_ = sent_;
     bytes_ = 0;
+    work_us_ = 0;
     std::vector<Sent>().swap(sent_messages_);
   }
   std::size_t memory_bytes() const { return sent_messages_.capacity() * sizeof(Sent); }
@@ -67,14 +71,23 @@ class Flow {
     const auto work = static_cast<std::uint32_t>(std::min<std::int64_t>(work_us, UINT32_MAX));
     sent_messages_[sent_++ % sent_messages_.size()] = {bytes, work};
     bytes_ += bytes;
+    work_us_ += work;
   }
+  /// What everything in flight was said to take, and what has been answered, ever.
+  std::uint64_t work_in_flight_us() const { return work_us_; }
+  std::uint64_t worked_us() const { return worked_us_; }
   /// What the message that is to be answered next was said to take. REQUIRES: one is in flight.
   std::int64_t next_work_us() const { return sent_messages_[answered_ % sent_messages_.size()].work_us; }
   /// The answer to this message. A number that can't be is ignored.
   void hear(std::uint32_t number) {
     const std::uint32_t count = number - static_cast<std::uint32_t>(answered_);
     if (count > in_flight()) return;
-    for (std::uint32_t i = 0; i < count; ++i) bytes_ -= sent_messages_[answered_++ % sent_messages_.size()].bytes;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Sent& sent = sent_messages_[answered_++ % sent_messages_.size()];
+      bytes_ -= sent.bytes;
+      work_us_ -= sent.work_us;
+      worked_us_ += sent.work_us;
+    }
   }
 
  private:
@@ -86,6 +99,8 @@ class Flow {
   std::uint64_t sent_;
   std::uint64_t answered_;  ///< of these; what was lost counts, too
   std::uint64_t bytes_ = 0;
+  std::uint64_t work_us_ = 0;
+  std::uint64_t worked_us_ = 0;
   std::vector<Sent> sent_messages_;  ///< those in flight, by their numbers
 };
 

@@ -71,6 +71,7 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
                          {"asked_again", counters.asked_again.value()},
                          {"not_asked_again", counters.not_asked_again.value()},
                          {"overloaded", counters.overloaded.value()},
+                         {"limited", counters.limited.value()},
                          {"late", counters.late.value()},
                          {"dropped", counters.dropped.value()}});
   }

@@ -129,6 +129,7 @@ void Router::finish_piece(Ticket ticket, Request& request, Piece& piece) {
 
 void Router::end(Ticket ticket, Request& request) {
   bytes_in_flight_ -= request.bytes;
+  tenants_.end(*request.tenant, request.work_us);
   request.clear();
   in_flight_.remove(ticket);
 }

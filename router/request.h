@@ -13,6 +13,7 @@
 
 #include "common/status.h"
 #include "common/uuid.h"
+#include "router/tenants.h"
 #include "wire/socket.h"
 
 namespace espalier::router {
@@ -50,6 +51,8 @@ struct Request {
   Uuid prediction;
   std::int64_t deadline_us = 0;
   std::size_t bytes = 0;
+  Tenant* tenant = nullptr;
+  std::uint64_t work_us = 0;  ///< that it may take, of all its pieces
   std::vector<Piece> pieces;  ///< the first piece_count are this request's
   std::uint32_t piece_count = 0;
   std::uint32_t open_pieces = 0;

@@ -13,8 +13,6 @@ namespace espalier::router {
 namespace {
 
 constexpr std::size_t kMaxBytesInFlight = 1u << 30;
-/// Tenants whose shards are kept at hand; names come from outside, so the number is bounded.
-constexpr std::size_t kMaxTenantsAtHand = 100'000;
 
 Status overloaded(std::string message) { return {Code::overloaded, std::move(message)}; }
 
@@ -26,13 +24,16 @@ std::uint32_t bytes_of(const Request& request, const Piece& piece, std::span<con
   return static_cast<std::uint32_t>(bytes);
 }
 
-std::uint64_t rows_of(const wire::PredictHeader& header, const Piece& piece) {
+std::uint64_t rows_of(const wire::PredictHeader& header) {
   std::uint64_t rows = 0;
-  if (piece.parts.empty()) {
-    for (const wire::PredictHeader::Part& part : header.parts) rows += part.rows;
-  } else {
-    for (const std::uint32_t part : piece.parts) rows += header.parts[part].rows;
-  }
+  for (const wire::PredictHeader::Part& part : header.parts) rows += part.rows;
+  return rows;
+}
+
+std::uint64_t rows_of(const wire::PredictHeader& header, const Piece& piece) {
+  if (piece.parts.empty()) return rows_of(header);
+  std::uint64_t rows = 0;
+  for (const std::uint32_t part : piece.parts) rows += header.parts[part].rows;
   return rows;
 }
 
@@ -40,10 +41,12 @@ std::uint64_t rows_of(const wire::PredictHeader& header, const Piece& piece) {
 
 /// [routing id] ([empty]) [request id] [header] [body]…
 void Router::handle_client(const Routes& routes) {
+  retry_hint_us_ = 0;
   wire::Envelope envelope = wire::open_envelope(message_);
   if (envelope.status.ok()) envelope.status = take_in(routes, envelope.id_at);
   if (envelope.status.ok()) return;
-  reply_error(std::span(message_).first(envelope.id_at + 1), envelope.status, retry_after_us(envelope.status.code()));
+  if (retry_hint_us_ == 0) retry_hint_us_ = retry_after_us(envelope.status.code());
+  reply_error(std::span(message_).first(envelope.id_at + 1), envelope.status, retry_hint_us_);
 }
 
 /// Sends a request on its way; not ok: it is to be answered with this at once.
@@ -75,6 +78,14 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   if (routes.number == 0) return unavailable("this router does not know the cluster yet");
   if (in_flight_.is_full() || bytes_in_flight_ > kMaxBytesInFlight)
     return overloaded("too many requests are in flight");
+  Tenant& tenant = tenants_.at(routes, header_.tenant, now_us_);
+  const bool is_crowded = backends_.is_crowded() || in_flight_.size() > in_flight_.limit() / 2;
+  Admission admission = tenants_.admit(tenant, is_crowded, now_us_);
+  if (!admission.status.ok()) {
+    counters_.limited.add();
+    retry_hint_us_ = admission.retry_after_us;
+    return std::move(admission.status);
+  }
 
   const Ticket ticket = in_flight_.add();
   Request& request = *in_flight_.find(ticket);
@@ -82,6 +93,8 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   request.prediction = ids_.next(wall_us_);
   request.deadline_us = now_us_ + std::min(header_.budget_us, wire::kLongestBudgetUs);
   request.bytes = bytes;
+  request.tenant = &tenant;
+  request.work_us = static_cast<std::uint64_t>(most_work_us(rows_of(header_), bytes));
   const Status planned = plan(routes, request);
   if (!planned.ok()) {
     in_flight_.remove(ticket);
@@ -91,6 +104,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   request.id_at = id_at;
   counters_.requests.add();
   bytes_in_flight_ += bytes;
+  tenants_.begin(tenant, request.work_us);
   request.open_pieces = request.piece_count;
   for (std::uint32_t i = 0; i < request.piece_count; ++i) {
     const Sending sending = ask_next(ticket, request, i, Cause::first);
@@ -120,7 +134,7 @@ Status Router::check(const wire::PredictHeader& header) const {
 
 /// Splits the request into pieces by the shards that hold its parts.
 Status Router::plan(const Routes& routes, Request& request) {
-  const cluster::Placement::TenantShards& tenant = tenant_shards(routes, header_.tenant);
+  const cluster::Placement::TenantShards& tenant = request.tenant->shards;
   if (tenant.shards.empty()) return unavailable("the cluster has no shard");
   model_key_.clear();
   model::append_component(model_key_, header_.tenant);
@@ -155,7 +169,7 @@ std::size_t Router::candidates_of(const Routes& routes, const cluster::Placement
 void Router::add_to_piece(Request& request, std::uint32_t part, const std::array<std::uint32_t, kMaxCandidates>& shards,
                           std::size_t count, bool spread) {
   std::array<Candidate, kMaxCandidates> candidates;
-  for (std::size_t i = 0; i < count; ++i) candidates[i] = backends_.candidate(shards[i]);
+  for (std::size_t i = 0; i < count; ++i) candidates[i] = backends_.candidate(shards[i], remaining_us(request));
   const std::size_t chosen = choose_candidate({candidates.data(), count}, spread).value_or(0);
   const auto is_same = [&](const Piece& piece) {
     return piece.shard_count == count && piece.shards[piece.first] == shards[chosen] &&
@@ -173,14 +187,6 @@ void Router::add_to_piece(Request& request, std::uint32_t part, const std::array
   piece.parts.push_back(part);
 }
 
-const cluster::Placement::TenantShards& Router::tenant_shards(const Routes& routes, std::string_view tenant) {
-  tenant_name_.assign(tenant);
-  const auto it = tenants_.find(tenant_name_);
-  if (it != tenants_.end()) return it->second;
-  if (tenants_.size() >= kMaxTenantsAtHand) tenants_.clear();
-  return tenants_.emplace(tenant_name_, routes.placement.tenant(tenant)).first->second;
-}
-
 /// Sends the piece to the next shard that holds it.
 Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_number, Cause cause) {
   Piece& piece = request.pieces[piece_number];
@@ -189,7 +195,7 @@ Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_nu
   if (allowed != Sending::sent) return allowed;
   for (;;) {
     Sending why = Sending::sent;
-    const auto target = next_target(piece, why);
+    const auto target = next_target(piece, remaining_us(request), why);
     if (why == Sending::full) counters_.overloaded.add();
     if (!target) return why;
     piece.was_tried[target->place] = true;
@@ -204,15 +210,15 @@ Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_nu
 }
 
 /// The planned shard first, if it has room. Nothing: `why`.
-std::optional<Router::Target> Router::next_target(const Piece& piece, Sending& why) {
+std::optional<Router::Target> Router::next_target(const Piece& piece, std::int64_t remaining_us, Sending& why) {
   Target target{piece.first, 0, nullptr};
   if (!piece.was_tried[piece.first]) {
-    target.backend = backends_.choose(piece.shards[piece.first], target.number);
-    if (target.backend == nullptr || !backends_.is_full(*target.backend)) return target;
+    target.backend = backends_.choose(piece.shards[piece.first], target.number, remaining_us);
+    if (target.backend == nullptr || !backends_.is_full(*target.backend, remaining_us)) return target;
   }
   std::array<Candidate, kMaxCandidates> candidates;
   for (std::size_t i = 0; i < piece.shard_count; ++i) {
-    candidates[i] = backends_.candidate(piece.shards[i]);
+    candidates[i] = backends_.candidate(piece.shards[i], remaining_us);
     candidates[i].was_tried = piece.was_tried[i];
   }
   const auto next = choose_candidate({candidates.data(), piece.shard_count}, true);
@@ -221,7 +227,7 @@ std::optional<Router::Target> Router::next_target(const Piece& piece, Sending& w
     return std::nullopt;
   }
   target.place = *next;
-  target.backend = backends_.choose(piece.shards[*next], target.number);
+  target.backend = backends_.choose(piece.shards[*next], target.number, remaining_us);
   return target;
 }
 

@@ -114,7 +114,6 @@ void Router::wait(int stop_fd, int routes_fd) {
 void Router::take_routes(const Routes& routes) {
   backends_.take_view(routes.view, now_us_);
   retries_.cover(backends_.most_endpoints());
-  tenants_.clear();
   routes_number_ = routes.number;
 }
 

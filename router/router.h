@@ -13,7 +13,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "common/clock.h"
@@ -26,6 +25,7 @@
 #include "router/retry_policy.h"
 #include "router/routes.h"
 #include "router/slot_table.h"
+#include "router/tenants.h"
 #include "router/timing_wheel.h"
 #include "wire/predict_codec.h"
 #include "wire/socket.h"
@@ -38,6 +38,7 @@ struct RouterCounters {
   Counter asked_again;      ///< pieces sent to another shard, after a refusal or silence
   Counter not_asked_again;  ///< times a piece would have been after silence, but for the retry budget
   Counter overloaded;       ///< pieces for which no shard had room
+  Counter limited;          ///< requests refused by a tenant's limits or share
   Counter late;             ///< replies to requests that were over
   Counter dropped;          ///< messages that could not be answered, replies to clients that are gone
 };
@@ -68,8 +69,6 @@ class Router {
     std::uint32_t piece;
     std::uint32_t attempt;
   };
-  using Tenants = std::unordered_map<std::string, cluster::Placement::TenantShards>;
-
   Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock,
          const Limits& limits);
 
@@ -86,13 +85,13 @@ class Router {
   Status take_in(const Routes& routes, std::size_t id_at);
   Status check(const wire::PredictHeader& header) const;
   Status plan(const Routes& routes, Request& request);
+  std::int64_t remaining_us(const Request& request) const { return request.deadline_us - now_us_; }
   std::size_t candidates_of(const Routes& routes, const cluster::Placement::TenantShards& tenant, std::uint32_t levels,
                             const wire::PredictHeader::Part& part, std::array<std::uint32_t, kMaxCandidates>& shards);
   void add_to_piece(Request& request, std::uint32_t part, const std::array<std::uint32_t, kMaxCandidates>& shards,
                     std::size_t count, bool spread);
-  const cluster::Placement::TenantShards& tenant_shards(const Routes& routes, std::string_view tenant);
   Sending ask_next(Ticket ticket, Request& request, std::uint32_t piece_number, Cause cause);
-  std::optional<Target> next_target(const Piece& piece, Sending& why);
+  std::optional<Target> next_target(const Piece& piece, std::int64_t remaining_us, Sending& why);
   bool send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, const Target& target,
                   std::size_t others_left);
 
@@ -133,7 +132,7 @@ class Router {
   wire::PredictHeader header_;
   std::string header_bytes_;
   std::string model_key_;
-  std::string tenant_name_;
+  std::int64_t retry_hint_us_ = 0;  ///< of the refusal that take_in() gives
 };
 
 }  // namespace espalier::router

@@ -24,6 +24,7 @@ class SlotTable {
   explicit SlotTable(std::size_t limit) : limit_(limit) {}
 
   bool is_full() const { return size_ == limit_; }
+  std::size_t limit() const { return limit_; }
   std::size_t size() const { return size_; }
 
   /// The payload is as its last user left it. REQUIRES: !is_full()

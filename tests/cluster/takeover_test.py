@@ -1,0 +1,118 @@
+"""Processes killed and stopped under constant load: no failed request, none answered after its deadline, none that waits for long.
+
+Two replicas, two routers, half of the measured capacity (at most $ESPALIER_FAILURE_RATE, so that two cores are enough for cluster and
+generator). $ESPALIER_FAILURE_ROUNDS says how often each harm is done (default 1), $ESPALIER_STOPPED_SECONDS how long a shard stands
+still (default 2). Delays count from the sending, and the sendings wait for nothing.
+"""
+
+import os
+import pathlib
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from checked_load import Load, record, run_load, train_rides  # noqa: E402
+from espalier_cluster import Cluster, Wire, predict_header, wait_until  # noqa: E402
+
+ROUNDS = int(os.environ.get("ESPALIER_FAILURE_ROUNDS", "1"))
+STOPPED_SECONDS = float(os.environ.get("ESPALIER_STOPPED_SECONDS", "2"))
+MOST_RATE = float(os.environ.get("ESPALIER_FAILURE_RATE", "1500"))
+MOST_ADDED_MS = 300
+BEFORE, AFTER = 0.7, 1.5  # seconds of load before the harm and after it
+CITIES = [["germany", "berlin"], ["france", "paris"], ["brazil", "rio"], ["india", "delhi"], ["italy", "rome"], ["poland", "lodz"],
+          ["kenya", "nairobi"], ["chile", "santiago"], ["norway", "oslo"], ["portugal", "porto"]]  # each shard is the best place of some
+ROW = {"rows": [{"distance_km": 4.2, "hour": 8, "vehicle": "bike", "weather": "dry"}]}
+
+
+class Takeover(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(shards=2, routers=2).__enter__()
+        cls.addClassCleanup(cls.cluster.__exit__, None, None, None)
+        train_rides(cls.cluster)
+        cls.recording = record(cls.cluster, "recording")
+        capacity = run_load(cls.cluster, cls.recording, "w32", 1)["rps"]
+        cls.rate = round(min(capacity / 2, MOST_RATE))
+        print(f"capacity {capacity:,.0f} requests a second, load {cls.rate:,}")
+
+    def process(self, role, place=0):
+        return self.cluster.processes(role)[place]
+
+    def answering_shards(self):
+        """Those that all routers ask now."""
+        names = set()
+        for endpoint in self.cluster.file()["router"]:
+            with Wire(endpoint) as wire:
+                header = predict_header("acme", "duration", CITIES)
+                reply, _ = wire.ask(header, *[ROW] * len(CITIES))
+                if reply["status"] != 0 or any(part.get("status", 0) != 0 for part in reply["parts"]):
+                    return set()
+                names.add(frozenset(part["provenance"]["shard"] for part in reply["parts"]))
+        return set.intersection(*map(set, names))
+
+    def do_harm(self, what, harm, lasts=0.0):
+        """Runs `harm` in the middle of a load, each time from a whole cluster; prints and checks what became of the requests."""
+        added, again = [], 0
+        for _ in range(ROUNDS):
+            wait_until(lambda: len(self.answering_shards()) == 2, seconds=60, what="both shards answer")
+            load = Load(self.cluster, self.recording, self.rate, BEFORE + lasts + AFTER)
+            since = time.monotonic()
+            wait_until(lambda: time.monotonic() > since + BEFORE, what="the load goes on")
+            harm()
+            result = load.result()
+            self.assertEqual(result["codes"], {"ok": result["sent"]}, (what, result["first_failure"]))
+            self.assertEqual((result["late"], result["unanswered"]), (0, 0), what)
+            added.append(round(result["answered"]["max_ms"] - result["answered"]["p50_ms"], 1))
+            again += result["attempts_over_one"]
+        print(f"{what}, {ROUNDS} times: longest added delays {sorted(added)} ms; {again} answers by another replica than the first asked")
+        self.assertLessEqual(max(added), MOST_ADDED_MS, (what, added))
+
+    def kill(self, role):
+        victim = self.process(role)
+
+        def harm():
+            os.kill(victim_now()["pid"], signal.SIGKILL)
+
+        def victim_now():
+            return next(p for p in self.cluster.processes(role) if p["name"] == victim["name"])
+
+        return harm
+
+    def test_a_shard_is_killed(self):
+        self.do_harm("kill -9 of a shard", self.kill("shard"))
+
+    def test_a_router_is_killed(self):
+        self.do_harm("kill -9 of a router", self.kill("router"))
+
+    def test_the_registry_is_killed(self):
+        self.do_harm("kill -9 of the registry", self.kill("registry"))
+
+    def test_a_shard_stands_still(self):
+        def stop():
+            pid = self.process("shard")["pid"]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                since = time.monotonic()
+                wait_until(lambda: time.monotonic() > since + STOPPED_SECONDS, seconds=STOPPED_SECONDS + 30, what="it has stood long enough")
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+        self.do_harm(f"SIGSTOP of a shard for {STOPPED_SECONDS:g} s", stop, lasts=STOPPED_SECONDS)
+
+    def test_a_router_stands_still(self):
+        def stop():
+            pid = self.process("router")["pid"]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                since = time.monotonic()
+                wait_until(lambda: time.monotonic() > since + STOPPED_SECONDS, seconds=STOPPED_SECONDS + 30, what="it has stood long enough")
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+        self.do_harm(f"SIGSTOP of a router for {STOPPED_SECONDS:g} s", stop, lasts=STOPPED_SECONDS)
+
+
+if __name__ == "__main__":
+    unittest.main()
