@@ -25,6 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "
 from espalier_cluster import BIN, ROOT, Cluster, Wire, predict_header  # noqa: E402
 
 SERVER_CORE, CLIENT_CORE = "0", "1"
+MOST_ROUND_TRIP, LEAST_RATE = 1.3, 0.6
 COLUMNS = ["transport", "window", "what", "requests/s", "range", "p50 us", "p90 us", "p99 us", "p99.9 us"]
 
 
@@ -121,11 +122,15 @@ def measure(transport, rides, options, results):
                 ratios = sorted(e["rps"] / p["rps"] for e, p in zip(runs["espalier"], runs["proxy"]))
                 both[1]["ratio"] = both[1]["rps"] / both[0]["rps"]
                 both[1]["ratio_least"], both[1]["ratio_most"] = ratios[0], ratios[-1]
+                trips = sorted(e["p50_us"] / p["p50_us"] for e, p in zip(runs["espalier"], runs["proxy"]))
+                both[1]["round_trip"] = statistics.median(trips)
                 results += both
                 if not options.json:
                     for result in both:
                         print_columns(line_of(result))
-                    print(f"{'':>17}  {both[1]['ratio']:.2f} of the proxy ({ratios[0]:.2f}-{ratios[-1]:.2f})", flush=True)
+                    print(f"{'':>17}  {both[1]['ratio']:.2f} of the proxy ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+                          + (f"; a round trip takes {both[1]['round_trip']:.2f} times as long ({trips[0]:.2f}-{trips[-1]:.2f})"
+                             if window == 1 else ""), flush=True)
         finally:
             proxy.stop()
 
@@ -133,10 +138,13 @@ def measure(transport, rides, options, results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--transports", nargs="+", default=["ipc", "tcp"], choices=["ipc", "tcp"])
-    parser.add_argument("--windows", nargs="+", type=int, default=[64, 1024])
+    parser.add_argument("--windows", nargs="+", type=int, default=[1, 64, 1024],
+                        help="requests under way; with 1 the round trip of a single request is compared")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="of each run, after half a second of warming up")
     parser.add_argument("--requests", type=int, default=512, help="different requests")
+    parser.add_argument("--check", action="store_true",
+                        help=f"fail where a round trip takes more than {MOST_ROUND_TRIP} times as long, or the rate is less than {LEAST_RATE} of the proxy's")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not options.json:
@@ -151,6 +159,20 @@ def main():
             measure(transport, rides, options, results)
     if options.json:
         print(json.dumps(results))
+    if options.check:
+        sys.exit(check(results))
+
+
+def check(results):
+    """What is slower than it may be; None where nothing is."""
+    slow = []
+    for result in results:
+        place = f"{result['transport']}, {result['window']} under way"
+        if result["window"] == 1 and result.get("round_trip", 0) > MOST_ROUND_TRIP:
+            slow.append(f"{place}: a round trip takes {result['round_trip']:.2f} times the proxy's, at most {MOST_ROUND_TRIP}")
+        if result["window"] > 1 and result.get("ratio", 1) < LEAST_RATE:
+            slow.append(f"{place}: {result['ratio']:.2f} of the proxy's rate, at least {LEAST_RATE}")
+    return "\n".join(slow) or None
 
 
 if __name__ == "__main__":

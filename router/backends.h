@@ -25,6 +25,7 @@
 #include "cluster/view.h"
 #include "common/status.h"
 #include "router/limits.h"
+#include "router/response_times.h"
 #include "router/retry_policy.h"
 #include "router/slot_table.h"
 #include "wire/socket.h"
@@ -59,6 +60,7 @@ struct Backend {
   /// Since when it owes an answer, as the router's waking time: of the last message, or of the first in flight since.
   std::int64_t silent_since_us = 0;
   /// How long work takes there, as a share of what it was said to take; learned while it is busy.
+  ResponseTimes times;  ///< where requests are hedged
   double pace = 0.05;
   std::uint64_t worked_us = 0;  ///< of its flow, at the last look
   bool is_busy = false;         ///< something has been in flight since the last look
@@ -90,6 +92,7 @@ class Backends {
   Backend* choose(std::uint32_t shard, std::uint32_t& number, std::int64_t remaining_us = kNever);
   /// The shard as a candidate that was not tried yet.
   Candidate candidate(std::uint32_t shard, std::int64_t remaining_us = kNever);
+  bool hedges() const { return limits_.hedges; }
   /// It has as much in flight as it may, or what is in flight there takes more than half of the time that remains.
   bool is_full(const Backend& backend, std::int64_t remaining_us = kNever) const {
     return backend.flow.is_full(limits_) || wait_us(backend) > remaining_us / 2;

@@ -26,6 +26,8 @@ struct Limits {
   /// Waiting for so long at some endpoint, or half of what may be in flight there, is a crowd: then a tenant may hold
   /// no more than its share of what is in flight at this router.
   std::int64_t crowd_us = 20'000;
+  /// A second replica is asked once the first has taken longer than 95 % of its answers lately, as a retry.
+  bool hedges = false;
 };
 
 /// What a shard may take for a message, at the slowest: some five times what tabular rows take on a busy core.

@@ -27,6 +27,7 @@ using espalier::Status;
 struct Options {
   std::vector<std::string> registry;
   std::vector<std::string> endpoints;
+  espalier::router::Limits limits;
   std::string folder;  ///< of its routes; empty: they are not kept
 };
 
@@ -43,8 +44,8 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
   espalier::wire::Context context;
   espalier::router::LiveRoutes live(std::make_unique<const espalier::router::Routes>(espalier::cluster::View()));
   {
-    ASSIGN_OR_RETURN(auto router,
-                     espalier::router::Router::make(context, options.endpoints, live, espalier::Clock::system()));
+    ASSIGN_OR_RETURN(auto router, espalier::router::Router::make(context, options.endpoints, live,
+                                                                 espalier::Clock::system(), options.limits));
     ASSIGN_OR_RETURN(auto registry, espalier::client::RegistryClient::connect(options.registry));
     const int routes_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (routes_fd < 0) return Status(espalier::Code::resource_exhausted, "no file descriptor is free");
@@ -71,6 +72,7 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
                          {"asked_again", counters.asked_again.value()},
                          {"not_asked_again", counters.not_asked_again.value()},
                          {"overloaded", counters.overloaded.value()},
+                         {"hedged", counters.hedged.value()},
                          {"limited", counters.limited.value()},
                          {"late", counters.late.value()},
                          {"dropped", counters.dropped.value()}});
@@ -93,6 +95,9 @@ int main(int argc, char** argv) {
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/router.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_flag("--hedge", options.limits.hedges,
+               "ask a second replica as well once the first takes longer than 95 % of its answers did lately; costs of "
+               "the retry budget");
   CLI11_PARSE(app, argc, argv);
   espalier::prefer_throughput();
   espalier::raise_open_files_limit();

@@ -36,16 +36,21 @@ void Router::handle_shard(std::uint32_t number) {
     counters_.late.add();
     return;
   }
+  if (backends_.hedges()) backend.times.record(now_us_ - piece.attempts[id.attempt].sent_us);
   close_attempt(piece.attempts[id.attempt]);
   if (piece.is_done) {
     counters_.late.add();
     return;
   }
   const Status status = wire::peek_status(message_[1].view());
-  if (!status.ok() && may_ask_another(status.code())) {
+  const bool is_unready = status.ok() && wire::is_unready(message_[1].view());
+  if (is_unready || (!status.ok() && may_ask_another(status.code()))) {
+    // An answer in part is better than none.
+    if (is_unready && piece.reply.empty()) std::swap(piece.reply, message_);
     if (ask_next(id.ticket, *request, id.piece, Cause::refusal) == Sending::sent) return;
     // Another shard was asked before and may still answer.
     if (std::ranges::any_of(piece.made(), &Attempt::is_open)) return;
+    if (!piece.reply.empty()) std::swap(piece.reply, message_);
   }
   if (request->piece_count > 1) {
     std::swap(piece.reply, message_);
@@ -85,6 +90,12 @@ void Router::give_up(Piece& piece) {
   }
 }
 
+/// The first shard asked takes longer than it mostly does: whoever answers first is taken.
+void Router::hedge(const Alarm& alarm, Request& request, const Piece& piece) {
+  if (piece.attempt_count > 1 || !piece.attempts[0].is_open || !retries_.may_retry()) return;
+  if (ask_next(alarm.ticket, request, alarm.piece, Cause::silence) == Sending::sent) counters_.hedged.add();
+}
+
 /// A shard that was asked has been silent for its share of the budget, or the budget is over.
 void Router::ring(const Alarm& alarm) {
   Request* request = in_flight_.find(alarm.ticket);
@@ -95,6 +106,7 @@ void Router::ring(const Alarm& alarm) {
     alarms_.add(alarm.due_us, alarm);
     return;
   }
+  if (alarm.is_hedge) return hedge(alarm, *request, piece);
   const Attempt& attempt = piece.attempts[alarm.attempt];
   const bool was_silent = attempt.is_open;
   if (was_silent) backends_.missed(backends_.at(attempt.backend), attempt.sent_us, now_us_);
@@ -117,10 +129,13 @@ void Router::ring(const Alarm& alarm) {
 /// One of several pieces has its reply, or a piece has failed; the last one to be done answers the client.
 void Router::finish_piece(Ticket ticket, Request& request, Piece& piece) {
   piece.is_done = true;
+  if (!piece.reply.empty()) piece.failure = {};  // in part at least
   give_up(piece);
   if (--request.open_pieces > 0) return;
   if (request.piece_count > 1) {
     reply_merged(request);
+  } else if (!request.pieces[0].reply.empty()) {
+    send_to_client(request.envelope(), std::span(request.pieces[0].reply).subspan(1));
   } else {
     reply_error(request.envelope(), piece.failure, retry_after_us(piece.failure.code()));
   }

@@ -38,8 +38,9 @@ struct Piece {
   std::array<Attempt, kMaxCandidates> attempts;  ///< the first attempt_count were made
   std::uint32_t attempt_count = 0;
   bool is_done = false;
-  Status failure;       ///< is_done without a reply
-  wire::Message reply;  ///< is_done, one of several pieces: request id, header, bodies
+  Status failure;  ///< is_done without a reply
+  /// Request id, header, bodies: is_done, of one of several pieces; before that, what a shard answered in part only.
+  wire::Message reply;
 
   std::span<Attempt> made() { return {attempts.data(), attempt_count}; }
 };

@@ -276,6 +276,11 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   piece.attempts[piece.attempt_count++] = {target.number, now_us_, true};
   const std::int64_t due_us = now_us_ + patience_us(remaining_us, others_left);
   alarms_.add(due_us, {ticket, due_us, piece_number, id.attempt});
+  if (!backends_.hedges() || id.attempt > 0 || others_left == 0) return true;
+  const std::int64_t hedge_us = backend.times.p95_us();
+  if (hedge_us > 0 && hedge_us < due_us - now_us_) {
+    alarms_.add(now_us_ + hedge_us, {ticket, now_us_ + hedge_us, piece_number, id.attempt, true});
+  }
   return true;
 }
 

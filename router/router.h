@@ -38,6 +38,7 @@ struct RouterCounters {
   Counter asked_again;      ///< pieces sent to another shard, after a refusal or silence
   Counter not_asked_again;  ///< times a piece would have been after silence, but for the retry budget
   Counter overloaded;       ///< pieces for which no shard had room
+  Counter hedged;           ///< pieces for which a second shard was asked since the first took long
   Counter limited;          ///< requests refused by a tenant's limits or share
   Counter late;             ///< replies to requests that were over
   Counter dropped;          ///< messages that could not be answered, replies to clients that are gone
@@ -68,6 +69,7 @@ class Router {
     std::int64_t due_us;
     std::uint32_t piece;
     std::uint32_t attempt;
+    bool is_hedge = false;  ///< only to ask another one as well
   };
   Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock,
          const Limits& limits);
@@ -101,6 +103,7 @@ class Router {
   void close_attempt(Attempt& attempt);
   void give_up(Piece& piece);
   void ring(const Alarm& alarm);
+  void hedge(const Alarm& alarm, Request& request, const Piece& piece);
   void finish_piece(Ticket ticket, Request& request, Piece& piece);
   void reply_merged(Request& request);
   void end(Ticket ticket, Request& request);

@@ -91,7 +91,7 @@ Result<const Tag*> resolve_tag(const Model& model, const Ref& ref) {
   return not_found("release " + ref.id.text() + ": no tag of model " + name + " stands at it on this shard");
 }
 
-Result<Choice> choose(const Model& model, const Tag& tag, const Path& path) {
+Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, bool* is_here_only) {
   std::optional<Reason> amiss;
   for (std::size_t depth = path.depth() + 1; depth-- > 0;) {
     if (path.is_transparent(depth)) continue;
@@ -104,6 +104,9 @@ Result<Choice> choose(const Model& model, const Tag& tag, const Path& path) {
   }
   std::string message =
       "tag " + tag.name + " of model " + model.tenant + "/" + model.model + " has no ready node on this path";
+  if (is_here_only != nullptr) {
+    *is_here_only = amiss == Reason::cold || amiss == Reason::corrupt || amiss == Reason::over_budget;
+  }
   if (amiss) message += " (" + std::string(wire::reason_name(*amiss)) + ")";
   return Status(Code::no_model, std::move(message));
 }

@@ -44,8 +44,9 @@ struct Choice {
 /// The tag that a ref stands for: not_found when the model has none such here. REQUIRES: ref is not a version ref.
 Result<const Tag*> resolve_tag(const Model& model, const Ref& ref);
 
-/// no_model: no node up to the root is ready.
-Result<Choice> choose(const Model& model, const Tag& tag, const Path& path);
+/// no_model: no node up to the root is ready. `is_here_only` then says whether the cause is this shard's own, that it
+/// holds what is wanted not yet, or damaged: another replica may answer.
+Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, bool* is_here_only = nullptr);
 
 /// For a version ref: that version, if it is held here and is one of the asked node or its ancestors; not_found
 /// otherwise, in the same words whether it exists elsewhere or not. The reason is exact at the asked node, else

@@ -77,12 +77,14 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
   reply.body_count = bodies.size();
   if (reply.bodies.size() < bodies.size()) reply.bodies.resize(bodies.size());
   wire::begin_reply(reply.header, static_cast<std::uint32_t>(bodies.size()));
+  is_unready_ = false;
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     const Status status = answer_part(*model, tag, ref, i, bodies[i], reply);
     if (status.ok()) continue;
     reply.bodies[i].clear();
     wire::append_failed(reply.header, request_.parts[i].rows, status.code(), status.message());
   }
+  if (is_unready_) wire::mark_unready(reply.header);
   return {};
 }
 
@@ -114,7 +116,11 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   Status scored;
   // Again with what answers instead, as long as what was chosen turns out to be damaged.
   for (;;) {
-    ASSIGN_OR_RETURN(choice, tag != nullptr ? choose(model, *tag, path_) : choose_version(model, ref.id, path_));
+    bool is_here_only = false;
+    Result<Choice> chosen =
+        tag != nullptr ? choose(model, *tag, path_, &is_here_only) : choose_version(model, ref.id, path_);
+    is_unready_ = is_unready_ || is_here_only;
+    ASSIGN_OR_RETURN(choice, std::move(chosen));
     const Servable& servable = *choice->answer->servable;
     const std::size_t reply_bytes = reply_bytes_;
     bool is_sound = verify_ == Verify::admission || servable.is_intact();

@@ -91,6 +91,7 @@ class Predictor {
   std::uint64_t epoch_ = 0;
   std::uint64_t model_hash_ = 0;
   AnswerCounts counts_;
+  bool is_unready_ = false;  ///< a part has no answer here for a cause that is this shard's own
   // Reused.
   wire::PredictHeader request_;
   Path path_;

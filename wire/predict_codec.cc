@@ -265,6 +265,22 @@ void begin_reply(std::string& to, std::uint32_t parts) {
   writer.array(parts);
 }
 
+namespace {
+/// A map of two members becomes one of three, the last of which this is.
+constexpr char kTwoMembers = '\x82', kThreeMembers = '\x83';
+constexpr std::string_view kUnready = "\xa7unready\xc3";
+}  // namespace
+
+void mark_unready(std::string& header) {
+  assert(!header.empty() && header.front() == kTwoMembers);
+  header.front() = kThreeMembers;
+  header.append(kUnready);
+}
+
+bool is_unready(std::string_view header) {
+  return !header.empty() && header.front() == kThreeMembers && header.ends_with(kUnready);
+}
+
 void append_answered(std::string& to, std::uint32_t rows, const ProvenanceView& from) {
   assert(from.served_levels <= from.asked.size());
   Writer writer(to);

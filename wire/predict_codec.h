@@ -93,6 +93,11 @@ void append_answered(std::string& to, std::uint32_t rows, const ProvenanceView& 
 /// REQUIRES: code is not ok.
 void append_failed(std::string& to, std::uint32_t rows, Code code, std::string_view message);
 
+/// Says of a finished reply that a part of it failed with no_model because this shard doesn't hold what is wanted yet,
+/// or holds it damaged: the router then asks another replica.
+void mark_unready(std::string& header);
+bool is_unready(std::string_view header);
+
 /// The parts of a reply, each as its own msgpack, without looking into them; `parts` is overwritten.
 /// The reply's own failure where it is not ok; corrupt: not a reply.
 Status split_reply(std::string_view header, std::vector<std::string_view>& parts);

@@ -106,6 +106,122 @@ TEST_F(LostConnectionTest, IsNoticedWithoutWaiting) {
   expect_answer("b");
 }
 
+/// A shard that doesn't hold what is wanted yet: its reply, and what the other says.
+class UnreadyTest : public SilenceTest {
+ protected:
+  void answer_unready(wire::Socket& shard, wire::Message& request) {
+    request.resize(2);
+    std::string header;
+    wire::begin_reply(header, 1);
+    wire::append_failed(header, 1, Code::no_model, "not here yet");
+    wire::mark_unready(header);
+    request.emplace_back(std::string_view(header));
+    request.emplace_back();
+    EXPECT_OK(shard.send(request));
+  }
+  std::string message_of(const wire::Message& reply) {
+    EXPECT_EQ(reply.size(), 3u);
+    const auto decoded = wire::decode<wire::PredictReply>(reply[1].view());
+    EXPECT_OK(decoded);
+    return decoded->parts.at(0).message;
+  }
+};
+
+TEST_F(UnreadyTest, AnotherReplicaIsAskedForWhatOneDoesNotHoldYet) {
+  ask("a", 60 * kSecondUs);
+  wire::Message request;
+  wire::Socket& first = asked(request);
+  answer_unready(first, request);
+  wire::Socket& other = other_than(first);
+  request = next_prediction(other);
+  answer(other, request);
+  EXPECT_EQ(message_of(receive(*client_)), "played");
+}
+
+TEST_F(UnreadyTest, TheFirstReplyStandsWhereNobodyHasABetterOne) {
+  for (const bool refuses : {false, true}) {
+    ask("a", 60 * kSecondUs);
+    wire::Message request;
+    wire::Socket& first = asked(request);
+    answer_unready(first, request);
+    wire::Socket& other = other_than(first);
+    request = next_prediction(other);
+    refuses ? refuse(other, request) : answer_unready(other, request);
+    EXPECT_EQ(message_of(receive(*client_)), "not here yet");
+  }
+  ask("b", kSecondUs);
+  wire::Message request;
+  wire::Socket& first = asked(request);
+  answer_unready(first, request);
+  next_prediction(other_than(first));
+  clock_.advance(2 * kSecondUs);
+  EXPECT_EQ(message_of(receive(*client_)), "not here yet") << "also when the other one says nothing in time";
+}
+
+class HedgeTest : public SilenceTest {
+ protected:
+  explicit HedgeTest(bool hedges = true) : SilenceTest(Limits{.silence_us = 1000 * kSecondUs, .hedges = hedges}) {}
+
+  /// Requests that are each answered after 5 ms, by the shard that is asked first.
+  wire::Socket* answer_many() {
+    wire::Socket* first = nullptr;
+    for (int i = 0; i < 130; ++i) {
+      ask("a", 60 * kSecondUs);
+      wire::Message request;
+      first = &asked(request);
+      advance(5'000);
+      answer(*first, request);
+      expect_answer("a");
+    }
+    return first;
+  }
+};
+
+TEST_F(HedgeTest, ASecondReplicaIsAskedOnceTheFirstTakesLongerThanMost) {
+  wire::Socket* first = answer_many();
+  const auto asked_again = router_->counters().asked_again.value();
+  EXPECT_LE(asked_again, 13u) << "few take longer than most";
+  ask("b", 60 * kSecondUs);
+  wire::Message late = next_prediction(*first);
+  advance(20'000);
+  wire::Socket& other = other_than(*first);
+  wire::Message request = next_prediction(other);
+  answer(other, request);
+  expect_answer("b");
+  EXPECT_GE(router_->counters().hedged.value(), 1u);
+  const auto lost = router_->counters().late.value();
+  answer(*first, late);
+  while (router_->counters().late.value() == lost) go_round();
+  EXPECT_TRUE(requests_at(other).empty());
+}
+
+class NoHedgeTest : public HedgeTest {
+ protected:
+  NoHedgeTest() : HedgeTest(false) {}
+};
+
+TEST_F(NoHedgeTest, NobodyElseIsAskedUnlessThatIsWanted) {
+  wire::Socket* first = answer_many();
+  ask("b", 60 * kSecondUs);
+  wire::Message request = next_prediction(*first);
+  advance(20'000);
+  EXPECT_EQ(router_->counters().asked_again.value(), 0u);
+  answer(*first, request);
+  expect_answer("b");
+}
+
+TEST(ResponseTimes, TellThe95thPercentileAndForget) {
+  ResponseTimes times;
+  EXPECT_EQ(times.p95_us(), 0);
+  for (int i = 0; i < 640; ++i) times.record(i % 10 == 0 ? 50'000 : 1'000);
+  EXPECT_GE(times.p95_us(), 50'000);
+  EXPECT_LE(times.p95_us(), 62'500);
+  for (int i = 0; i < 40'000; ++i) times.record(2'000);
+  EXPECT_GE(times.p95_us(), 2'000);
+  EXPECT_LE(times.p95_us(), 2'500);
+  for (const std::int64_t us : {std::int64_t{-5}, std::int64_t{0}, std::int64_t{1} << 60}) times.record(us);
+}
+
 TEST(Silence, AShardThatIsGoneIsAskedLast) {
   wire::Context context;
   Backends backends(context, Limits{});

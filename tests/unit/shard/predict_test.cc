@@ -101,6 +101,22 @@ TEST_F(PredictTest, SaysWhatAnsweredEachPart) {
   EXPECT_EQ(reply.parts[2].provenance.version, uuid_of(1));
 }
 
+TEST_F(PredictTest, SaysWhereAnotherReplicaMayHaveTheAnswer) {
+  const struct {
+    std::string state;
+    bool is_unready;
+  } cases[] = {{"cold", true}, {"corrupt", true}, {"removed", false}, {"ready", false}};
+  for (const auto& c : cases) {
+    add(model_of({{"production", "", {{"peru", c.state, 3}}}}));
+    request_.parts.clear();
+    bodies_.clear();
+    ask("peru", {model::Value::of(2.0)});
+    ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
+    EXPECT_EQ(reply.parts[0].status, c.state == "ready" ? Code::ok : Code::no_model) << c.state;
+    EXPECT_EQ(wire::is_unready(reply_.header), c.is_unready) << c.state;
+  }
+}
+
 TEST_F(PredictTest, APartThatFailsTouchesNoOther) {
   ask("usa", {model::Value::of(2.0)});
   ask("usa", {model::Value::of("two")});
