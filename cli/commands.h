@@ -28,6 +28,7 @@ struct UpOptions {
   bool tcp = false;                        ///< inside the cluster too; for measuring
   std::uint64_t keep_changes = 1'000'000;  ///< epochs whose changes stay in the registry's feed; 0: all
   std::string verify = "admission";        ///< when shards check what answers: admission, always
+  std::uint64_t memory_budget = 0;         ///< bytes of artefacts that may answer, in each shard; 0: none
   double scrub_seconds = 3600;             ///< in which shards check all of it once; 0: never
 };
 Status run_up(const UpOptions& options, const Shared& shared);

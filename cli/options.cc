@@ -56,6 +56,9 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   up->add_option("--scrub-interval", line.up.scrub_seconds, "Seconds in which shards check all of it once (0: never)")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  up->add_option("--memory-budget", line.up.memory_budget,
+                 "Bytes of artefacts in each shard (also 512M, 2G; 0: no budget)")
+      ->transform(CLI::AsSizeValue(false));
   up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
   up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
 

@@ -99,6 +99,7 @@ void Admission::drop_stale() {
 }
 
 void Admission::keep(const Hash256& hash, std::shared_ptr<const Servable> servable) {
+  if (!keeps_recent_) return;
   if (recent_.size() < kKeptRecent) {
     recent_.emplace_back(hash, std::move(servable));
   } else {

@@ -23,7 +23,9 @@ namespace espalier::shard {
 class Admission {
  public:
   /// Reports to `damage` what answers from bytes that turn out to be damaged.
-  Admission(model::Pack& pack, Damage& damage) : pack_(pack), damage_(damage) {}
+  /// `keeps_recent`: also what no table uses for now, for a way back.
+  Admission(model::Pack& pack, Damage& damage, bool keeps_recent = true)
+      : pack_(pack), damage_(damage), keeps_recent_(keeps_recent) {}
 
   /// The artefact for a model, from the pack or as admitted before. not_found: the pack doesn't have it; corrupt:
   /// damaged (the pack then forgets it, so that it is fetched anew) or its probes fail; failed_precondition: it reads
@@ -55,6 +57,7 @@ class Admission {
 
   model::Pack& pack_;
   Damage& damage_;
+  const bool keeps_recent_;
   model::Artefact::Scratch scratch_;
   std::unordered_map<std::string, std::weak_ptr<const Servable>> admitted_;  ///< by model key and hash
   /// The latest to be opened, kept though no table uses them: a release that is taken back is ready at once.

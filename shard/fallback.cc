@@ -26,7 +26,7 @@ const Tag* tag_below(const Model& model, const Tag& tag) {
 
 /// What answers at this node itself, following the tag and those below it; nothing: the next node up is asked.
 std::optional<Choice> choose_at(const Model& model, const Tag& top, std::string_view key, std::uint64_t hash,
-                                std::optional<Reason>& amiss) {
+                                std::optional<Reason>& amiss, const Node*& missed) {
   constexpr int kMaxTags = 8;
   std::optional<Reason> not_ready;
   const Tag* tag = &top;
@@ -43,9 +43,10 @@ std::optional<Choice> choose_at(const Model& model, const Tag& top, std::string_
       } else if (answer == &node->previous) {
         note(amiss, Reason::previous);
       }
-      return Choice{answer, node, tag, 0, Reason::exact};
+      return Choice{answer, node, missed, tag, 0, Reason::exact};
     }
     if (!not_ready) not_ready = node->why_not_ready();
+    if (missed == nullptr) missed = node;
   }
   if (not_ready) note(amiss, *not_ready);
   return std::nullopt;
@@ -93,10 +94,11 @@ Result<const Tag*> resolve_tag(const Model& model, const Ref& ref) {
 
 Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, bool* is_here_only) {
   std::optional<Reason> amiss;
+  const Node* missed = nullptr;
   for (std::size_t depth = path.depth() + 1; depth-- > 0;) {
     if (path.is_transparent(depth)) continue;
     const std::string_view key = path.key(depth);
-    std::optional<Choice> choice = choose_at(model, tag, key, SnapshotMap<Node>::hash_of(key), amiss);
+    std::optional<Choice> choice = choose_at(model, tag, key, SnapshotMap<Node>::hash_of(key), amiss, missed);
     if (!choice) continue;
     choice->depth = depth;
     choice->reason = amiss.value_or(depth == path.depth() ? Reason::exact : Reason::no_version);
@@ -119,7 +121,8 @@ Result<Choice> choose_version(const Model& model, const Uuid& version, const Pat
       if (node == nullptr || node->kind != EntryKind::version) continue;
       for (const Answer* answer : {&node->wanted, &node->previous}) {
         if (answer->is_ready() && answer->version == version) {
-          return Choice{answer, node, nullptr, depth, depth == path.depth() ? Reason::exact : Reason::no_version};
+          return Choice{answer,  node,  nullptr,
+                        nullptr, depth, depth == path.depth() ? Reason::exact : Reason::no_version};
         }
       }
     }

@@ -36,6 +36,7 @@ struct Ref {
 struct Choice {
   const Answer* answer = nullptr;  ///< ready
   const Node* node = nullptr;      ///< that answers
+  const Node* missed = nullptr;    ///< the first on the way that is wanted and not ready
   const Tag* tag = nullptr;        ///< whose entry it is; null for a version ref
   std::size_t depth = 0;           ///< of the node below the root
   wire::Reason reason = wire::Reason::exact;

@@ -131,6 +131,7 @@ Status Feed::take_in() {
   RETURN_IF_ERROR(finish_batch());
   RETURN_IF_ERROR(acknowledge());
   RETURN_IF_ERROR(fetch_more());
+  keep_budget();
   live_.collect();
   give_space_back();
   end_purge();

@@ -29,6 +29,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cluster/placement.h"
@@ -54,6 +55,7 @@ struct FeedOptions {
       5'000'000;  ///< and at least so often while something does; when the registry goes: at once
   std::int64_t first_retry_us = 1'000'000;
   std::int64_t longest_retry_us = 60'000'000;
+  std::uint64_t memory_budget = 0;   ///< bytes of artefacts that may answer; 0: none
   std::size_t nodes_at_once = 1000;  ///< a start that finds more takes its leaves in so many at a time
 };
 
@@ -72,6 +74,10 @@ class Feed {
 
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t swaps() const { return swaps_; }
+  /// Of artefacts that may answer, as of the last look; each counts once.
+  std::uint64_t memory_bytes() const { return budget_.bytes; }
+  /// Leaves that made room since the start.
+  std::uint64_t evicted() const { return budget_.evicted; }
 
  private:
   struct NodeId {
@@ -106,6 +112,19 @@ class Feed {
     std::int64_t retry_at_us = 0;
     std::int64_t wait_us = 0;
   };
+  /// An artefact that is not in memory because of the budget.
+  struct LeftOut {
+    std::uint32_t used = 0;   ///< when it was last asked for
+    std::uint32_t asked = 0;  ///< looks at which that was new
+  };
+  struct Budget {
+    std::uint64_t bytes = 0;
+    std::uint64_t evicted = 0;
+    std::int64_t look_at_us = 0;
+    std::uint64_t looked_at_swap = 0;
+    bool is_exceeded = false;  ///< by what must stay
+    std::unordered_map<Hash256, LeftOut> left_out;
+  };
   /// Nodes that were put off.
   struct Backlog {
     std::deque<NodeId> unseen;    ///< the pack may have them
@@ -136,7 +155,13 @@ class Feed {
   Status fetch_more();
   void admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256, Status>& refused);
   const Node* find_late(const NodeId& id, const TableEdit& edit) const;
+  bool has_room_for(const Node& node) const;
+  static void leave_out(const NodeId& id, const Node& node, TableEdit& edit);
   void end_slice(TableEdit& edit);
+
+  // What memory there is (feed_budget.cc).
+  void keep_budget();
+  bool is_left_out(const NodeId& id) const;
 
   // What was found to be damaged (feed_damage.cc).
   void mend_damage();
@@ -178,6 +203,7 @@ class Feed {
   bool is_starting_ = true;  ///< requests are not answered yet
   bool is_cut_off_ = true;   ///< the registry did not answer when it was last asked
   Backlog backlog_;
+  Budget budget_;
   bool needs_snapshot_ = true;
   bool has_new_view_ = false;  ///< what is held has not been worked out under it
   bool has_joined_ = false;

@@ -95,6 +95,7 @@ Status Feed::fetch(Batch& batch) {
     give_way();
     const wire::TagEntry& entry = wanted.entry;
     if (entry.kind != EntryKind::version || wanted.is_put_off || batch.refused.contains(entry.artefact)) continue;
+    if (is_left_out(id)) continue;
     if (admission_.has(entry.artefact) || !seen.insert(entry.artefact).second) continue;
     const auto record = record_of(id.model_key, batch);
     if (!record || !holdings_.holds(record->tenant, record->model, record->levels.size(), entry.partition)) continue;
@@ -279,6 +280,8 @@ void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelR
   std::optional<Status> failure;
   if (wanted.is_put_off && admitted.is_held) {
     backlog_.unseen.push_back(id);
+  } else if (entry.kind == EntryKind::version && admitted.is_held && is_left_out(id)) {
+    admitted.not_ready = Reason::over_budget;
   } else if (entry.kind == EntryKind::version && admitted.is_held) {
     auto servable = admission_.admit(id.model_key, record.fields, entry.artefact);
     if (servable.ok()) {

@@ -54,13 +54,19 @@ const Node* Feed::find_late(const NodeId& id, const TableEdit& edit) const {
 /// Takes in what the pack has, some milliseconds' worth; true: there may be more.
 bool Feed::admit_some() {
   if (backlog_.unseen.empty()) return false;
+  if (backlog_.began_us == 0) {
+    budget_.look_at_us = 0;
+    keep_budget();
+  }
   TableEdit edit(live_.current());
   for (std::size_t i = 0; i < options_.nodes_at_once && !backlog_.unseen.empty(); ++i, backlog_.unseen.pop_front()) {
     give_way();
     const NodeId& id = backlog_.unseen.front();
     const Node* node = find_late(id, edit);
     if (node == nullptr) continue;
-    if (admission_.has(node->wanted.artefact)) {
+    if (!has_room_for(*node)) {
+      leave_out(id, *node, edit);
+    } else if (admission_.has(node->wanted.artefact)) {
       admit_late(id, edit, {});
     } else {
       backlog_.to_fetch.push_back(id);
@@ -99,7 +105,9 @@ Status Feed::fetch_more() {
     const Node* node = find_late(id, edit);
     if (node == nullptr) continue;
     const Hash256 artefact = node->wanted.artefact;
-    if (admission_.has(artefact) || came.refused.contains(artefact)) {
+    if (!has_room_for(*node)) {
+      leave_out(id, *node, edit);
+    } else if (admission_.has(artefact) || came.refused.contains(artefact)) {
       admit_late(id, edit, came.refused);
     } else {
       waiting.push_back(id);  // one reply did not hold all
@@ -114,6 +122,8 @@ void Feed::admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256,
   auto next = std::make_shared<Node>(*edit.find_node(id.model_key, id.tag, id.node_key));
   auto servable = admission_.admit(id.model_key, model.inputs->fields(), next->wanted.artefact);
   if (servable.ok()) {
+    // What was chosen to come back is counted already.
+    if (next->not_ready != wire::Reason::over_budget) budget_.bytes += next->wanted.artefact_bytes;
     next->wanted.servable = *std::move(servable);
     next->previous = {};
     failed_.erase(id);
@@ -123,6 +133,18 @@ void Feed::admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256,
     next->not_ready = reason_of(why);
     note_failure(id, {model.tenant, entry_of(*next)}, *record_of(id.model_key, {}), why);
   }
+  edit.set_node(id.model_key, id.tag, std::move(next));
+}
+
+/// What was chosen to come back has its place; of anything else only as much comes in as fits.
+bool Feed::has_room_for(const Node& node) const {
+  return options_.memory_budget == 0 || node.not_ready == wire::Reason::over_budget ||
+         budget_.bytes + node.wanted.artefact_bytes <= options_.memory_budget;
+}
+
+void Feed::leave_out(const NodeId& id, const Node& node, TableEdit& edit) {
+  auto next = std::make_shared<Node>(node);
+  next->not_ready = wire::Reason::over_budget;
   edit.set_node(id.model_key, id.tag, std::move(next));
 }
 

@@ -29,6 +29,9 @@ int main(int argc, char** argv) {
   app.add_option("--scrub-interval", scrub_seconds, "seconds in which all that answers is checked once; 0: never")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--memory-budget", options.memory_budget,
+                 "bytes of artefacts that may answer (also 512M, 2G); the least recently used leaves go first; 0: none")
+      ->transform(CLI::AsSizeValue(false));
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/shard.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);

@@ -27,6 +27,7 @@
 #include "common/uuid.h"
 #include "model/artefact.h"
 #include "model/value.h"
+#include "shard/budget.h"
 #include "wire/messages.h"
 #include "wire/row_codec.h"
 
@@ -108,6 +109,7 @@ struct Node {
   wire::Reason not_ready = wire::Reason::cold;      ///< kind version, wanted not ready: why
   Answer previous;      ///< kind version, wanted not ready: the tag's last ready version, if it has one
   bool is_held = true;  ///< false: placed on other shards, so never ready here
+  LastUse used;         ///< when a request last asked for it
 
   /// REQUIRES: kind version, wanted not ready
   wire::Reason why_not_ready() const { return wanted.is_damaged() ? wire::Reason::corrupt : not_ready; }

@@ -101,6 +101,7 @@ Status Predictor::begin_budget(const Arrival& arrival) {
   const std::int64_t remaining_us = std::min(request_.budget_us, wire::kLongestBudgetUs) - waited_us;
   if (remaining_us <= 0) return is_over();
   deadline_us_ = now_us + remaining_us;
+  now_us_ = now_us;
   return {};
 }
 
@@ -134,6 +135,8 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   }
   RETURN_IF_ERROR(scored);
   const Answer& answer = *choice->answer;
+  choice->node->used.note(now_us_);
+  if (choice->missed != nullptr) choice->missed->used.note(now_us_);
 
   wire::ProvenanceView provenance;
   provenance.asked = asked.first(path_.depth());

@@ -87,6 +87,7 @@ class Predictor {
   const Verify verify_;
   QueueClock queue_;
   std::int64_t deadline_us_ = 0;
+  std::int64_t now_us_ = 0;  ///< when the request was taken up
   std::size_t reply_bytes_ = 0;
   std::uint64_t epoch_ = 0;
   std::uint64_t model_hash_ = 0;

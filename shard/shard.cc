@@ -91,6 +91,8 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   ShardStatus status(options.name, watch, damage);
   std::vector<std::unique_ptr<Worker>> workers;
   FeedOptions feed_options;
+  feed_options.memory_budget = options.memory_budget;
+  status.gauges.memory_budget = options.memory_budget;
   feed_options.self.name = options.name;
   feed_options.self.weight = options.weight;
   for (const std::string& endpoint : options.endpoints) {
@@ -102,7 +104,7 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   }
   ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry));
   RegistryUpstream upstream(*registry, stop.fd());
-  Admission admission(*pack, damage);
+  Admission admission(*pack, damage, options.memory_budget == 0);
   StateFile state(files, options.folder + "/state");
   Space space({}, *pack, admission, damage, clock);
   Scrub scrub(options.scrub_interval_us, damage, clock);
@@ -128,6 +130,8 @@ Status run(const ShardOptions& options, const StopSignals& stop,
         stop,
         [&] {
           status.gauges.disk_bytes = pack->disk_bytes();
+          status.gauges.memory_bytes = feed.memory_bytes();
+          status.gauges.evicted = feed.evicted();
           status.gauges.scrubbed_bytes = scrub.bytes();
           return feed.step();
         },

@@ -21,6 +21,7 @@ struct ShardOptions {
   std::vector<std::string> endpoints;  ///< to bind, one a worker
   double weight = 1;                   ///< share of keys relative to other shards
   Verify verify = Verify::admission;
+  std::uint64_t memory_budget = 0;                 ///< bytes of artefacts that may answer; 0: none
   std::int64_t scrub_interval_us = 3'600'000'000;  ///< in which all that answers is checked; 0: never
 };
 

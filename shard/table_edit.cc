@@ -53,6 +53,7 @@ Node next_node(const Node* current, const wire::TagEntry& entry, const Admitted&
   node.wanted.release = entry.release;
   node.wanted.release_epoch = entry.epoch;
   node.is_held = admitted.is_held;
+  if (current != nullptr) node.used = current->used;
   if (entry.kind == EntryKind::removed) return node;
   node.wanted.version = entry.version;
   node.wanted.artefact = entry.artefact;

@@ -130,7 +130,8 @@ void Supervisor::plan_shards(const std::string& registry) {
     const std::string name = "s" + std::to_string(i);
     plan("shard", name,
          {"--name", name, "--dir", dir_ + "/shards/" + name, "--registry", registry, "--verify", options_.verify,
-          "--scrub-interval", std::to_string(options_.scrub_seconds)},
+          "--scrub-interval", std::to_string(options_.scrub_seconds), "--memory-budget",
+          std::to_string(options_.memory_budget)},
          binds_for(name, options_.workers));
   }
 }

@@ -1,0 +1,58 @@
+// Which artefacts have to go when a shard's memory budget is used up, and which of those that went come back
+// (docs/shard-memory.md).
+//
+// Thread safety: pure functions over values.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace espalier::shard {
+
+/// When something was last asked for, to about an eighth of a second. Written by any thread, and only where it changes,
+/// so that threads which ask for the same node don't take its cache line from each other. Its copies go on for
+/// themselves.
+class LastUse {
+ public:
+  LastUse() = default;
+  LastUse(const LastUse& other) : at_(other.at()) {}
+  LastUse& operator=(const LastUse& other) {
+    at_.store(other.at(), std::memory_order_relaxed);
+    return *this;
+  }
+  static std::uint32_t time_of(std::int64_t now_us) { return static_cast<std::uint32_t>(now_us >> 17); }
+
+  void note(std::int64_t now_us) const {
+    const std::uint32_t now = time_of(now_us);
+    if (at() != now) at_.store(now, std::memory_order_relaxed);
+  }
+  std::uint32_t at() const { return at_.load(std::memory_order_relaxed); }
+
+ private:
+  mutable std::atomic<std::uint32_t> at_{0};
+};
+
+/// An artefact that a shard wants, for however many nodes.
+struct BudgetItem {
+  std::uint64_t bytes = 0;
+  std::uint32_t used = 0;   ///< when one of its nodes was last asked for, or taken in
+  std::uint32_t asked = 0;  ///< looks since it went out at which it had been asked for anew
+  bool is_in = false;
+  bool may_go = false;  ///< it answers for leaves only, and other nodes answer for these
+};
+
+struct BudgetChoice {
+  std::vector<std::size_t> out, in;  ///< places in the list
+  std::uint64_t bytes = 0;           ///< of what is in afterwards
+};
+
+/// What may go, least recently used first, until the rest fits. Then what is out and was asked for, most recently used
+/// first: where there is room at once; else, asked for at two looks or more, in the place of what was used earlier, up
+/// to an eighth of the budget at a time, so that a scan over all nodes does not drive out what is used all the time.
+/// The result may be over the budget where what must stay is.
+BudgetChoice choose_for_budget(std::span<const BudgetItem> items, std::uint64_t budget);
+
+}  // namespace espalier::shard
