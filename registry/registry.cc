@@ -11,6 +11,7 @@
 #include "registry/moving/import.h"
 #include "registry/promote.h"
 #include "registry/publish.h"
+#include "registry/quarantine.h"
 #include "registry/rollback.h"
 #include "registry/search/search.h"
 #include "registry/space/erasure.h"
@@ -468,6 +469,13 @@ Result<wire::ReleaseReply> Registry::promote(const Principal& principal, const w
   RETURN_IF_ERROR(principal.check_publish(request.tenant));
   return change<wire::ReleaseReply>(principal, request, {},
                                     [&](Batch& batch) { return prepare_promote(records_, principal, request, batch); });
+}
+
+Result<wire::EpochReply> Registry::quarantine(const Principal& principal, const wire::QuarantineRequest& request) {
+  RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
+  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  return change<wire::EpochReply>(principal, request, {},
+                                  [&](Batch& batch) { return prepare_quarantine(records_, request, batch); });
 }
 
 Result<wire::EpochReply> Registry::overlay(const Principal& principal, const wire::OverlayRequest& request) {

@@ -27,6 +27,7 @@
 #include "wire/dataset_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
+#include "wire/quarantine_messages.h"
 #include "wire/run_messages.h"
 #include "wire/search_messages.h"
 #include "wire/space_messages.h"
@@ -120,6 +121,7 @@ class Registry {
   Result<wire::ReleaseReply> move(const Principal& principal, const wire::MoveRequest& request, const Bodies& bodies);
   Result<wire::ReleaseReply> rollback(const Principal& principal, const wire::RollbackRequest& request);
   Result<wire::ReleaseReply> promote(const Principal& principal, const wire::PromoteRequest& request);
+  Result<wire::EpochReply> quarantine(const Principal& principal, const wire::QuarantineRequest& request);
   Result<wire::EpochReply> overlay(const Principal& principal, const wire::OverlayRequest& request);
 
   Result<wire::DifferencesReply> rollback_preview(const Principal& principal,

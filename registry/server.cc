@@ -178,6 +178,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::tag_history);
   plain(&Registry::promote);
   plain(&Registry::overlay);
+  plain(&Registry::quarantine);
   plain(&Registry::check);
   plain(&Registry::status);
   plain(&Registry::run_start);

@@ -13,11 +13,13 @@ void note(std::optional<Reason>& amiss, Reason reason) {
   if (!amiss) amiss = reason;
 }
 
-/// What a tag has for a node: its wanted version, or else its last ready one.
-const Answer* ready_answer(const Node& node) {
+/// What a tag has for a node: its wanted version, or else its last ready one; neither while it is in quarantine.
+const Answer* ready_answer(const Model& model, const Node& node) {
   if (node.kind != EntryKind::version) return nullptr;
-  if (node.wanted.is_ready()) return &node.wanted;
-  return node.previous.is_ready() ? &node.previous : nullptr;
+  for (const Answer* answer : {&node.wanted, &node.previous}) {
+    if (answer->is_ready() && !model.is_quarantined(answer->version)) return answer;
+  }
+  return nullptr;
 }
 
 const Tag* tag_below(const Model& model, const Tag& tag) {
@@ -37,7 +39,7 @@ std::optional<Choice> choose_at(const Model& model, const Tag& top, std::string_
       if (!not_ready) not_ready = Reason::removed;
       break;
     }
-    if (const Answer* answer = ready_answer(*node)) {
+    if (const Answer* answer = ready_answer(model, *node)) {
       if (not_ready) {
         note(amiss, Reason::overlay_not_ready);
       } else if (answer == &node->previous) {
@@ -45,7 +47,8 @@ std::optional<Choice> choose_at(const Model& model, const Tag& top, std::string_
       }
       return Choice{answer, node, missed, tag, 0, Reason::exact};
     }
-    if (!not_ready) not_ready = node->why_not_ready();
+    if (!not_ready)
+      not_ready = model.is_quarantined(node->wanted.version) ? Reason::quarantined : node->why_not_ready();
     if (missed == nullptr) missed = node;
   }
   if (not_ready) note(amiss, *not_ready);
@@ -114,6 +117,7 @@ Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, bool
 }
 
 Result<Choice> choose_version(const Model& model, const Uuid& version, const Path& path) {
+  if (model.is_quarantined(version)) return failed_precondition("version " + version.text() + " is in quarantine");
   for (std::size_t depth = path.depth() + 1; depth-- > 0;) {
     if (path.is_transparent(depth)) continue;
     for (const auto& tag : model.tags) {

@@ -49,9 +49,9 @@ Result<const Tag*> resolve_tag(const Model& model, const Ref& ref);
 /// holds what is wanted not yet, or damaged: another replica may answer.
 Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, bool* is_here_only = nullptr);
 
-/// For a version ref: that version, if it is held here and is one of the asked node or its ancestors; not_found
-/// otherwise, in the same words whether it exists elsewhere or not. The reason is exact at the asked node, else
-/// no_version.
+/// For a version ref: failed_precondition: it is in quarantine. Else that version, if it is held here and is one of the
+/// asked node or its ancestors; not_found otherwise, in the same words whether it exists elsewhere or not. The reason
+/// is exact at the asked node, else no_version.
 Result<Choice> choose_version(const Model& model, const Uuid& version, const Path& path);
 
 }  // namespace espalier::shard

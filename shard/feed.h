@@ -173,6 +173,7 @@ class Feed {
   Status fetch_some(const std::string& tenant, std::vector<Hash256>& hashes, Batch& batch);
   Status take_removals_early(Batch& batch);
   Status take_early(const wire::Change& change, Batch& batch);
+  Status take_quarantine_early(const wire::Change& change, Batch& batch);
   void erase_tenants(const Batch& batch, TableEdit& edit);
   void give_space_back();
   void end_purge();

@@ -142,13 +142,14 @@ Status Feed::fetch_some(const std::string& tenant, std::vector<Hash256>& hashes,
   return {};
 }
 
-/// Removals never wait for a fetch: those that came meanwhile are swapped in now, ahead of the batch that takes their
-/// change in.
+/// Removals and quarantine never wait for a fetch: those that came meanwhile are swapped in now, ahead of the batch
+/// that takes their change in.
 Status Feed::take_removals_early(Batch& batch) {
   RETURN_IF_ERROR(read_changes(0));
   for (const wire::Change& change : queue_) {
     if (change.epoch <= looked_at_) continue;
     if (change.kind == wire::ChangeKind::release) RETURN_IF_ERROR(take_early(change, batch));
+    if (change.kind == wire::ChangeKind::model) RETURN_IF_ERROR(take_quarantine_early(change, batch));
     if (change.kind == wire::ChangeKind::erased && !change.tenant.empty()) {
       add_erasure(change.tenant, batch);
       TableEdit edit(live_.current());
@@ -157,6 +158,25 @@ Status Feed::take_removals_early(Batch& batch) {
     }
     looked_at_ = change.epoch;
   }
+  return {};
+}
+
+/// The batch may have read the model before.
+Status Feed::take_quarantine_early(const wire::Change& change, Batch& batch) {
+  const std::string key = model::model_key(change.tenant, change.model);
+  const Model* model = live_.current().models.find(key);
+  if (model == nullptr || !holdings_.holds_tenant(change.tenant)) return {};
+  Batch read;
+  RETURN_IF_ERROR(add_model(change.tenant, change.model, read));
+  const auto now = read.models.find(key);
+  if (now == read.models.end()) return {};
+  if (const auto it = batch.models.find(key); it != batch.models.end()) {
+    it->second.quarantined = now->second.quarantined;
+  }
+  if (model->quarantined == now->second.quarantined) return {};
+  TableEdit edit(live_.current());
+  edit.set_quarantined(key, now->second.quarantined);
+  publish(edit.finish(live_.current().generation, live_.current().epoch));
   return {};
 }
 
@@ -268,6 +288,7 @@ std::optional<wire::ModelRecord> Feed::record_of(const std::string& model_key, c
   record.schema = model->schema;
   record.fields = model->inputs->fields();
   record.overlays = overlays_of(*model);
+  record.quarantined = model->quarantined;
   return record;
 }
 

@@ -11,6 +11,7 @@
 // holds the segment of the shard's pack that its bytes lie in, whatever becomes of the pack meanwhile.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -134,6 +135,11 @@ struct Model {
   bool is_held = true;                             ///< false: the tenant's shards are others
   std::uint64_t epoch = 0;                         ///< newest epoch applied
   std::vector<std::shared_ptr<const Tag>> tags;
+  std::vector<Uuid> quarantined;  ///< versions that may not answer, whatever names them; ascending
+
+  bool is_quarantined(const Uuid& version) const {
+    return !quarantined.empty() && std::binary_search(quarantined.begin(), quarantined.end(), version);
+  }
 
   /// Null when the model has no such tag.
   const Tag* find_tag(std::string_view name) const {

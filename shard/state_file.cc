@@ -53,6 +53,7 @@ SavedState state_of(const ModelTable& table, const cluster::View& view) {
     record.schema = model->schema;
     record.fields = model->inputs->fields();
     record.overlays = overlays_of(*model);
+    record.quarantined = model->quarantined;
     for (const auto& tag : model->tags) {
       record.tags.push_back(tag->name);
       SavedTag saved{model->tenant, model->model, tag->name, tag->release, tag->release_epoch, {}, {}};

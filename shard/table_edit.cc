@@ -105,6 +105,7 @@ void TableEdit::set_model(const wire::ModelRecord& record, bool is_held) {
     model.inputs = std::make_shared<const wire::FieldIndex>(record.fields);
   }
   model.is_held = is_held;
+  model.quarantined = record.quarantined;
   set_overlays(open(key), record.overlays);
 }
 
@@ -139,6 +140,10 @@ void TableEdit::erase_model(std::string_view model_key) {
   uncount_nodes(model_key);
   if (const auto it = open_.find(model_key); it != open_.end()) open_.erase(it);
   models_.erase(model_key);
+}
+
+void TableEdit::set_quarantined(std::string_view model_key, std::vector<Uuid> versions) {
+  open(model_key).model.quarantined = std::move(versions);
 }
 
 void TableEdit::clear_nodes(std::string_view model_key) {

@@ -43,6 +43,8 @@ class TableEdit {
   /// Adds the model or takes over its record: also which tag stands on which, by tag. Its tags and nodes stay.
   void set_model(const wire::ModelRecord& record, bool is_held);
   void erase_model(std::string_view model_key);
+  /// The versions that may not answer from now on. REQUIRES: the model is there.
+  void set_quarantined(std::string_view model_key, std::vector<Uuid> versions);
   /// Forgets every node of the model, before a snapshot of it is put in. REQUIRES: the model is there.
   void clear_nodes(std::string_view model_key);
   /// REQUIRES: the model is there.

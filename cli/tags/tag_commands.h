@@ -51,6 +51,14 @@ struct OverlayOptions {
 };
 Status run_overlay(const OverlayOptions& options, const Shared& shared);
 
+struct QuarantineOptions {
+  std::string node;     ///< TENANT/MODEL, or TENANT/MODEL@PARTITION for what the tag names there
+  std::string version;  ///< UUID
+  std::string tag = "production", reason;
+  bool lift = false, wait = false;
+};
+Status run_quarantine(const QuarantineOptions& options, const Shared& shared);
+
 struct TagHistoryOptions {
   std::string model;
   std::string tag = "production";

@@ -41,6 +41,19 @@ void add_overlay(CLI::App& tag, const Shared& shared, std::function<Status()>& c
   command->add_flag("--wait", options->wait, "Return only when all shards answer from it");
 }
 
+void add_quarantine(CLI::App& app, const Shared& shared, std::function<Status()>& chosen) {
+  auto* command = app.add_subcommand("quarantine", "Take a version out of service at once: others answer in its place");
+  const auto options = options_of<QuarantineOptions>(*command, shared, chosen, run_quarantine);
+  command->add_option("node", options->node, "TENANT/MODEL@PARTITION: what the tag names there; or TENANT/MODEL")
+      ->required()
+      ->check(kNode);
+  command->add_option("--version", options->version, "UUID of the version, whatever names it")->check(kUuid);
+  command->add_option("--tag", options->tag, "Tag that names it")->capture_default_str()->check(kName);
+  command->add_option("--reason", options->reason, "Why, for the registry's log");
+  command->add_flag("--lift", options->lift, "Put it back in service");
+  command->add_flag("--wait", options->wait, "Return only when all shards have taken it in");
+}
+
 void add_history(CLI::App& tags, const Shared& shared, std::function<Status()>& chosen) {
   auto* command = tags.add_subcommand("history", "Every movement of a tag: when, by whom, by what release");
   auto options = std::make_shared<TagHistoryOptions>();
@@ -105,6 +118,7 @@ void add_tag_commands(CLI::App& app, CLI::App& release, CLI::App& tags, const Sh
   add_rollback(app, shared, chosen);
   add_release_diff(release, shared, chosen);
   add_promote(app, shared, chosen);
+  add_quarantine(app, shared, chosen);
 }
 
 }  // namespace espalier::cli

@@ -74,6 +74,17 @@ std::uint64_t FakeRegistry::overlay(const std::string& tag, const std::string& o
   return add_change(change);
 }
 
+std::uint64_t FakeRegistry::quarantine(unsigned version, bool lift) {
+  if (lift) quarantined_.erase(uuid_of(version));
+  if (!lift) quarantined_.insert(uuid_of(version));
+  Change change;
+  change.kind = ChangeKind::model;
+  change.levels = static_cast<std::uint32_t>(levels.size());
+  change.tenant = "acme";
+  change.model = "total";
+  return add_change(change);
+}
+
 void FakeRegistry::also(const std::vector<Entry>& entries, const std::string& tag) {
   Change& change = changes_.back();
   const Uuid release = uuid_of(next_release_++);
@@ -171,7 +182,10 @@ Result<wire::ModelsReply> FakeRegistry::call(const wire::ModelsRequest& request)
     record.fields = {{"x", model::FieldType::number}};
     record.schema = 1;
     record.tags.assign(tags.begin(), tags.end());
-    if (tenant == "acme") record.overlays = overlays_;
+    if (tenant == "acme") {
+      record.overlays = overlays_;
+      record.quarantined.assign(quarantined_.begin(), quarantined_.end());
+    }
     reply.models.push_back(std::move(record));
   }
   return reply;

@@ -29,6 +29,8 @@ class FakeRegistry final : public Upstream {
                         const std::string& tenant = "acme");
   /// Lets acme's `tag` stand on another; an empty `on`: on its own.
   std::uint64_t overlay(const std::string& tag, const std::string& on);
+  /// acme's version of that number goes into quarantine, or out of it.
+  std::uint64_t quarantine(unsigned version, bool lift = false);
   /// The last change, a release, moved these entries of another tag too.
   void also(const std::vector<Entry>& entries, const std::string& tag);
   /// The tenant is no more; what its changes said is blanked. Its epoch.
@@ -84,6 +86,7 @@ class FakeRegistry final : public Upstream {
   cluster::View view_;
   std::map<std::string, std::set<std::string>> tags_;  ///< by tenant
   std::vector<wire::Overlay> overlays_;                ///< acme's
+  std::set<Uuid> quarantined_;                         ///< acme's
   std::vector<wire::Change> changes_;
   std::map<std::uint64_t, std::vector<Set>> entries_;  ///< by epoch
   std::map<Hash256, std::string> artefacts_;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "wire/quarantine_messages.h"
 #include "wire/tag_messages.h"
 
 namespace espalier::wire::samples {
@@ -39,6 +40,7 @@ inline std::vector<std::pair<std::string, std::string>> tag_messages(Uuid (*uuid
            TagHistoryRequest{"acme", "total", "production", {"usa"}, true, 11, 1'763'672'558'000'000, "\x01\x02", 10})},
       {"tag_history.reply", encode_reply(Status(), TagHistoryReply{1, 11, {movement}, "\x01\x02"})},
       {"overlay.request", encode(OverlayRequest{uuid(9), "acme", "total", "canary", "production"})},
+      {"quarantine.request", encode(QuarantineRequest{uuid(9), "acme", "total", uuid(2), true, "oops"})},
       {"promote.request", encode(promote)},
   };
 }
