@@ -19,7 +19,7 @@ constexpr std::int64_t kIdleWatchUs = 10'000'000;
 constexpr std::int64_t kWakingUs = kWatchUs + kWatchUs / 2;
 /// How much of a new measurement of an endpoint's pace counts, and the slowest that is believed.
 constexpr double kPaceShare = 0.2;
-constexpr double kSlowestPace = 20;
+constexpr double kSlowestPace = 1;
 
 void wait_longer(Backend& backend, std::int64_t now_us) {
   backend.next_try_us = now_us + backend.try_wait_us;
@@ -158,14 +158,17 @@ const std::vector<std::uint32_t>& Backends::watch(std::int64_t now_us) {
   const std::int64_t elapsed_us = now_us - watched_us_;
   waking_us_ += std::min(elapsed_us, kWakingUs);
   watched_us_ = now_us;
-  is_crowded_ = false;
+  crowd_work_us_ = 0;
   watch_due_us_ = now_us + kWatchUs;
   fallen_.clear();
   for (std::uint32_t i = 0; i < backends_.size(); ++i) {
     Backend& backend = *backends_[i];
     if (backend.socket == nullptr) continue;
     learn_pace(backend, elapsed_us);
-    is_crowded_ = is_crowded_ || is_crowded(backend);
+    if (is_crowded(backend)) {
+      const auto work_us = static_cast<std::uint64_t>(static_cast<double>(limits_.crowd_us) / backend.pace) + 1;
+      crowd_work_us_ = crowd_work_us_ == 0 ? work_us : std::min(crowd_work_us_, work_us);
+    }
     const wire::Socket::ConnectionNews news = backend.socket->take_connection_news();
     if (backend.is_suspect) continue;
     if (news.was_lost || news.was_refused) {

@@ -101,8 +101,9 @@ class Backends {
   static std::int64_t wait_us(const Backend& backend) {
     return static_cast<std::int64_t>(static_cast<double>(backend.flow.work_in_flight_us()) * backend.pace);
   }
-  /// At the last look some endpoint had more waiting than is well (Limits::crowd_us).
-  bool is_crowded() const { return is_crowded_; }
+  /// At the last look some endpoint had more waiting than is well (Limits::crowd_us): how much work, as Flow::send() is
+  /// told it, is so much there; 0: there is no crowd.
+  std::uint64_t crowd_work_us() const { return crowd_work_us_; }
 
   void heard(Backend& backend, std::int64_t now_us);
   /// A message goes to it; before it is counted in its flow.
@@ -164,7 +165,7 @@ class Backends {
   std::int64_t watched_us_ = 0;
   std::int64_t waking_us_ = 0;  ///< grows with the time between two looks, but not while the router is held up
   std::vector<std::uint32_t> fallen_;
-  bool is_crowded_ = false;
+  std::uint64_t crowd_work_us_ = 0;
 };
 
 }  // namespace espalier::router

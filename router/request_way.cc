@@ -79,8 +79,8 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   if (in_flight_.is_full() || bytes_in_flight_ > kMaxBytesInFlight)
     return overloaded("too many requests are in flight");
   Tenant& tenant = tenants_.at(routes, header_.tenant, now_us_);
-  const bool is_crowded = backends_.is_crowded() || in_flight_.size() > in_flight_.limit() / 2;
-  Admission admission = tenants_.admit(tenant, is_crowded, now_us_);
+  const std::uint64_t crowd_work_us = in_flight_.size() > in_flight_.limit() / 2 ? 1 : backends_.crowd_work_us();
+  Admission admission = tenants_.admit(tenant, crowd_work_us, now_us_);
   if (!admission.status.ok()) {
     counters_.limited.add();
     retry_hint_us_ = admission.retry_after_us;
@@ -104,7 +104,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   request.id_at = id_at;
   counters_.requests.add();
   bytes_in_flight_ += bytes;
-  tenants_.begin(tenant, request.work_us);
+  tenants_.begin(tenant, request.work_us, now_us_);
   request.open_pieces = request.piece_count;
   for (std::uint32_t i = 0; i < request.piece_count; ++i) {
     const Sending sending = ask_next(ticket, request, i, Cause::first);

@@ -13,6 +13,7 @@ constexpr double kBurstSeconds = 0.1;
 constexpr double kLeastBurst = 1;
 /// When to ask again where nobody can tell when there will be room.
 constexpr std::int64_t kUsualWaitUs = 20'000;
+constexpr std::int64_t kSecondUs = 1'000'000;
 
 double burst(const Tenant& tenant) { return std::max(kLeastBurst, tenant.requests_per_second * kBurstSeconds); }
 
@@ -53,14 +54,14 @@ void Tenants::refresh(Tenant& tenant, const Routes& routes, std::string_view nam
   tenant.routes_number = routes.number;
 }
 
-Admission Tenants::admit(Tenant& tenant, bool is_crowded, std::int64_t now_us) {
+Admission Tenants::admit(Tenant& tenant, std::uint64_t crowd_work_us, std::int64_t now_us) {
   const auto limit_text = [&] { return "tenant " + tenant.shards.tenant; };
   if (tenant.most_in_flight > 0 && tenant.in_flight >= tenant.most_in_flight) {
     return refused(limit_text() + " has " + std::to_string(tenant.in_flight) + " requests in flight, as many as it may",
                    kUsualWaitUs);
   }
-  // Its share is an equal part of what is in flight; who holds nothing is never over it.
-  if (is_crowded && active_ > 1 && tenant.work_us * active_ > work_us_) {
+  // Its share is an equal part of what is in flight; who holds nothing is never over it. Alone, all of it is.
+  if (crowd_work_us > 0 && tenant.work_us * active(now_us) > std::max(work_us_, crowd_work_us)) {
     return refused(limit_text() + " has more than its share of what is in flight", kUsualWaitUs);
   }
   if (tenant.requests_per_second == 0) return {};
@@ -76,7 +77,25 @@ Admission Tenants::admit(Tenant& tenant, bool is_crowded, std::int64_t now_us) {
   return {};
 }
 
-void Tenants::begin(Tenant& tenant, std::uint64_t work_us) {
+void Tenants::look_at_clock(std::int64_t now_us) {
+  const std::int64_t second = now_us / kSecondUs;
+  if (second == second_) return;
+  asked_before_ = second == second_ + 1 ? asked_now_ : 0;
+  asked_now_ = 0;
+  second_ = second;
+}
+
+std::size_t Tenants::active(std::int64_t now_us) {
+  look_at_clock(now_us);
+  return std::max({active_, asked_before_, asked_now_});
+}
+
+void Tenants::begin(Tenant& tenant, std::uint64_t work_us, std::int64_t now_us) {
+  look_at_clock(now_us);
+  if (tenant.asked_in != second_) {
+    tenant.asked_in = second_;
+    ++asked_now_;
+  }
   if (tenant.in_flight++ == 0) ++active_;
   tenant.work_us += work_us;
   work_us_ += work_us;

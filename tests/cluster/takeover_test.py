@@ -14,7 +14,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from checked_load import Load, record, run_load, train_rides  # noqa: E402
-from espalier_cluster import Cluster, Wire, predict_header, wait_until  # noqa: E402
+from espalier_cluster import Cluster, Failed, Wire, predict_header, wait_until  # noqa: E402
 
 ROUNDS = int(os.environ.get("ESPALIER_FAILURE_ROUNDS", "1"))
 STOPPED_SECONDS = float(os.environ.get("ESPALIER_STOPPED_SECONDS", "2"))
@@ -52,17 +52,27 @@ class Takeover(unittest.TestCase):
                 names.add(frozenset(part["provenance"]["shard"] for part in reply["parts"]))
         return set.intersection(*map(set, names))
 
+    def is_whole(self):
+        """Every process is there again, and each answers."""
+        try:
+            for process in self.cluster.processes():
+                os.kill(process["pid"], 0)
+            self.cluster.run("release", "list", "acme/duration")
+        except (ProcessLookupError, Failed):
+            return False
+        return len(self.answering_shards()) == 2
+
     def do_harm(self, what, harm, lasts=0.0):
         """Runs `harm` in the middle of a load, each time from a whole cluster; prints and checks what became of the requests."""
         added, again = [], 0
         for _ in range(ROUNDS):
-            wait_until(lambda: len(self.answering_shards()) == 2, seconds=60, what="both shards answer")
+            wait_until(self.is_whole, seconds=60, what="everything runs and both shards answer")
             load = Load(self.cluster, self.recording, self.rate, BEFORE + lasts + AFTER)
             since = time.monotonic()
             wait_until(lambda: time.monotonic() > since + BEFORE, what="the load goes on")
             harm()
             result = load.result()
-            self.assertEqual(result["codes"], {"ok": result["sent"]}, (what, result["first_failure"]))
+            self.assertEqual(result["codes"], {"ok": result["sent"]}, (what, result["first_failure"], result["held_up_ms"]))
             self.assertEqual((result["late"], result["unanswered"]), (0, 0), what)
             added.append(round(result["answered"]["max_ms"] - result["answered"]["p50_ms"], 1))
             again += result["attempts_over_one"]

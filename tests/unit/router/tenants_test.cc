@@ -24,7 +24,7 @@ Routes routes_of(std::uint64_t number, std::map<std::string, cluster::TenantSett
 int taken(Tenants& tenants, Tenant& tenant, int count, std::int64_t from_us) {
   int admitted = 0;
   for (int i = 0; i < count; ++i) {
-    if (tenants.admit(tenant, false, from_us + i * kSecond / count).status.ok()) ++admitted;
+    if (tenants.admit(tenant, 0, from_us + i * kSecond / count).status.ok()) ++admitted;
   }
   return admitted;
 }
@@ -47,16 +47,16 @@ TEST(Tenants, ARefusalSaysWhenThereWillBeRoom) {
   const Routes routes = routes_of(1, {{"acme", {0, 0, 10, 0}}});
   Tenant& acme = tenants.at(routes, "acme", 0);
   std::int64_t now_us = 0;
-  ASSERT_OK(tenants.admit(acme, false, now_us).status);
+  ASSERT_OK(tenants.admit(acme, 0, now_us).status);
   for (int i = 0; i < 20; ++i) {
-    const Admission refused = tenants.admit(acme, false, now_us);
+    const Admission refused = tenants.admit(acme, 0, now_us);
     ASSERT_EQ(refused.status.code(), Code::overloaded);
     EXPECT_NE(refused.status.message().find("acme"), std::string::npos);
     EXPECT_NE(refused.status.message().find("10 requests a second"), std::string::npos);
     ASSERT_GT(refused.retry_after_us, 0);
     ASSERT_LE(refused.retry_after_us, kSecond / 10 + 1);
     now_us += refused.retry_after_us;
-    ASSERT_OK(tenants.admit(acme, false, now_us).status) << "then there is";
+    ASSERT_OK(tenants.admit(acme, 0, now_us).status) << "then there is";
   }
 }
 
@@ -65,12 +65,12 @@ TEST(Tenants, OneHasNoMoreInFlightThanItMay) {
   const Routes routes = routes_of(1, {{"acme", {0, 0, 0, 2}}});
   Tenant& acme = tenants.at(routes, "acme", 0);
   for (int i = 0; i < 2; ++i) {
-    ASSERT_OK(tenants.admit(acme, false, 0).status);
-    tenants.begin(acme, 10);
+    ASSERT_OK(tenants.admit(acme, 0, 0).status);
+    tenants.begin(acme, 10, 0);
   }
-  EXPECT_EQ(tenants.admit(acme, false, 0).status.code(), Code::overloaded);
+  EXPECT_EQ(tenants.admit(acme, 0, 0).status.code(), Code::overloaded);
   tenants.end(acme, 10);
-  EXPECT_OK(tenants.admit(acme, false, 0).status);
+  EXPECT_OK(tenants.admit(acme, 0, 0).status);
 }
 
 TEST(Tenants, InACrowdOneThatHoldsMoreThanItsShareIsRefused) {
@@ -78,18 +78,35 @@ TEST(Tenants, InACrowdOneThatHoldsMoreThanItsShareIsRefused) {
   const Routes routes = routes_of(1, {});
   Tenant& flood = tenants.at(routes, "flood", 0);
   Tenant& other = tenants.at(routes, "other", 0);
-  for (int i = 0; i < 99; ++i) tenants.begin(flood, 100);
-  EXPECT_OK(tenants.admit(flood, true, 0).status) << "nobody else is there";
-  EXPECT_OK(tenants.admit(other, true, 0).status);
-  tenants.begin(other, 100);
-  EXPECT_EQ(tenants.active(), 2u);
-  EXPECT_EQ(tenants.admit(flood, true, 0).status.code(), Code::overloaded);
-  EXPECT_OK(tenants.admit(other, true, 0).status);
-  EXPECT_OK(tenants.admit(flood, false, 0).status) << "there is room for all";
+  for (int i = 0; i < 99; ++i) tenants.begin(flood, 100, 0);
+  EXPECT_OK(tenants.admit(flood, 50, 0).status) << "nobody else is there";
+  EXPECT_OK(tenants.admit(other, 50, 0).status);
+  tenants.begin(other, 100, 0);
+  EXPECT_EQ(tenants.active(0), 2u);
+  EXPECT_EQ(tenants.admit(flood, 50, 0).status.code(), Code::overloaded);
+  EXPECT_OK(tenants.admit(other, 50, 0).status);
+  EXPECT_OK(tenants.admit(flood, 0, 0).status) << "there is room for all";
+  EXPECT_OK(tenants.admit(flood, 1'000'000, 0).status) << "who holds next to nothing makes no crowd";
   for (int i = 0; i < 98; ++i) tenants.end(flood, 100);
-  EXPECT_OK(tenants.admit(flood, true, 0).status) << "as much as the other";
-  tenants.begin(flood, 1);
-  EXPECT_EQ(tenants.admit(flood, true, 0).status.code(), Code::overloaded) << "few large ones count as many small ones";
+  EXPECT_OK(tenants.admit(flood, 50, 0).status) << "as much as the other";
+  tenants.begin(flood, 1, 0);
+  EXPECT_EQ(tenants.admit(flood, 50, 0).status.code(), Code::overloaded) << "few large ones count as many small ones";
+}
+
+TEST(Tenants, OneThatAsksNowAndThenHasAShareToo) {
+  Tenants tenants;
+  const Routes routes = routes_of(1, {});
+  Tenant& flood = tenants.at(routes, "flood", 0);
+  Tenant& other = tenants.at(routes, "other", 0);
+  tenants.begin(flood, 100, 0);
+  tenants.begin(other, 10, 0);
+  tenants.end(other, 10);
+  for (const std::int64_t now_us : {kSecond / 2, kSecond + 1}) {
+    EXPECT_EQ(tenants.admit(flood, 50, now_us).status.code(), Code::overloaded) << "the other one asked lately";
+    EXPECT_OK(tenants.admit(other, 50, now_us).status);
+  }
+  tenants.begin(flood, 100, 5 * kSecond);
+  EXPECT_OK(tenants.admit(flood, 50, 5 * kSecond).status) << "that is long ago";
 }
 
 TEST(Tenants, ANewViewBringsNewLimitsAndForgetsNothing) {
@@ -97,9 +114,9 @@ TEST(Tenants, ANewViewBringsNewLimitsAndForgetsNothing) {
   const Routes first = routes_of(1, {{"acme", {0, 0, 100, 0}}}), second = routes_of(2, {{"acme", {0, 0, 100, 1}}});
   Tenant& acme = tenants.at(first, "acme", 0);
   EXPECT_NEAR(taken(tenants, acme, 1000, 0), 110, 1);
-  tenants.begin(acme, 5);
+  tenants.begin(acme, 5, 0);
   EXPECT_EQ(&tenants.at(second, "acme", kSecond), &acme);
-  EXPECT_EQ(tenants.admit(acme, false, kSecond).status.code(), Code::overloaded) << "one is in flight";
+  EXPECT_EQ(tenants.admit(acme, 0, kSecond).status.code(), Code::overloaded) << "one is in flight";
   tenants.end(acme, 5);
   EXPECT_LE(taken(tenants, acme, 1000, kSecond), 101) << "no new burst";
 }
@@ -108,7 +125,7 @@ TEST(Tenants, NamesFromOutsideDoNotGrowWithoutBound) {
   Tenants tenants;
   const Routes routes = routes_of(1, {});
   Tenant& kept = tenants.at(routes, "kept", 0);
-  tenants.begin(kept, 1);
+  tenants.begin(kept, 1, 0);
   for (int i = 0; i < 250'000; ++i) tenants.at(routes, "t" + std::to_string(i), 0);
   EXPECT_LE(tenants.size(), 100'001u);
   EXPECT_EQ(&tenants.at(routes, "kept", 0), &kept);
