@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/membership/membership_commands.h"
 #include "cli/output.h"
 #include "cli/runs/run_commands.h"
 #include "cli/space/space_commands.h"
@@ -59,6 +60,9 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   up->add_option("--memory-budget", line.up.memory_budget,
                  "Bytes of artefacts in each shard (also 512M, 2G; 0: no budget)")
       ->transform(CLI::AsSizeValue(false));
+  up->add_option("--lease-ms", line.up.lease_ms, "A shard that isn't heard of for so many milliseconds is gone")
+      ->capture_default_str()
+      ->check(CLI::Range(200, 3'600'000));
   up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
   up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
 
@@ -206,6 +210,7 @@ int run(int argc, char** argv) {
   add_cluster_commands(app, line);
   add_prediction_commands(app, line);
   add_record_commands(app, line);
+  add_membership_commands(app, line.shared, line.chosen);
   add_space_commands(app, line.shared, line.chosen);
   add_run_commands(app, line.shared, line.chosen);
   add_dataset_commands(app, line.shared, line.chosen);

@@ -27,6 +27,7 @@
 #include "client/exchange.h"
 #include "common/status.h"
 #include "wire/dataset_messages.h"
+#include "wire/membership_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
 #include "wire/run_messages.h"
@@ -79,6 +80,18 @@ struct ReplyTo<wire::JoinRequest> {
 };
 template <>
 struct ReplyTo<wire::LeaveRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::RenewRequest> {
+  using type = wire::RenewReply;
+};
+template <>
+struct ReplyTo<wire::DrainRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::SetTenantRequest> {
   using type = wire::EpochReply;
 };
 template <>

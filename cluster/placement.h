@@ -4,7 +4,11 @@
 // Two-level rendezvous hashing (Thaler and Ravishankar 1998; weights as in Schindelhauer and Schomaker 2005): a tenant
 // gets `spread` of the shards, a placement key gets `replicas` of those. The score of a shard for a key is -weight /
 // ln(u), where u in (0,1) is made of the 64-bit XXH3 (seed 0) of the key, then the shard's name as a component; the
-// highest scores win, equal scores go to the larger number made of the hash, then to the lower name.
+// highest scores win, equal scores go to the larger number made of the hash, then to the lower name. Where zones are
+// said, the best of each zone come before the second best of any.
+//
+// A view gives two placements (docs/membership.md): the one in force, by which shards are asked, and the next one,
+// which comes into force once the shards hold it.
 //
 // Thread safety: pure functions; Placement is immutable.
 #pragma once
@@ -13,15 +17,23 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "cluster/view.h"
 #include "model/ids.h"
 
 namespace espalier::cluster {
+
+/// in_force: what is asked now: all shards but those that are joining. next: what will be asked: the shards that serve
+/// and those that are joining, with the settings that are to come.
+enum class Phase { in_force, next };
+/// A tenant's settings that are to come stand in View::tenants under its name and this, which no name can have.
+inline constexpr std::string_view kNextSettings = "/next";
 
 /// Depth down to which nodes are held by all of the tenant's shards (default: all levels but the last).
 /// `levels` is the number of levels below the root.
@@ -51,9 +63,17 @@ class Placement {
     std::string tenant;
     std::vector<std::uint32_t> shards;  ///< as tenant_shards()
     std::uint32_t replicas = 0;         ///< owners of a leaf: at least 1, at most shards.size(); 0 without shards
+    bool has_hot_nodes = false;         ///< some of its leaves have more
+  };
+  /// A shard that a key is scored for.
+  struct Ranked {
+    std::uint32_t shard = 0;
+    double score = 0;
+    std::uint32_t round = 0;  ///< so many of its zone score better
+    bool is_chosen = false;
   };
 
-  explicit Placement(const View& view);
+  explicit Placement(const View& view, Phase phase = Phase::in_force);
 
   std::size_t shard_count() const { return shards_.size(); }
   /// Costs one hash a shard of the cluster.
@@ -71,10 +91,20 @@ class Placement {
   bool holds(std::uint32_t shard, const TenantShards& tenant, std::string_view model, const model::Partition& partition,
              std::uint32_t replicated_until) const;
 
+  /// Why: every shard that the tenant's key is scored for, in the order of choice; and those of the tenant for a node.
+  std::vector<Ranked> rank_tenant(std::string_view tenant) const;
+  std::vector<Ranked> rank_node(const TenantShards& tenant, std::string_view model, const model::Partition& partition,
+                                std::uint32_t replicated_until) const;
+
  private:
   struct Shard {
     std::string component;  ///< its name as it follows a key
     double weight;
+    std::uint32_t zone;  ///< a number for each that is said; a shard that says none is alone in its own
+  };
+  struct StringHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
   struct Candidate {
     double score;
@@ -87,10 +117,20 @@ class Placement {
   Candidate candidate(std::string& key, std::uint32_t shard) const;
   /// The best out.size() of `among` for the key, best first; how many they are.
   std::size_t best_of(std::string& key, std::span<const std::uint32_t> among, std::span<std::uint32_t> out) const;
+  /// The same where zones are said.
+  std::size_t best_in_zones(std::string& key, std::span<const std::uint32_t> among, std::span<std::uint32_t> out) const;
+  std::vector<Ranked> rank(std::string& key, std::span<const std::uint32_t> among, std::size_t chosen) const;
+  /// How many shards hold what lies at `key`. REQUIRES: it isn't replicated.
+  std::size_t owners_of(const TenantShards& tenant, const std::string& key) const;
 
   std::vector<Shard> shards_;
-  std::vector<std::uint32_t> usable_;  ///< shards of positive weight
+  std::vector<std::uint32_t> usable_;  ///< shards of this phase, of positive weight
+  std::uint32_t zones_ = 0;
   bool equal_weights_ = true;
+  bool has_zones_ = false;
+  /// Replicas by key; 0: as the tenant's others.
+  std::unordered_map<std::string, std::uint32_t, StringHash, std::equal_to<>> hot_nodes_;
+  std::set<std::string, std::less<>> hot_tenants_;
   std::uint32_t default_spread_;
   std::uint32_t default_replicas_;
   std::map<std::string, TenantSettings, std::less<>> tenants_;

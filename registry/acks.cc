@@ -4,6 +4,13 @@
 #include <optional>
 
 namespace espalier::registry {
+namespace {
+
+bool is_asked(const cluster::ShardInfo& shard) {
+  return shard.state == cluster::ShardState::serving || shard.state == cluster::ShardState::draining;
+}
+
+}  // namespace
 
 void Acks::take(const std::string& shard, std::uint64_t epoch, std::vector<wire::AckFailure> failed) {
   auto& epochs = shards_[shard];
@@ -14,9 +21,12 @@ void Acks::take(const std::string& shard, std::uint64_t epoch, std::vector<wire:
 
 void Acks::forget(const std::string& shard) { shards_.erase(shard); }
 
-wire::WaitReply Acks::state(const cluster::View& view, std::uint64_t epoch) const {
+wire::WaitReply Acks::state(const cluster::View& view, std::uint64_t epoch, Of of) const {
   wire::WaitReply reply;
+  bool is_any = false;
   for (const auto& shard : view.shards) {
+    if (of == Of::asked && !is_asked(shard)) continue;
+    is_any = true;
     const auto found = shards_.find(shard.name);
     if (found == shards_.end() || found->second.empty() || found->second.rbegin()->first < epoch) {
       reply.missing.push_back(shard.name);
@@ -25,13 +35,19 @@ wire::WaitReply Acks::state(const cluster::View& view, std::uint64_t epoch) cons
     const auto& failed = found->second.lower_bound(epoch)->second;
     reply.failed.insert(reply.failed.end(), failed.begin(), failed.end());
   }
-  reply.served = reply.missing.empty() && !view.shards.empty();
+  reply.served = reply.missing.empty() && is_any;
   return reply;
+}
+
+std::uint64_t Acks::newest(const std::string& shard) const {
+  const auto found = shards_.find(shard);
+  return found == shards_.end() || found->second.empty() ? 0 : found->second.rbegin()->first;
 }
 
 std::uint64_t Acks::all_have(const cluster::View& view) const {
   std::optional<std::uint64_t> least;
   for (const auto& shard : view.shards) {
+    if (!is_asked(shard)) continue;
     const auto found = shards_.find(shard.name);
     if (found == shards_.end() || found->second.empty()) return 0;
     const std::uint64_t newest = found->second.rbegin()->first;

@@ -48,10 +48,15 @@ int main(int argc, char** argv) {
   app.add_option("--keep-changes", options.registry.kept_epochs,
                  "Epochs whose changes stay in the feed (0: all); readers further behind take a snapshot")
       ->capture_default_str();
+  std::int64_t lease_ms = options.registry.lease_us / 1000;
+  app.add_option("--lease-ms", lease_ms, "A shard that isn't heard of for so many milliseconds is gone")
+      ->check(CLI::Range(std::int64_t{200}, std::int64_t{3'600'000}))
+      ->capture_default_str();
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/registry.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);
   CLI11_PARSE(app, argc, argv);
+  options.registry.lease_us = lease_ms * 1000;
   espalier::yield_to_requests();
   espalier::raise_open_files_limit();
   const espalier::StopSignals stop;

@@ -1,12 +1,12 @@
 #include "registry/registry.h"
 
 #include <algorithm>
-#include <type_traits>
 #include <utility>
 
 #include "common/log.h"
 #include "common/version.h"
 #include "model/ids.h"
+#include "registry/change.h"
 #include "registry/differences.h"
 #include "registry/moving/import.h"
 #include "registry/promote.h"
@@ -31,14 +31,6 @@ Status check_under(const std::vector<std::string>& under) {
   return model::Partition::from_values(under).status().at("under");
 }
 
-/// All that was sent, as one number: tells a change that is sent again from another with its idem.
-template <class Request>
-std::uint64_t fingerprint(const Request& request, const Registry::Bodies& bodies) {
-  std::uint64_t hash = xxh3_64(wire::encode(request));
-  for (const auto body : bodies) hash = xxh3_64(body, hash);
-  return hash;
-}
-
 }  // namespace
 
 Registry::Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStore> store, const std::string& folder,
@@ -48,6 +40,8 @@ Registry::Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStor
       records_(files, *store_, folder + "/artefacts", options.segment_bytes),
       jobs_(records_, clock, options.background_work),
       upkeep_(std::make_unique<upkeep::Upkeep>(records_, clock, options.upkeep_slice_us)),
+      clock_(clock),
+      leases_(options.lease_us),
       served_times_(clock) {
   records_.feed.keep(options.kept_epochs);
 }
@@ -78,46 +72,6 @@ Result<Registry::Page> Registry::page(const Request& request) {
     ASSIGN_OR_RETURN(page.epoch, records_.imports.as_of(records_.feed, request.tenant, request.model, epoch, time_us));
   }
   return page;
-}
-
-template <class Reply, class Request, class Prepare>
-Result<Reply> Registry::change(const Principal& principal, const Request& request, const Bodies& bodies,
-                               Prepare prepare) {
-  const std::uint64_t sent = fingerprint(request, bodies);
-  // Looked up before the store is asked for a batch, so that a full disk doesn't keep a reply from who asks for it
-  // again; and after, because a commit whose outcome was unknown may come to light there.
-  ASSIGN_OR_RETURN(auto known, records_.idempotency.find(principal.name(), request.idem, sent));
-  if (known) return wire::decode_reply<Reply>(*known);
-  ASSIGN_OR_RETURN(Batch batch, store_->begin());
-  ASSIGN_OR_RETURN(known, records_.idempotency.find(principal.name(), request.idem, sent));
-  if (known) {
-    ++activity_;
-    return wire::decode_reply<Reply>(*known);
-  }
-  static_cast<void>(records_.artefacts.was_too_early());
-  auto prepared = prepare(batch);
-  if (records_.artefacts.was_too_early()) {
-    // It names artefacts whose upload is of the same group.
-    RETURN_IF_ERROR(records_.artefacts.settle());
-    ASSIGN_OR_RETURN(batch, store_->begin());
-    prepared = prepare(batch);
-  }
-  ASSIGN_OR_RETURN(const Reply reply, std::move(prepared));
-  if (batch.size() == 0) return reply;
-  if constexpr (requires { request.tenant; } && !std::is_same_v<Request, wire::EraseRequest>) {
-    // Whatever a change makes: nothing comes back under an erased tenant's name.
-    RETURN_IF_ERROR(records_.erased.check(request.tenant));
-  } else if constexpr (requires { request.dataset.tenant; }) {
-    RETURN_IF_ERROR(records_.erased.check(request.dataset.tenant));
-  }
-  Idempotency::remember(batch, principal.name(), request.idem, sent, wire::encode_reply(Status(), reply));
-  RETURN_IF_ERROR(records_.idempotency.expire(batch));
-  RETURN_IF_ERROR(store_->apply(batch));
-  if constexpr (std::is_same_v<Reply, wire::ReleaseReply>) served_times_.committed(batch.epoch());
-  RETURN_IF_ERROR(settle());
-  ++activity_;
-  upkeep_->drop_idle();
-  return reply;
 }
 
 template <class Request, class Put>
@@ -163,57 +117,6 @@ Result<wire::StatusReply> Registry::status(const Principal& principal, const wir
   ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
   reply.version = std::string(version());
   served_times_.report(reply);
-  return reply;
-}
-
-Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View>& view, Batch& batch) {
-  wire::EpochReply reply;
-  reply.generation = store_->generation();
-  if (!view) {
-    ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
-    return reply;
-  }
-  Membership::put(batch, *view);
-  wire::Change change;
-  change.kind = wire::ChangeKind::view;
-  RETURN_IF_ERROR(records_.feed.put(batch, std::move(change)));
-  reply.epoch = batch.epoch();
-  return reply;
-}
-
-Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::JoinRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
-  RETURN_IF_ERROR(check_shard(request.shard));
-  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
-    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
-    const auto changed = with_shard(view, request.shard);
-    if (changed && changed->shards.size() > kMaxShards) {
-      return Status(Code::resource_exhausted, "shard: the view has " + std::to_string(kMaxShards) + " shards already");
-    }
-    return change_view(changed, batch);
-  });
-}
-
-Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire::LeaveRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
-  RETURN_IF_ERROR(model::check_name("shard", request.shard));
-  auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
-    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
-    return change_view(without_shard(view, request.shard), batch);
-  });
-  if (!reply.ok()) return reply;
-  acks_.forget(request.shard);
-  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
-  note_served(view);
-  return reply;
-}
-
-Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::ViewRequest&) {
-  RETURN_IF_ERROR(principal.check_serve());
-  wire::ViewReply reply;
-  reply.generation = store_->generation();
-  ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
-  ASSIGN_OR_RETURN(reply.view, records_.membership.view(reply.epoch));
   return reply;
 }
 
@@ -318,33 +221,6 @@ Result<wire::EntriesReply> Registry::changed_entries(const Principal& principal,
   ASSIGN_OR_RETURN(const wire::Change change, records_.feed.get(request.epoch));
   ASSIGN_OR_RETURN(const PageCursor cursor, PageCursor::parse(request.cursor));
   return records_.tags.changed(request, change, cursor);
-}
-
-Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::AckRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
-  if (request.generation != store_->generation()) {
-    return failed_precondition("generation: " + std::to_string(request.generation) + " is not this registry's");
-  }
-  RETURN_IF_ERROR(records_.feed.check_committed(request.epoch));
-  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
-  const auto same = [&](const cluster::ShardInfo& shard) { return shard.name == request.shard; };
-  if (std::ranges::none_of(view.shards, same)) return not_found("shard " + request.shard);
-  acks_.take(request.shard, request.epoch, request.failed);
-  if (served_times_.waits_for(request.epoch)) note_served(view);
-  ++activity_;
-  return wire::AckReply{};
-}
-
-Result<wire::WaitReply> Registry::wait(const Principal& principal, const wire::WaitRequest& request) {
-  RETURN_IF_ERROR(records_.feed.check_committed(request.epoch));
-  std::uint64_t epoch = request.epoch;
-  if (epoch == 0) {
-    ASSIGN_OR_RETURN(epoch, records_.feed.newest());
-  }
-  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
-  wire::WaitReply reply = acks_.state(view, epoch);
-  std::erase_if(reply.failed, [&](const wire::AckFailure& failed) { return !principal.may_read(failed.tenant); });
-  return reply;
 }
 
 Result<wire::ModelsReply> Registry::models(const Principal& principal, const wire::ModelsRequest& request) {

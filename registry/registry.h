@@ -20,11 +20,13 @@
 #include "common/files.h"
 #include "common/principal.h"
 #include "registry/acks.h"
+#include "registry/leases.h"
 #include "registry/leveldb_store.h"
 #include "registry/records.h"
 #include "registry/served_times.h"
 #include "registry/space/jobs.h"
 #include "wire/dataset_messages.h"
+#include "wire/membership_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
 #include "wire/quarantine_messages.h"
@@ -52,6 +54,8 @@ struct RegistryOptions {
   /// What one slice of background work looks at: 4,000 records are about 10 ms.
   std::size_t background_work = 4'000;
   std::uint64_t segment_bytes = kSegmentBytes;  ///< of a tenant's packs
+  /// A shard that isn't heard of for so long is gone.
+  std::int64_t lease_us = 10'000'000;
 };
 
 class Registry {
@@ -68,6 +72,11 @@ class Registry {
 
   Result<wire::EpochReply> join(const Principal& principal, const wire::JoinRequest& request);
   Result<wire::EpochReply> leave(const Principal& principal, const wire::LeaveRequest& request);
+  /// As of now; the lease is in memory. not_found: the shard isn't in the view, and has to join.
+  Result<wire::RenewReply> renew(const Principal& principal, const wire::RenewRequest& request);
+  /// failed_precondition: nobody would be left to hand over to, or it is still joining.
+  Result<wire::EpochReply> drain(const Principal& principal, const wire::DrainRequest& request);
+  Result<wire::EpochReply> set_tenant(const Principal& principal, const wire::SetTenantRequest& request);
   Result<wire::ViewReply> view(const Principal& principal, const wire::ViewRequest& request);
 
   // What is kept, and what goes (docs/space.md).
@@ -98,6 +107,11 @@ class Registry {
   }
   /// When work() has something to do: 0 at once, -1 nothing, else in so many microseconds.
   std::int64_t next_work_us() const { return jobs_.next_us(); }
+
+  /// Ends leases, and makes the view's transitions that are due (docs/membership.md). Outside of a group.
+  void tend_view();
+  /// When tend_view() is to be called again: in so many microseconds.
+  std::int64_t next_view_us() const;
 
   /// As of now: waiting for more is the server's.
   Result<wire::FeedReply> feed(const Principal& principal, const wire::FeedRequest& request);
@@ -179,13 +193,23 @@ class Registry {
   Status start_job(const std::string& tenant, const Uuid& receipt);
   /// Takes the time of what all shards of the view answer from.
   void note_served(const cluster::View& view) { served_times_.served(acks_.all_have(view)); }
+
+  // registry/membership_operations.cc
   Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
+  Status look_at_view();
+  Status commit_view(const cluster::View& from, const cluster::View& to);
 
   const RegistryOptions options_;
   std::unique_ptr<LevelDbStore> store_;
   Records records_;
   Jobs jobs_;
   std::unique_ptr<upkeep::Upkeep> upkeep_;
+  const Clock& clock_;
+  Leases leases_;
+  std::int64_t look_at_view_us_ = 0;  ///< monotonic: then its shards' leases are looked at
+  bool is_view_due_ = true;           ///< something came that may end a transition
+  bool is_view_moving_ = false;
+  std::string view_waits_for_;  ///< why the view can't be changed
   Acks acks_;
   ServedTimes served_times_;
   std::uint64_t activity_ = 0;

@@ -43,6 +43,7 @@ void Server::run(const StopSignals& stop) {
     poller.wait(more ? 0 : until_next_event_us());
     more = answer_group();
     answer_waiting(false);
+    registry_.tend_view();
     registry_.work();
   }
   // A sender that goes on asking must not keep the process.
@@ -152,6 +153,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
         call<Request>(header, [&](const Request& request) { return (registry_.*method)(principal_, request, bodies); });
   };
   plain(&Registry::ack);
+  plain(&Registry::renew);
   plain(&Registry::changed_entries);
   plain(&Registry::tag_entries);
   plain(&Registry::retention);
@@ -170,6 +172,8 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::hello);
   plain(&Registry::join);
   plain(&Registry::leave);
+  plain(&Registry::drain);
+  plain(&Registry::set_tenant);
   plain(&Registry::versions);
   plain(&Registry::releases);
   plain(&Registry::rollback);
@@ -283,11 +287,11 @@ void Server::answer_waiting(bool all) {
 }
 
 std::int64_t Server::until_next_event_us() const {
-  const std::int64_t work = registry_.next_work_us();
-  if (waiting_.empty()) return work;
+  const std::int64_t work = registry_.next_work_us(), view = registry_.next_view_us();
+  const std::int64_t event = work < 0 ? view : std::min(work, view);
+  if (waiting_.empty()) return event;
   const auto next = std::ranges::min_element(waiting_, {}, &Waiting::deadline_us);
-  const std::int64_t deadline = std::max<std::int64_t>(next->deadline_us - clock_.monotonic_us(), 0);
-  return work < 0 ? deadline : std::min(work, deadline);
+  return std::min(event, std::max<std::int64_t>(next->deadline_us - clock_.monotonic_us(), 0));
 }
 
 void Server::give(Envelope envelope, Reply reply) {

@@ -91,7 +91,6 @@ class Server {
 
   /// Answers those whose wait is over or has become pointless; all of them with `all`.
   void answer_waiting(bool all);
-  /// -1: for ever.
   std::int64_t until_next_event_us() const;
   /// Sends, or keeps it until the group's end.
   void give(Envelope envelope, Reply reply);

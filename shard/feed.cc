@@ -33,13 +33,14 @@ Feed::Feed(FeedOptions options, Upstream& upstream, Admission& admission, Space&
       live_(live),
       state_(state),
       clock_(clock),
-      holdings_(options_.self) {}
+      holdings_(options_.self, options_.old_view_us) {}
 
 // ------------------------------------------------------------------------------------------------- start and end
 
 Status Feed::restore() {
   ASSIGN_OR_RETURN(SavedState saved, state_.load());
-  holdings_.set_view(saved.view);
+  take_view(std::move(saved.view));
+  has_new_view_ = false;
   generation_ = saved.generation;
   Batch batch;
   batch.epoch = saved.epoch;
@@ -116,6 +117,8 @@ Status Feed::step() {
 Status Feed::take_in() {
   scrub_.step(live_.current());
   mend_damage();
+  look_at_renewal();
+  forget_old_views();
   RETURN_IF_ERROR(join());
   const bool is_idle = !batch_ && queue_.empty() && !needs_snapshot_;
   if (is_idle) {
@@ -151,17 +154,6 @@ Status Feed::write_state() {
   RETURN_IF_ERROR(state_.save(state_of(live_.current(), holdings_.view())));
   has_unsaved_ = false;
   saved_at_us_ = clock_.monotonic_us();
-  return {};
-}
-
-Status Feed::join() {
-  if (has_joined_) return {};
-  wire::JoinRequest request;
-  request.idem = UuidSource(clock_).next();
-  request.shard = options_.self;
-  ASSIGN_OR_RETURN(const wire::EpochReply reply, upstream_.call(request));
-  if (reply.generation != generation_) needs_snapshot_ = true;
-  has_joined_ = true;
   return {};
 }
 
@@ -217,9 +209,9 @@ Status Feed::fill_batch() {
   }
   if (has_new_view_) RETURN_IF_ERROR(add_held_anew(batch));
   add_due_retries(batch);
-  if (queue_.empty() && batch.nodes.empty()) return {};
-  queue_.clear();
   has_new_view_ = false;
+  if (queue_.empty() && batch.nodes.empty() && batch.models.empty()) return {};
+  queue_.clear();
   batch_ = std::move(batch);
   return {};
 }
@@ -237,8 +229,7 @@ void Feed::add_due_retries(Batch& batch) {
 Status Feed::add_change(const Change& change, Batch& batch) {
   if (change.kind == ChangeKind::view) {
     ASSIGN_OR_RETURN(wire::ViewReply view, upstream_.call(wire::ViewRequest{}));
-    holdings_.set_view(std::move(view.view));
-    has_new_view_ = true;
+    take_view(std::move(view.view));
     return {};
   }
   if (change.kind == ChangeKind::erased) {
@@ -330,10 +321,7 @@ Status Feed::add_snapshot(Batch& batch) {
   } while (!request.cursor.empty());
   // After the epoch is fixed: a view that comes later than this one comes through the feed.
   ASSIGN_OR_RETURN(wire::ViewReply view, upstream_.call(wire::ViewRequest{}));
-  if (std::ranges::find(view.view.shards, options_.self.name, &cluster::ShardInfo::name) == view.view.shards.end()) {
-    has_joined_ = false;
-  }
-  holdings_.set_view(std::move(view.view));
+  take_view(std::move(view.view));
   has_new_view_ = false;
   batch.is_snapshot = true;
   batch.is_new_generation = batch.generation != generation_;

@@ -55,8 +55,10 @@ struct FeedOptions {
       5'000'000;  ///< and at least so often while something does; when the registry goes: at once
   std::int64_t first_retry_us = 1'000'000;
   std::int64_t longest_retry_us = 60'000'000;
-  std::uint64_t memory_budget = 0;   ///< bytes of artefacts that may answer; 0: none
-  std::size_t nodes_at_once = 1000;  ///< a start that finds more takes its leaves in so many at a time
+  std::uint64_t memory_budget = 0;        ///< bytes of artefacts that may answer; 0: none
+  std::size_t nodes_at_once = 1000;       ///< a start that finds more takes its leaves in so many at a time
+  std::int64_t old_view_us = 10'000'000;  ///< so long what was this shard's under an earlier view is held
+  Uuid process;                           ///< of this run
 };
 
 class Feed {
@@ -71,6 +73,11 @@ class Feed {
   Status step();
   /// Writes the state for the next run, if it has changed since.
   Status save();
+
+  /// What a renewal of the lease says.
+  wire::RenewRequest renewal() const;
+  /// Others have taken over all that this shard owned, on purpose: it may end once nobody asks it any more.
+  bool is_drained() const { return is_drained_; }
 
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t swaps() const { return swaps_; }
@@ -134,8 +141,14 @@ class Feed {
     bool is_empty() const { return unseen.empty() && to_fetch.empty(); }
   };
 
-  // What has changed (feed.cc).
+  // The shard's place in the view (feed_view.cc).
   Status join();
+  void take_view(cluster::View view);
+  void forget_old_views();
+  void not_in_view();
+  void look_at_renewal();
+
+  // What has changed (feed.cc).
   Status take_in();
   Status read_changes(std::int64_t wait_us);
   Status fill_batch();
@@ -208,6 +221,8 @@ class Feed {
   bool needs_snapshot_ = true;
   bool has_new_view_ = false;  ///< what is held has not been worked out under it
   bool has_joined_ = false;
+  bool is_draining_ = false;  ///< as the registry said last
+  bool is_drained_ = false;
   bool has_unsaved_ = false;
   bool is_purging_ = false;      ///< something that was erased may be on the disk: nothing is acknowledged or saved
   bool has_space_work_ = false;  ///< that can go on at once

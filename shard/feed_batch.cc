@@ -80,7 +80,7 @@ Status Feed::acknowledge() {
   if (!reply.ok() && reply.status().code() == Code::unavailable) return reply.status();
   if (!reply.ok()) {
     log::warn("shard", "acknowledgement refused", {{"epoch", ack_->epoch}, {"why", reply.status()}});
-    if (reply.status().code() == Code::not_found) has_joined_ = false;
+    if (reply.status().code() == Code::not_found) not_in_view();
   }
   ack_.reset();
   return {};
@@ -96,9 +96,10 @@ Status Feed::fetch(Batch& batch) {
     const wire::TagEntry& entry = wanted.entry;
     if (entry.kind != EntryKind::version || wanted.is_put_off || batch.refused.contains(entry.artefact)) continue;
     if (is_left_out(id)) continue;
-    if (admission_.has(entry.artefact) || !seen.insert(entry.artefact).second) continue;
+    if (admission_.has(entry.artefact) || seen.contains(entry.artefact)) continue;
     const auto record = record_of(id.model_key, batch);
     if (!record || !holdings_.holds(record->tenant, record->model, record->levels.size(), entry.partition)) continue;
+    seen.insert(entry.artefact);  // one that another tenant's node names, too, may be held for this one alone
     missing[wanted.tenant].push_back(entry.artefact);
   }
   if (missing.empty()) return {};
@@ -295,6 +296,7 @@ std::optional<wire::ModelRecord> Feed::record_of(const std::string& model_key, c
 void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, TableEdit& edit,
                       Batch& batch) {
   give_way();
+  upstream_.keep_lease();
   const wire::TagEntry& entry = wanted.entry;
   Admitted admitted;
   admitted.is_held = holdings_.holds(record.tenant, record.model, record.levels.size(), entry.partition);

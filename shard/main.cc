@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--bind", options.endpoints, "endpoint to answer at, one a worker thread (repeat)")->required();
   app.add_option("--weight", options.weight, "share of keys relative to other shards")->check(CLI::PositiveNumber);
+  app.add_option("--zone", options.zone, "what fails together with it, a host or a rack: replicas avoid to share one");
   app.add_option("--verify", options.verify, "when artefacts are checked besides the scrub: admission, or always")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Verify>{{"admission", Verify::admission}, {"always", Verify::always}}));
@@ -40,11 +41,18 @@ int main(int argc, char** argv) {
   espalier::prefer_throughput();
   espalier::raise_open_files_limit();
 
-  const espalier::Status status = espalier::shard::run(options, stop, [&](const std::vector<std::string>& endpoints) {
-    const nlohmann::json line = {{"ready", "shard"}, {"name", options.name}, {"endpoints", endpoints}};
+  const auto say = [](const nlohmann::json& line) {
     std::printf("%s\n", line.dump().c_str());
     std::fflush(stdout);
-  });
+  };
+  const espalier::Status status = espalier::shard::run(
+      options, stop,
+      [&](const std::vector<std::string>& endpoints) {
+        say({{"ready", "shard"}, {"name", options.name}, {"endpoints", endpoints}});
+      },
+      [&] {
+        say({{"drained", options.name}});
+      });
   if (status.ok()) return 0;
   std::fprintf(stderr, "espalier-shard: %s\n", status.text().c_str());
   return 1;

@@ -31,6 +31,10 @@ constexpr int kLongestBackoffMs = 5000;
 constexpr int kWatchEveryMs = 1000;
 /// So long a shard that could answer from its own disk looks for the registry first.
 constexpr std::int64_t kLookUs = 500'000;
+/// A shard that has left the view ends when nobody has asked it for so long, and at the latest.
+constexpr std::int64_t kQuietUs = 1'000'000;
+constexpr std::int64_t kLongestLeaveUs = 10'000'000;
+constexpr int kLeaveLookMs = 50;
 
 /// Calls `turn` until a stop is asked for, or it was well and `is_enough` says so; after a failure waits, longer each
 /// time.
@@ -70,10 +74,29 @@ bool prepare(Feed& feed, RegistryUpstream& upstream, const StopSignals& stop) {
   return is_synced;
 }
 
+/// Answers those who have not heard yet that this shard has left the view, then asks its threads to end.
+void leave(const std::vector<std::unique_ptr<Worker>>& workers, StopSignals& stop, const Clock& clock) {
+  const auto answered = [&] {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers) sum += worker->answered();
+    return sum;
+  };
+  const std::int64_t end = clock.monotonic_us() + kLongestLeaveUs;
+  std::uint64_t last = answered();
+  std::int64_t last_us = clock.monotonic_us();
+  while (!stop.wait(kLeaveLookMs)) {
+    const std::int64_t now = clock.monotonic_us();
+    if (const std::uint64_t sum = answered(); sum != last) last = sum, last_us = now;
+    if (now - last_us >= kQuietUs || now >= end) break;
+  }
+  log::info("shard", "drained", {{"last_request_ms_ago", (clock.monotonic_us() - last_us) / 1000}});
+  stop.request();
+}
+
 }  // namespace
 
-Status run(const ShardOptions& options, const StopSignals& stop,
-           const std::function<void(const std::vector<std::string>&)>& ready) {
+Status run(const ShardOptions& options, StopSignals& stop,
+           const std::function<void(const std::vector<std::string>&)>& ready, const std::function<void()>& drained) {
   RETURN_IF_ERROR(model::check_name("name", options.name));
   survive_lost_pages();
   Files& files = Files::system();
@@ -95,6 +118,8 @@ Status run(const ShardOptions& options, const StopSignals& stop,
   status.gauges.memory_budget = options.memory_budget;
   feed_options.self.name = options.name;
   feed_options.self.weight = options.weight;
+  feed_options.self.zone = options.zone;
+  feed_options.process = UuidSource(clock).next();
   for (const std::string& endpoint : options.endpoints) {
     ASSIGN_OR_RETURN(auto worker,
                      Worker::make(context, options.name, endpoint, live, damage, options.verify, clock, &status));
@@ -103,7 +128,7 @@ Status run(const ShardOptions& options, const StopSignals& stop,
     workers.push_back(std::move(worker));
   }
   ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry));
-  RegistryUpstream upstream(*registry, stop.fd());
+  RegistryUpstream upstream(*registry, stop.fd(), clock);
   Admission admission(*pack, damage, options.memory_budget == 0);
   StateFile state(files, options.folder + "/state");
   Space space({}, *pack, admission, damage, clock);
@@ -115,6 +140,7 @@ Status run(const ShardOptions& options, const StopSignals& stop,
     while (!stop.wait(kWatchEveryMs)) watch.step(sum_of(status.counts()));
   });
 
+  upstream.renew_with([&] { return feed.renewal(); });
   const bool is_ready = prepare(feed, upstream, stop);
   if (is_ready) {
     const NodeCounts& counts = live.current().counts;
@@ -135,7 +161,11 @@ Status run(const ShardOptions& options, const StopSignals& stop,
           status.gauges.scrubbed_bytes = scrub.bytes();
           return feed.step();
         },
-        [] { return false; });
+        [&] { return feed.is_drained(); });
+    if (feed.is_drained() && !stop.requested()) {
+      leave(workers, stop, clock);
+      drained();
+    }
   }
   for (std::thread& thread : threads) thread.join();
   const Status saved = is_ready ? feed.save() : Status();

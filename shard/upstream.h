@@ -5,10 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/status.h"
+#include "wire/membership_messages.h"
 #include "wire/messages.h"
 
 namespace espalier::wire {
@@ -30,6 +32,12 @@ class Upstream {
   virtual Result<wire::AckReply> call(const wire::AckRequest& request) = 0;
   /// One body for each artefact of the reply's `found`.
   virtual Result<wire::FetchReply> call(const wire::FetchRequest& request, std::vector<std::string>& bodies) = 0;
+
+  /// Renews the lease when that is due, without waiting for the reply. Every call does this; where work takes long
+  /// without one, it is done in between. Costs a look at the clock.
+  virtual void keep_lease() {}
+  /// The reply to a renewal, once; nothing: none has come since.
+  virtual std::optional<Result<wire::RenewReply>> take_renewal() { return std::nullopt; }
 };
 
 }  // namespace espalier::shard

@@ -42,6 +42,14 @@ Result<std::vector<std::string>> endpoints_of(const std::string& line) {
   }
 }
 
+/// Whether the last of what it has said is {"drained": …}.
+bool says_drained(Child& child) {
+  std::string last;
+  for (auto line = child.read_line(1000); line.ok(); line = child.read_line(1000)) last = *line;
+  const auto said = nlohmann::json::parse(last, nullptr, false);
+  return said.is_object() && said.contains("drained");
+}
+
 }  // namespace
 
 Supervisor::Supervisor(const UpOptions& options, const StopSignals& stop, std::function<void(std::string_view)> say)
@@ -54,7 +62,9 @@ Status Supervisor::start() {
   RETURN_IF_ERROR(wait_for_predecessor());
   choose_socket_folder();
 
-  plan("registry", "registry", {"--dir", dir_ + "/registry", "--keep-changes", std::to_string(options_.keep_changes)},
+  plan("registry", "registry",
+       {"--dir", dir_ + "/registry", "--keep-changes", std::to_string(options_.keep_changes), "--lease-ms",
+        std::to_string(options_.lease_ms)},
        binds_for("registry", 1));
   RETURN_IF_ERROR(start_planned(0));
   plan_shards(members_[0]->binds[0]);
@@ -177,6 +187,7 @@ Status Supervisor::write_cluster_file() {
   cluster_ = ClusterFile{};
   cluster_.up = getpid();
   for (const auto& member : members_) {
+    if (member->is_drained) continue;
     if (member->role == "registry") cluster_.registry = member->binds;
     cluster_.processes.push_back({member->role, member->name, member->child.pid(), member->binds});
   }
@@ -211,6 +222,13 @@ void Supervisor::run() {
 
 void Supervisor::on_death(Member& member, const std::string& how) {
   member.running = false;
+  if (member.child.exit_code() == 0 && says_drained(member.child)) {
+    member.is_drained = true;
+    say_(member.name + " was drained and has ended");
+    const Status written = write_cluster_file();
+    if (!written.ok()) say_(written.text());
+    return;
+  }
   if (now_us() - member.started_us > kHealthyUs) member.deaths = 0;
   const std::int64_t wait = std::min(kLongestWaitUs, kFirstWaitUs << std::min(member.deaths, 8u));
   member.start_again_us = now_us() + wait;
@@ -222,13 +240,14 @@ void Supervisor::on_death(Member& member, const std::string& how) {
 std::int64_t Supervisor::next_start_us() const {
   std::int64_t next = -1;
   for (const auto& member : members_)
-    if (!member->running && (next < 0 || member->start_again_us < next)) next = member->start_again_us;
+    if (!member->running && !member->is_drained && (next < 0 || member->start_again_us < next))
+      next = member->start_again_us;
   return next;
 }
 
 void Supervisor::start_due_members() {
   for (const auto& member : members_) {
-    if (member->running || member->start_again_us > now_us() || stop_.requested()) continue;
+    if (member->running || member->is_drained || member->start_again_us > now_us() || stop_.requested()) continue;
     const Status started = start_member(*member);
     if (!started.ok()) {
       on_death(*member, started.message());

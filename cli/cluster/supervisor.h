@@ -2,6 +2,7 @@
 //
 //   registry, then shards, then routers; ended the other way round, so that nothing asks what has gone already
 //   a process that dies is reported and started again, at once first, then after ever longer waits (at most 5 s)
+//   a shard that was drained has ended for good
 //   a restarted process binds the endpoints it had, so that nobody has to be told
 //
 // Thread safety: one thread, which must live as long as the processes (they end with it). Ownership: they end with the
@@ -44,6 +45,7 @@ class Supervisor {
     std::vector<std::string> binds;      ///< wanted first, from the first start on those it got
     Child child;
     bool running = false;
+    bool is_drained = false;          ///< a shard that ended by itself: it stays ended
     std::uint32_t deaths = 0;         ///< since it last ran for a minute
     std::int64_t started_us = 0;      ///< monotonic
     std::int64_t start_again_us = 0;  ///< monotonic

@@ -6,6 +6,7 @@
 #include "cli/cluster_folder.h"
 #include "cli/commands.h"
 #include "cli/json_records.h"
+#include "cli/lookup/explain_placement.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
 #include "client/client.h"
@@ -176,8 +177,10 @@ Status run_explain(const ExplainOptions& options, const Shared& shared) {
     steps.push_back(std::move(step));
   }
   const auto answer = options.as_of.empty() ? who_answers(shared, node, options.tag) : who_was_wanted(steps);
+  const NodePlacement placement = explain_placement(view.view, node, static_cast<std::uint32_t>(model.levels.size()));
   if (!shared.json) {
     print_for_people(steps, answer);
+    print_placement(placement);
     return Status();
   }
   auto list = json::array();
@@ -185,6 +188,7 @@ Status run_explain(const ExplainOptions& options, const Shared& shared) {
     list.push_back(step_json(step, answer.ok() && answer->served == step.partition.values()));
   print_json({{"node", node.text()},
               {"levels", list},
+              {"placement", placement_json(placement)},
               {"answer", answer.ok() ? provenance_json(*answer) : json(nullptr)},
               {"error", answer.ok() ? json(nullptr) : json(answer.status().text())}});
   return Status();

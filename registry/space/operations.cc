@@ -82,7 +82,7 @@ Result<wire::ReceiptReply> Registry::receipt(const Principal& principal, const w
   }
   if (reply.receipt.kind == wire::ReceiptKind::erasure && !reply.receipt.dry_run) {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
-    reply.missing = acks_.state(view, reply.receipt.epoch).missing;
+    reply.missing = acks_.state(view, reply.receipt.epoch, Acks::Of::all).missing;
   }
   return reply;
 }

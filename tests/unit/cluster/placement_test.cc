@@ -263,6 +263,145 @@ TEST(Placement, AnotherWeightMovesKeysOnlyToOrFromThatShard) {
   }
 }
 
+TEST(Placement, AViewGivesThePlacementInForceAndTheNext) {
+  View view = view_of({"a", "b", "c", "d", "e", "f"}, 6, 3);
+  view.shards[1].state = ShardState::joining;
+  view.shards[2].state = ShardState::draining;
+  view.shards[3].state = ShardState::gone;
+  view.tenants["acme"] = {5, 2};
+  view.tenants["acme/next"] = {6, 3};
+  const Placement now(view), next(view, Phase::next);
+  const auto set = [&](const Placement& placement, const std::string& tenant) {
+    auto names = names_of(view, placement.tenant(tenant).shards);
+    std::ranges::sort(names);
+    return names;
+  };
+  EXPECT_EQ(set(now, "acme"), (std::vector<std::string>{"a", "c", "d", "e", "f"}));
+  EXPECT_EQ(set(next, "acme"), (std::vector<std::string>{"a", "b", "e", "f"}));
+  EXPECT_EQ(now.tenant("acme").replicas, 2u);
+  EXPECT_EQ(next.tenant("acme").replicas, 3u);
+  EXPECT_EQ(next.tenant("other").replicas, 3u);
+}
+
+TEST(Placement, AHotNodeIsHeldByMore) {
+  View view = numbered_view(8, 6, 2);
+  view.hot_nodes = {{"acme", "m", {"hot"}, 4},
+                    {"acme", "m", {"hot"}, 9},
+                    {"acme", "m", {"new"}, 0},
+                    {"acme", "m", {"new"}, 3},
+                    {"acme", "m", {"some"}, 1}};
+  const Placement now(view), next(view, Phase::next);
+  const auto owners = [&](const Placement& placement, const std::string& tenant, const char* leaf) {
+    std::vector<std::uint32_t> shards(8);
+    const auto of = placement.tenant(tenant);
+    shards.resize(placement.node_shards_into(of, "m", partition(leaf), 0, shards));
+    for (std::uint32_t shard = 0; shard < 8; ++shard) {
+      EXPECT_EQ(placement.holds(shard, of, "m", partition(leaf), 0), std::ranges::count(shards, shard) == 1);
+    }
+    return shards;
+  };
+  EXPECT_EQ(owners(now, "acme", "hot").size(), 4u);
+  EXPECT_EQ(owners(now, "acme", "hot/below").size(), 4u);
+  EXPECT_EQ(owners(next, "acme", "hot").size(), 6u);  // all the tenant has
+  EXPECT_EQ(owners(now, "acme", "new").size(), 2u);
+  EXPECT_EQ(owners(next, "acme", "new").size(), 3u);
+  EXPECT_EQ(owners(next, "acme", "some").size(), 2u);
+  EXPECT_EQ(owners(next, "other", "hot").size(), 2u);
+  // The ones it had stay the first.
+  auto more = owners(next, "acme", "hot");
+  more.resize(4);
+  EXPECT_EQ(more, owners(now, "acme", "hot"));
+}
+
+View zoned_view(int shards, int zones, std::uint32_t spread, std::uint32_t replicas) {
+  View view = numbered_view(shards, spread, replicas);
+  for (int i = 0; i < shards; ++i) view.shards[static_cast<std::size_t>(i)].zone = "z" + std::to_string(i % zones);
+  return view;
+}
+
+TEST(Placement, ReplicasShareAZoneOnlyWhereTheyMust) {
+  struct Case {
+    int shards, zones;
+    std::uint32_t spread, replicas;
+    std::size_t leaf_zones, tenant_zones;
+  };
+  for (const Case& c : {Case{9, 3, 6, 2, 2, 3}, Case{9, 3, 2, 2, 2, 2}, Case{9, 3, 6, 4, 3, 3}, Case{8, 2, 4, 2, 2, 2},
+                        Case{6, 1, 4, 2, 1, 1}, Case{4, 4, 4, 3, 3, 4}}) {
+    const View view = zoned_view(c.shards, c.zones, c.spread, c.replicas);
+    const Placement placement(view);
+    const auto zones = [&](std::span<const std::uint32_t> shards) {
+      std::set<std::string> distinct;
+      for (const auto shard : shards) distinct.insert(view.shards[shard].zone);
+      return distinct.size();
+    };
+    for (int t = 0; t < 50; ++t) {
+      const auto tenant = placement.tenant("t" + std::to_string(t));
+      EXPECT_EQ(zones(tenant.shards), c.tenant_zones);
+      for (int i = 0; i < 50; ++i) {
+        std::vector<std::uint32_t> shards(8);
+        shards.resize(placement.node_shards_into(tenant, "m", partition("x" + std::to_string(i)), 0, shards));
+        EXPECT_EQ(shards.size(), c.replicas);
+        EXPECT_EQ(zones(shards), c.leaf_zones);
+        for (std::uint32_t shard = 0; shard < view.shards.size(); ++shard) {
+          EXPECT_EQ(placement.holds(shard, tenant, "m", partition("x" + std::to_string(i)), 0),
+                    std::ranges::count(shards, shard) == 1);
+        }
+      }
+    }
+  }
+}
+
+TEST(Placement, WithoutZonesOrAllInOneNothingIsDifferent) {
+  const View plain = numbered_view(7, 5, 2);
+  const View one = zoned_view(7, 1, 5, 2), each = zoned_view(7, 7, 5, 2);
+  for (int i = 0; i < 300; ++i) {
+    const std::string tenant = "t" + std::to_string(i);
+    EXPECT_EQ(tenant_shards(plain, tenant), tenant_shards(one, tenant));
+    EXPECT_EQ(tenant_shards(plain, tenant), tenant_shards(each, tenant));
+    EXPECT_EQ(node_shards(plain, tenant, "m", partition("x"), 0), node_shards(each, tenant, "m", partition("x"), 0));
+  }
+}
+
+TEST(Placement, AJoinInAZoneTakesFromItsZoneOnly) {
+  View view = zoned_view(8, 2, 8, 2);
+  view.shards[7].state = ShardState::joining;
+  const Placement before(view), after(view, Phase::next);
+  int moved = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const Partition leaf = partition("x" + std::to_string(i));
+    std::vector<std::uint32_t> had(2), has(2);
+    before.node_shards_into(before.tenant("acme"), "m", leaf, 0, had);
+    after.node_shards_into(after.tenant("acme"), "m", leaf, 0, has);
+    std::set<std::uint32_t> gained(has.begin(), has.end());
+    for (const auto shard : had) gained.erase(shard);
+    if (gained.empty()) continue;
+    ++moved;
+    EXPECT_EQ(gained, std::set<std::uint32_t>{7});
+    // Its zone's other replica is the one that goes.
+    for (const auto shard : had) {
+      if (std::ranges::find(has, shard) != has.end()) continue;
+      EXPECT_EQ(view.shards[shard].zone, view.shards[7].zone);
+    }
+  }
+  EXPECT_NEAR(moved, 2000 / 4, 100);
+}
+
+TEST(Placement, TheRankingIsTheChoice) {
+  const View view = zoned_view(9, 3, 6, 3);
+  const Placement placement(view);
+  const auto tenant = placement.tenant("acme");
+  const auto ranked = placement.rank_node(tenant, "m", partition("usa"), 0);
+  ASSERT_EQ(ranked.size(), 6u);
+  std::vector<std::uint32_t> chosen;
+  for (const auto& shard : ranked) {
+    if (shard.is_chosen) chosen.push_back(shard.shard);
+    EXPECT_GT(shard.score, 0);
+  }
+  EXPECT_EQ(chosen, node_shards(view, "acme", "m", partition("usa"), 0));
+  EXPECT_EQ(placement.rank_tenant("acme").size(), 9u);
+  EXPECT_EQ(ranked[3].round, 1u);
+}
+
 TEST(Placement, ComponentsCannotRunTogether) {
   const View view = numbered_view(50, 50, 50);
   EXPECT_NE(node_shards(view, "ab", "c", Partition(), 0), node_shards(view, "a", "bc", Partition(), 0));
@@ -275,6 +414,8 @@ std::string vectors() {
   View weighted = view;
   weighted.shards[0].weight = 2;
   weighted.shards[4].weight = 0.5;
+  View zoned = weighted;
+  for (std::size_t i = 0; i < 4; ++i) zoned.shards[i].zone = i < 2 ? "a" : "b";
   std::string text;
   const auto line = [&text](const char* name, const View& v, const std::string& tenant, const std::string& leaf,
                             std::uint32_t until) {
@@ -282,7 +423,7 @@ std::string vectors() {
     for (const auto& shard : names_of(v, node_shards(v, tenant, "total", partition(leaf), until))) text += " " + shard;
     text += "\n";
   };
-  for (const auto& [name, v] : {std::pair{"equal", view}, std::pair{"weighted", weighted}}) {
+  for (const auto& [name, v] : {std::pair{"equal", view}, std::pair{"weighted", weighted}, std::pair{"zoned", zoned}}) {
     for (const char* tenant : {"acme", "globex"}) {
       text += std::string(name) + " " + tenant + " ->";
       for (const auto& shard : names_of(v, tenant_shards(v, tenant))) text += " " + shard;

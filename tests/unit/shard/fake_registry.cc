@@ -113,9 +113,10 @@ std::uint64_t FakeRegistry::erase(const std::string& tenant) {
   return add_change(change);
 }
 
-void FakeRegistry::set_shards(const std::vector<std::string>& names) {
+void FakeRegistry::set_shards(const std::vector<std::string>& names, cluster::ShardState of_last) {
   view_.shards.clear();
   for (const std::string& name : names) view_.shards.push_back({name, {}, 1});
+  view_.shards.back().state = of_last;
   ++view_.number;
   add_change({});
 }

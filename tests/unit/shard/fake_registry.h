@@ -36,7 +36,8 @@ class FakeRegistry final : public Upstream {
   /// The tenant is no more; what its changes said is blanked. Its epoch.
   std::uint64_t erase(const std::string& tenant);
   std::uint64_t epoch() const { return epoch_; }
-  void set_shards(const std::vector<std::string>& names);
+  /// `of_last`: where the last of them stands.
+  void set_shards(const std::vector<std::string>& names, cluster::ShardState of_last = cluster::ShardState::serving);
   /// The artefact of this bias is gone, or sent with a flipped bit.
   void lose(double bias);
   void damage(double bias);

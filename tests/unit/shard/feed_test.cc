@@ -407,6 +407,9 @@ TEST_F(FeedTest, AnotherViewMovesLeavesOnlyAndLosesNothingWanted) {
   EXPECT_EQ(count_exact(), 40);
   registry_.set_shards({"s0", "s1", "s2", "s3"});
   ASSERT_OK(feed_->step());
+  EXPECT_EQ(count_exact(), 40) << "a router may not have heard of the view yet";
+  clock_.advance(FeedOptions().old_view_us);
+  ASSERT_OK(feed_->step());
   const int held = count_exact();
   EXPECT_GT(held, 5);
   EXPECT_LT(held, 35) << "two of four shards hold a leaf";
@@ -423,6 +426,8 @@ TEST_F(FeedTest, ATenantMayComeAndGoWithTheView) {
   ASSERT_OK(feed_->sync());
   registry_.set_shards({"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"});
   ASSERT_OK(feed_->step());
+  clock_.advance(FeedOptions().old_view_us);
+  ASSERT_OK(feed_->step());
   int held = 0;
   live_->current().models.for_each([&](const auto& model) {
     held += model->is_held;
@@ -433,6 +438,26 @@ TEST_F(FeedTest, ATenantMayComeAndGoWithTheView) {
   ASSERT_OK(feed_->step());
   EXPECT_EQ(answer(""), "1 exact");
   EXPECT_EQ(answer("", "production", "zenith"), "2 exact");
+}
+
+TEST_F(FeedTest, WhoeverWasDrainedDoesNotJoinAgainAndOthersDo) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  ASSERT_OK(feed_->sync());
+  registry_.set_shards({"a"});  // its lease had ended, say
+  ASSERT_OK(feed_->step());
+  ASSERT_OK(feed_->step());
+  EXPECT_FALSE(feed_->is_drained());
+  EXPECT_EQ(registry_.joins, 2);
+  registry_.set_shards({"a", "s0"}, cluster::ShardState::draining);
+  ASSERT_OK(feed_->step());
+  EXPECT_FALSE(feed_->is_drained());
+  EXPECT_EQ(answer(""), "1 exact");
+  registry_.set_shards({"a"});
+  ASSERT_OK(feed_->step());
+  ASSERT_OK(feed_->step());
+  EXPECT_TRUE(feed_->is_drained());
+  EXPECT_EQ(registry_.joins, 2);
+  EXPECT_EQ(answer(""), "1 exact") << "it is asked by routers that have not heard of it";
 }
 
 TEST_F(FeedTest, AcknowledgesAgainWhenIdleAndJoinsWhenForgotten) {

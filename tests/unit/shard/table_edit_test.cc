@@ -169,5 +169,39 @@ TEST(Holdings, CountItselfInBeforeTheRegistryDoes) {
   }
 }
 
+TEST(Holdings, AreWhatIsInForceAndWhatIsNextAndForAWhileWhatWas) {
+  const auto view_with = [](cluster::ShardState of_f) {
+    cluster::View view;
+    for (const char* name : {"a", "b", "c", "d", "e", "f"}) view.shards.push_back({name, {}, 1});
+    view.shards.back().state = of_f;
+    view.default_spread = 3;
+    return view;
+  };
+  const auto before = view_with(cluster::ShardState::joining), after = view_with(cluster::ShardState::serving);
+  constexpr std::int64_t kKept = 1000;
+  Holdings holdings({"b", {}, 1}, kKept);
+  int lost = 0;
+  for (const std::int64_t now : {0, 1, 2}) {
+    if (now == 0) holdings.set_view(before, 0);
+    if (now == 1) holdings.set_view(after, now);
+    if (now == 2) {
+      EXPECT_FALSE(holdings.forget_old(kKept));
+      EXPECT_TRUE(holdings.forget_old(kKept + 1));
+      EXPECT_FALSE(holdings.forget_old(kKept + 1));
+    }
+    for (int t = 0; t < 100; ++t) {
+      const std::string tenant = "t" + std::to_string(t);
+      for (const char* leaf : {"x", "y", "z"}) {
+        const auto partition = *model::Partition::from_values({leaf});
+        const bool was = cluster::holds(before, "b", tenant, "m", partition, 0);
+        const bool is = cluster::holds(after, "b", tenant, "m", partition, 0);
+        lost += was && !is && now == 2;
+        EXPECT_EQ(holdings.holds(tenant, "m", 1, {leaf}), is || (was && now < 2)) << tenant << " at " << now;
+      }
+    }
+  }
+  EXPECT_GT(lost, 10);
+}
+
 }  // namespace
 }  // namespace espalier::shard

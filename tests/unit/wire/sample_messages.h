@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/unit/wire/dataset_samples.h"
+#include "tests/unit/wire/membership_samples.h"
 #include "tests/unit/wire/moving_samples.h"
 #include "tests/unit/wire/run_samples.h"
 #include "tests/unit/wire/search_samples.h"
@@ -159,7 +160,9 @@ inline VersionRecord version() {
 
 /// Name and bytes of each block of the document.
 inline std::vector<std::pair<std::string, std::string>> all() {
-  cluster::View view{5, {{"s0", {"ipc:///run/s0.sock"}, 2}}, 3, 1, {{"acme", {8, 2}}}};
+  cluster::View view{5, {{"s0", {"ipc:///run/s0.sock"}, 2, "rack-1", cluster::ShardState::draining}}, 3, 1, {}, {}};
+  view.tenants["acme"] = {8, 2, 500, 100};
+  view.hot_nodes = {{"acme", "total", {"usa", "ca"}, 3}};
   const Change change{
       11,   10, 1'763'672'558'000'000,       ChangeKind::release, "acme", "total", "production", uuid(3),
       4500, 3,  {{"archived", uuid(5), 120}}};
@@ -222,6 +225,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   for (auto& message : search_messages(uuid(2))) messages.push_back(std::move(message));
   for (auto& message : tag_messages(uuid)) messages.push_back(std::move(message));
   for (auto& message : moving_messages(uuid(9), uuid(6), hash(3))) messages.push_back(std::move(message));
+  for (auto& message : membership_messages(uuid(9), uuid(7))) messages.push_back(std::move(message));
   for (auto& message : upkeep_messages(uuid(2))) messages.push_back(std::move(message));
   return messages;
 }

@@ -1,0 +1,220 @@
+// The registry's operations on the view, and the transitions that it decides itself (docs/membership.md).
+#include <algorithm>
+
+#include "common/log.h"
+#include "model/ids.h"
+#include "registry/change.h"
+#include "registry/registry.h"
+
+namespace espalier::registry {
+namespace {
+
+constexpr std::int64_t kTryAgainUs = 1'000'000;
+
+std::string_view state_word(cluster::ShardState state) {
+  switch (state) {
+    case cluster::ShardState::serving: return "serving";
+    case cluster::ShardState::joining: return "joining";
+    case cluster::ShardState::draining: return "draining";
+    case cluster::ShardState::gone: return "gone";
+  }
+  return "";
+}
+
+const cluster::ShardInfo* find_shard(const cluster::View& view, std::string_view name) {
+  const auto at = std::ranges::lower_bound(view.shards, name, {}, &cluster::ShardInfo::name);
+  return at == view.shards.end() || at->name != name ? nullptr : &*at;
+}
+
+/// Says what the new view changes.
+void log_changes(const cluster::View& from, const cluster::View& to) {
+  for (const auto& shard : to.shards) {
+    const cluster::ShardInfo* before = find_shard(from, shard.name);
+    if (before != nullptr && before->state == shard.state) continue;
+    log::info("registry", "shard", {{"name", shard.name}, {"is", state_word(shard.state)}, {"view", to.number}});
+  }
+  for (const auto& shard : from.shards) {
+    if (find_shard(to, shard.name) != nullptr) continue;
+    log::info("registry", "shard left the view", {{"name", shard.name}, {"was", state_word(shard.state)}});
+  }
+}
+
+}  // namespace
+
+Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View>& view, Batch& batch) {
+  wire::EpochReply reply;
+  reply.generation = store_->generation();
+  if (!view) {
+    ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
+    return reply;
+  }
+  Membership::put(batch, *view);
+  wire::Change change;
+  change.kind = wire::ChangeKind::view;
+  RETURN_IF_ERROR(records_.feed.put(batch, std::move(change)));
+  reply.epoch = batch.epoch();
+  is_view_due_ = true;
+  return reply;
+}
+
+Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::JoinRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(check_shard(request.shard));
+  auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+    wire::ModelsRequest any;
+    any.limit = 1;
+    ASSIGN_OR_RETURN(const wire::ModelsReply models,
+                     records_.models.page(any, PageCursor(), store_->epoch(), [](std::string_view) { return true; }));
+    // Without a model there is nothing to take over.
+    const auto as = models.models.empty() ? cluster::ShardState::serving : cluster::ShardState::joining;
+    const auto changed = with_shard(view, request.shard, as);
+    if (changed && changed->shards.size() > kMaxShards) {
+      return Status(Code::resource_exhausted, "shard: the view has " + std::to_string(kMaxShards) + " shards already");
+    }
+    return change_view(changed, batch);
+  });
+  if (reply.ok()) leases_.renew(request.shard.name, clock_.monotonic_us());
+  return reply;
+}
+
+Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire::LeaveRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(model::check_name("shard", request.shard));
+  auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+    return change_view(without_shard(view, request.shard), batch);
+  });
+  if (!reply.ok()) return reply;
+  acks_.forget(request.shard);
+  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+  leases_.keep(view);
+  note_served(view);
+  return reply;
+}
+
+Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire::RenewRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+  const cluster::ShardInfo* shard = find_shard(view, request.shard);
+  if (shard == nullptr) return not_found("shard " + request.shard + " is not in the view");
+  leases_.renew(request, clock_.monotonic_us());
+  if (shard->state == cluster::ShardState::gone) is_view_due_ = true;
+  wire::RenewReply reply;
+  reply.generation = store_->generation();
+  ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
+  reply.lease_us = leases_.lease_us();
+  reply.state = shard->state;
+  return reply;
+}
+
+Result<wire::EpochReply> Registry::drain(const Principal& principal, const wire::DrainRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(model::check_name("shard", request.shard));
+  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+    ASSIGN_OR_RETURN(const auto changed, with_drained(view, request.shard));
+    return change_view(changed, batch);
+  });
+}
+
+Result<wire::EpochReply> Registry::set_tenant(const Principal& principal, const wire::SetTenantRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  if (request.spread > kMaxShards) {
+    return invalid_argument("spread: at most " + std::to_string(kMaxShards) + " are allowed");
+  }
+  if (request.replicas > kMaxReplicas) {
+    return invalid_argument("replicas: at most " + std::to_string(kMaxReplicas) + " are allowed");
+  }
+  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+    ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+    const cluster::TenantSettings settings{request.spread, request.replicas, request.requests_per_second,
+                                           request.requests_in_flight};
+    return change_view(with_tenant(view, request.tenant, settings), batch);
+  });
+}
+
+Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::ViewRequest&) {
+  RETURN_IF_ERROR(principal.check_serve());
+  wire::ViewReply reply;
+  reply.generation = store_->generation();
+  ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
+  ASSIGN_OR_RETURN(reply.view, records_.membership.view(reply.epoch));
+  return reply;
+}
+
+Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::AckRequest& request) {
+  RETURN_IF_ERROR(principal.check_serve());
+  if (request.generation != store_->generation()) {
+    return failed_precondition("generation: " + std::to_string(request.generation) + " is not this registry's");
+  }
+  RETURN_IF_ERROR(records_.feed.check_committed(request.epoch));
+  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+  if (find_shard(view, request.shard) == nullptr) return not_found("shard " + request.shard);
+  acks_.take(request.shard, request.epoch, request.failed);
+  if (served_times_.waits_for(request.epoch)) note_served(view);
+  is_view_due_ = is_view_due_ || is_view_moving_;
+  ++activity_;
+  return wire::AckReply{};
+}
+
+Result<wire::WaitReply> Registry::wait(const Principal& principal, const wire::WaitRequest& request) {
+  RETURN_IF_ERROR(records_.feed.check_committed(request.epoch));
+  std::uint64_t epoch = request.epoch;
+  if (epoch == 0) {
+    ASSIGN_OR_RETURN(epoch, records_.feed.newest());
+  }
+  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+  wire::WaitReply reply = acks_.state(view, epoch);
+  std::erase_if(reply.failed, [&](const wire::AckFailure& failed) { return !principal.may_read(failed.tenant); });
+  return reply;
+}
+
+// ----------------------------------------------------------------------------------------------------- transitions
+
+std::int64_t Registry::next_view_us() const {
+  return is_view_due_ ? 0 : std::max<std::int64_t>(0, look_at_view_us_ - clock_.monotonic_us());
+}
+
+void Registry::tend_view() {
+  const std::int64_t now = clock_.monotonic_us();
+  leases_.tick(now);
+  if (!is_view_due_ && now < look_at_view_us_) return;
+  is_view_due_ = false;
+  const Status looked = look_at_view();
+  look_at_view_us_ = now + (looked.ok() ? leases_.next_us(now) : kTryAgainUs);
+  if (!looked.ok() && looked.text() != view_waits_for_) {
+    log::warn("registry", "the view can't be changed now", {{"why", looked}});
+  }
+  view_waits_for_ = looked.ok() ? "" : looked.text();
+}
+
+Status Registry::look_at_view() {
+  ASSIGN_OR_RETURN(const wire::ViewReply now, records_.membership.dated(store_->epoch()));
+  is_view_moving_ = is_moving(now.view);
+  const std::int64_t now_us = clock_.monotonic_us();
+  const auto next = next_view(now.view, now.epoch, [&](const std::string& shard) {
+    return Standing{leases_.holds(shard, now_us), acks_.newest(shard)};
+  });
+  if (!next) return {};
+  return commit_view(now.view, *next);
+}
+
+Status Registry::commit_view(const cluster::View& from, const cluster::View& to) {
+  ASSIGN_OR_RETURN(Batch batch, store_->begin());
+  RETURN_IF_ERROR(change_view(to, batch).status());
+  RETURN_IF_ERROR(store_->apply(batch));
+  RETURN_IF_ERROR(settle());
+  ++activity_;
+  upkeep_->drop_idle();
+  for (const auto& shard : from.shards) {
+    if (find_shard(to, shard.name) == nullptr) acks_.forget(shard.name);
+  }
+  leases_.keep(to);
+  note_served(to);
+  log_changes(from, to);
+  return {};
+}
+
+}  // namespace espalier::registry
