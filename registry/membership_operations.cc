@@ -4,12 +4,14 @@
 #include "common/log.h"
 #include "model/ids.h"
 #include "registry/change.h"
+#include "registry/hot_nodes.h"
 #include "registry/registry.h"
 
 namespace espalier::registry {
 namespace {
 
 constexpr std::int64_t kTryAgainUs = 1'000'000;
+constexpr std::size_t kMaxBusiest = 256;
 
 std::string_view state_word(cluster::ShardState state) {
   switch (state) {
@@ -98,6 +100,9 @@ Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire:
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
   const cluster::ShardInfo* shard = find_shard(view, request.shard);
   if (shard == nullptr) return not_found("shard " + request.shard + " is not in the view");
+  if (request.busiest.size() > kMaxBusiest) {
+    return invalid_argument("busiest: at most " + std::to_string(kMaxBusiest) + " are allowed");
+  }
   leases_.renew(request, clock_.monotonic_us());
   if (shard->state == cluster::ShardState::gone) is_view_due_ = true;
   wire::RenewReply reply;
@@ -197,8 +202,18 @@ Status Registry::look_at_view() {
   const auto next = next_view(now.view, now.epoch, [&](const std::string& shard) {
     return Standing{leases_.holds(shard, now_us), acks_.newest(shard)};
   });
-  if (!next) return {};
-  return commit_view(now.view, *next);
+  if (next) return commit_view(now.view, *next);
+  if (is_view_moving_ || now_us < look_at_load_us_) return {};
+  look_at_load_us_ = now_us + leases_.lease_us();
+  std::vector<const wire::RenewRequest*> said;
+  for (const auto& shard : now.view.shards) {
+    const auto* last = leases_.said(shard.name);
+    if (last != nullptr && shard.state == cluster::ShardState::serving) said.push_back(last);
+  }
+  const auto hot = with_hot_nodes(now.view, add_up(said));
+  if (!hot) return {};
+  log::info("registry", "hot nodes", {{"entries", hot->hot_nodes.size()}, {"view", hot->number}});
+  return commit_view(now.view, *hot);
 }
 
 Status Registry::commit_view(const cluster::View& from, const cluster::View& to) {

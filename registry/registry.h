@@ -207,6 +207,7 @@ class Registry {
   const Clock& clock_;
   Leases leases_;
   std::int64_t look_at_view_us_ = 0;  ///< monotonic: then its shards' leases are looked at
+  std::int64_t look_at_load_us_ = 0;  ///< monotonic: then hot nodes are worked out again
   bool is_view_due_ = true;           ///< something came that may end a transition
   bool is_view_moving_ = false;
   std::string view_waits_for_;  ///< why the view can't be changed

@@ -140,7 +140,12 @@ Status run(const ShardOptions& options, StopSignals& stop,
     while (!stop.wait(kWatchEveryMs)) watch.step(sum_of(status.counts()));
   });
 
-  upstream.renew_with([&] { return feed.renewal(); });
+  upstream.renew_with([&] {
+    wire::RenewRequest request = feed.renewal();
+    for (const auto& worker : workers) worker->busiest().add_to(request, clock.monotonic_us());
+    keep_busiest(request);
+    return request;
+  });
   const bool is_ready = prepare(feed, upstream, stop);
   if (is_ready) {
     const NodeCounts& counts = live.current().counts;

@@ -110,6 +110,7 @@ void Worker::answer(std::string_view peer, std::string_view header) {
   const auto lease = reader_.lease();
   if (*op == "predict") {
     predictor_.answer(principal_, *lease, header, bodies_, {now_us_, peer}, reply_);
+    if (const auto* request = predictor_.last_request()) busiest_.note(*request, *lease);
     if (predictor_.was_long()) unseen_bytes_ = kBytesPerLook;
   } else if (*op == wire::HelloRequest::op) {
     reply_.header = wire::encode_reply(

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/metrics.h"
 #include "common/principal.h"
+#include "shard/busiest.h"
 #include "shard/model_table.h"
 #include "shard/predict.h"
 #include "shard/shard_status.h"
@@ -33,6 +34,8 @@ class Worker {
   const std::string& endpoint() const { return endpoint_; }
   const AnswerCounts& counts() const { return predictor_.counts(); }
   std::uint64_t answered() const { return answered_.value(); }
+  /// What it is asked for most.
+  Busiest& busiest() { return busiest_; }
   /// Replies that could not be delivered: the peer is gone, or takes nothing.
   std::uint64_t undelivered() const { return undelivered_.value(); }
 
@@ -54,6 +57,7 @@ class Worker {
   const ShardStatus* const status_;  ///< null: nobody may ask
   const Principal principal_ = Principal::local();
   Predictor predictor_;
+  Busiest busiest_;
   std::int64_t now_us_ = 0;       ///< monotonic time, a few messages old
   std::size_t unseen_bytes_ = 0;  ///< of messages since it was read
   Counter answered_;
