@@ -56,7 +56,8 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
       const bool is_new = backend.shard.empty();
       backend.is_wanted = true;
       backend.shard = view.shards[shard].name;
-      if (is_new && view.shards[shard].state == cluster::ShardState::gone) suspect(backend, now_us);
+      backend.is_gone = view.shards[shard].state == cluster::ShardState::gone;
+      if (is_new && backend.is_gone) suspect(backend, now_us);
       of_shard_[number].push_back(it->second);
     }
   }
@@ -126,7 +127,8 @@ Candidate Backends::candidate(std::uint32_t shard, std::int64_t remaining_us) {
   std::uint32_t number = 0;
   const Backend* backend = choose(shard, number, remaining_us);
   if (backend == nullptr) return {shard, true, false, 0};
-  return {shard, backend->is_suspect, false, backend->flow.in_flight(), is_full(*backend, remaining_us)};
+  return {shard,           backend->is_suspect, false, backend->flow.in_flight(), is_full(*backend, remaining_us),
+          backend->is_gone};
 }
 
 void Backends::heard(Backend& backend, std::int64_t now_us) {

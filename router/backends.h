@@ -54,6 +54,7 @@ struct Backend {
   Flow flow;
   std::uint32_t open_attempts = 0;  ///< of requests that are not over
   bool is_suspect = false;
+  bool is_gone = false;       ///< as the view says: its lease has ended, or it came back with nothing
   bool is_wanted = true;      ///< false: no shard of the view has it any more; kept until nothing is in flight
   bool is_let_go = false;     ///< for good: its place is never used again
   std::int64_t heard_us = 0;  ///< monotonic time of the last message

@@ -18,8 +18,9 @@ std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidate
       continue;
     }
     const Candidate& other = candidates[*best];
-    const bool is_better =
-        candidate.is_suspect != other.is_suspect ? other.is_suspect : spread && candidate.in_flight < other.in_flight;
+    bool is_better = spread && candidate.in_flight < other.in_flight;
+    if (candidate.is_gone != other.is_gone) is_better = other.is_gone;
+    if (candidate.is_suspect != other.is_suspect) is_better = other.is_suspect;
     if (is_better) best = i;
   }
   return best;

@@ -20,11 +20,12 @@ struct Candidate {
   bool was_tried = false;       ///< for this request
   std::uint64_t in_flight = 0;  ///< requests at its least busy endpoint
   bool is_full = false;         ///< all its endpoints have as much in flight as they may: not asked
+  bool is_gone = false;         ///< as the view says: asked only where no other is left
 };
 
 /// The place in `candidates` (best placed first) of the one to ask next; nothing when all were tried or are full. One
-/// that answers goes before a suspect one; among equals the least busy one goes first if `spread`, else the best placed
-/// one.
+/// that answers goes before a suspect one, then one that is there before one that is gone; among equals the least busy
+/// one goes first if `spread`, else the best placed one.
 std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidates, bool spread);
 
 /// Why a piece wasn't sent on, or that it was.

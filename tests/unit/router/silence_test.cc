@@ -4,6 +4,7 @@
 #include <string>
 
 #include "router/backends.h"
+#include "router/retry_policy.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/router/router_fixture.h"
 
@@ -233,7 +234,13 @@ TEST(Silence, AShardThatIsGoneIsAskedLast) {
   EXPECT_FALSE(backends.at(1).is_suspect);
   backends.heard(backends.at(0), 10);
   backends.take_view(view, 20);
-  EXPECT_FALSE(backends.at(0).is_suspect) << "whom the router hears is there, whatever the view says";
+  EXPECT_FALSE(backends.at(0).is_suspect) << "whom the router hears is there";
+  const std::vector<Candidate> candidates = {backends.candidate(backends.shard_at(0)),
+                                             backends.candidate(backends.shard_at(1))};
+  EXPECT_EQ(choose_candidate(candidates, false), 1u) << "but it may lack what came while it was gone";
+  view.shards[0].state = cluster::ShardState::serving;
+  backends.take_view(view, 30);
+  EXPECT_FALSE(backends.candidate(backends.shard_at(0)).is_gone);
 }
 
 TEST(Silence, LastsLongerWhereMuchIsToBeComputed) {
