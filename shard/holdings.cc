@@ -20,14 +20,17 @@ Holdings::Holdings(cluster::ShardInfo self, std::int64_t kept_us) : self_(std::m
 }
 
 void Holdings::set_view(cluster::View view, std::int64_t now_us) {
+  auto it = std::ranges::lower_bound(view.shards, self_.name, {}, &cluster::ShardInfo::name);
+  const bool is_in_it = it != view.shards.end() && it->name == self_.name;
+  if (view.number != 0 && view.number == view_.number && is_in_it == is_in_view_) return;
   if (is_in_view_ && kept_us_ > 0) {
     in_force_->until_us = now_us + kept_us_;
     kept_.push_back(*std::move(in_force_));
     if (kept_.size() > kMostKept) kept_.pop_front();
   }
   view_ = std::move(view);
-  auto it = std::ranges::lower_bound(view_.shards, self_.name, {}, &cluster::ShardInfo::name);
-  is_in_view_ = it != view_.shards.end() && it->name == self_.name;
+  it = std::ranges::lower_bound(view_.shards, self_.name, {}, &cluster::ShardInfo::name);
+  is_in_view_ = is_in_it;
   if (!is_in_view_) {
     it = view_.shards.insert(it, self_);
     it->state = cluster::ShardState::joining;

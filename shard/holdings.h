@@ -24,9 +24,11 @@ class Holdings {
   /// before is held for `kept_us` more.
   explicit Holdings(cluster::ShardInfo self, std::int64_t kept_us = 0);
 
-  /// `now_us`: monotonic.
+  /// One of the number that is known already changes nothing; 0 is never known. `now_us`: monotonic.
   void set_view(cluster::View view, std::int64_t now_us = 0);
   const cluster::View& view() const { return view_; }
+  /// Views of another registry follow, whose numbers say nothing of those before.
+  void forget_number() { view_.number = 0; }
   /// Forgets what has been kept for long enough. True: less is held than before.
   bool forget_old(std::int64_t now_us);
 
