@@ -40,7 +40,7 @@ Feed::Feed(FeedOptions options, Upstream& upstream, Admission& admission, Space&
 Status Feed::restore() {
   ASSIGN_OR_RETURN(SavedState saved, state_.load());
   take_view(std::move(saved.view));
-  has_new_view_ = false;
+  has_new_view_ = is_in_view_ = was_in_view_ = is_draining_ = false;  // that was another process
   generation_ = saved.generation;
   Batch batch;
   batch.epoch = saved.epoch;
@@ -228,8 +228,10 @@ void Feed::add_due_retries(Batch& batch) {
 
 Status Feed::add_change(const Change& change, Batch& batch) {
   if (change.kind == ChangeKind::view) {
+    if (batch.has_view) return {};
     ASSIGN_OR_RETURN(wire::ViewReply view, upstream_.call(wire::ViewRequest{}));
     take_view(std::move(view.view));
+    batch.has_view = true;
     return {};
   }
   if (change.kind == ChangeKind::erased) {
@@ -321,6 +323,7 @@ Status Feed::add_snapshot(Batch& batch) {
   } while (!request.cursor.empty());
   // After the epoch is fixed: a view that comes later than this one comes through the feed.
   ASSIGN_OR_RETURN(wire::ViewReply view, upstream_.call(wire::ViewRequest{}));
+  if (batch.generation != generation_) holdings_.forget_number();
   take_view(std::move(view.view));
   has_new_view_ = false;
   batch.is_snapshot = true;

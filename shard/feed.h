@@ -106,6 +106,7 @@ class Feed {
     std::uint64_t epoch = 0;
     bool is_snapshot = false;        ///< the models and nodes that it does not name are forgotten
     bool is_new_generation = false;  ///< epochs of the table and of the batch can't be compared
+    bool has_view = false;           ///< the newest was taken
     std::uint64_t generation = 0;
     std::map<std::string, wire::ModelRecord> models;
     std::map<NodeId, Wanted> nodes;
@@ -221,6 +222,8 @@ class Feed {
   bool needs_snapshot_ = true;
   bool has_new_view_ = false;  ///< what is held has not been worked out under it
   bool has_joined_ = false;
+  bool is_in_view_ = false;   ///< of the registry, as far as it was read
+  bool was_in_view_ = false;  ///< while this process ran
   bool is_draining_ = false;  ///< as the registry said last
   bool is_drained_ = false;
   bool has_unsaved_ = false;

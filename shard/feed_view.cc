@@ -9,6 +9,16 @@ namespace espalier::shard {
 
 Status Feed::join() {
   if (has_joined_ || is_drained_) return {};
+  if (was_in_view_) {
+    // It left while this process ran, and may have slept through its draining: the registry knows.
+    const auto renewed = upstream_.call(renewal());
+    if (renewed.status().code() == Code::unavailable) return renewed.status();
+    if (renewed.ok() && renewed->state == cluster::ShardState::draining) {
+      is_draining_ = true;
+      if (!is_in_view_) is_drained_ = true;  // else a view to come says it
+      return {};
+    }
+  }
   wire::JoinRequest request;
   request.idem = UuidSource(clock_).next();
   request.shard = options_.self;
@@ -22,7 +32,9 @@ void Feed::take_view(cluster::View view) {
   const auto self = std::ranges::find(view.shards, options_.self.name, &cluster::ShardInfo::name);
   if (self != view.shards.end()) {
     is_draining_ = self->state == cluster::ShardState::draining;
+    was_in_view_ = is_in_view_ = true;
   } else {
+    is_in_view_ = false;
     has_joined_ = false;
     if (is_draining_) is_drained_ = true;
   }
@@ -55,6 +67,9 @@ void Feed::look_at_renewal() {
   const auto renewed = upstream_.take_renewal();
   if (!renewed) return;
   if (renewed->status().code() == Code::not_found) not_in_view();
+  if (renewed->status().code() == Code::failed_precondition) {
+    log::warn("shard", "lease not renewed", {{"why", renewed->status()}});
+  }
   if (renewed->ok() && (*renewed)->state == cluster::ShardState::draining) is_draining_ = true;
 }
 

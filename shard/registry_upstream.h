@@ -32,6 +32,7 @@ class RegistryUpstream final : public Upstream {
 
   Result<wire::HelloReply> call(const wire::HelloRequest& request) override { return ask(request); }
   Result<wire::EpochReply> call(const wire::JoinRequest& request) override { return ask(request); }
+  Result<wire::RenewReply> call(const wire::RenewRequest& request) override { return ask(request); }
   Result<wire::ViewReply> call(const wire::ViewRequest& request) override { return ask(request); }
   Result<wire::FeedReply> call(const wire::FeedRequest& request) override { return ask(request); }
   Result<wire::ModelsReply> call(const wire::ModelsRequest& request) override { return ask(request); }

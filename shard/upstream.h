@@ -24,6 +24,7 @@ class Upstream {
   virtual ~Upstream() = default;
   virtual Result<wire::HelloReply> call(const wire::HelloRequest& request) = 0;
   virtual Result<wire::EpochReply> call(const wire::JoinRequest& request) = 0;
+  virtual Result<wire::RenewReply> call(const wire::RenewRequest& request) = 0;
   virtual Result<wire::ViewReply> call(const wire::ViewRequest& request) = 0;
   virtual Result<wire::FeedReply> call(const wire::FeedRequest& request) = 0;
   virtual Result<wire::ModelsReply> call(const wire::ModelsRequest& request) = 0;

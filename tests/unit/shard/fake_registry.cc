@@ -154,8 +154,19 @@ Result<wire::EpochReply> FakeRegistry::call(const wire::JoinRequest& request) {
   return wire::EpochReply{generation_, epoch_};
 }
 
+Result<wire::RenewReply> FakeRegistry::call(const wire::RenewRequest& request) {
+  RETURN_IF_ERROR(here());
+  wire::RenewReply reply{generation_, epoch_, 10'000'000, cluster::ShardState::draining};
+  if (was_drained) return reply;
+  const auto it = std::ranges::find(view_.shards, request.shard, &cluster::ShardInfo::name);
+  if (it == view_.shards.end()) return not_found("shard " + request.shard);
+  reply.state = it->state;
+  return reply;
+}
+
 Result<wire::ViewReply> FakeRegistry::call(const wire::ViewRequest&) {
   RETURN_IF_ERROR(here());
+  ++views;
   return wire::ViewReply{generation_, epoch_, view_};
 }
 

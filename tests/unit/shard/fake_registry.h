@@ -49,6 +49,7 @@ class FakeRegistry final : public Upstream {
 
   Result<wire::HelloReply> call(const wire::HelloRequest&) override;
   Result<wire::EpochReply> call(const wire::JoinRequest&) override;
+  Result<wire::RenewReply> call(const wire::RenewRequest&) override;
   Result<wire::ViewReply> call(const wire::ViewRequest&) override;
   Result<wire::FeedReply> call(const wire::FeedRequest&) override;
   Result<wire::ModelsReply> call(const wire::ModelsRequest&) override;
@@ -66,7 +67,9 @@ class FakeRegistry final : public Upstream {
   Code ack_code = Code::ok;  ///< of the next acknowledgement
   std::vector<wire::AckRequest> acks;
   std::vector<std::string> levels = {"country", "state", "town"};  ///< of every model
+  bool was_drained = false;                                        ///< whoever renews is told
   int joins = 0;
+  int views = 0;  ///< how often one was asked for
   int fetches = 0;
   int snapshots = 0;  ///< pages of all models
 

@@ -460,6 +460,45 @@ TEST_F(FeedTest, WhoeverWasDrainedDoesNotJoinAgainAndOthersDo) {
   EXPECT_EQ(answer(""), "1 exact") << "it is asked by routers that have not heard of it";
 }
 
+TEST_F(FeedTest, WhoeverSleptThroughItsDrainingAsksBeforeItJoinsAgain) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  ASSERT_OK(feed_->sync());
+  ASSERT_OK(feed_->step());
+  const int joins = registry_.joins;
+  registry_.set_shards({"a"});
+  registry_.was_drained = true;
+  ASSERT_OK(feed_->step());
+  ASSERT_OK(feed_->step());
+  EXPECT_TRUE(feed_->is_drained());
+  EXPECT_EQ(registry_.joins, joins);
+}
+
+TEST_F(FeedTest, OneThatEndedWhileDrainingJoinsWhenItIsStartedAgain) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  ASSERT_OK(feed_->sync());
+  registry_.set_shards({"a", "s0"}, cluster::ShardState::draining);
+  ASSERT_OK(feed_->step());
+  ASSERT_OK(feed_->save());
+  registry_.set_shards({"a"});
+  start();
+  ASSERT_OK(feed_->restore());
+  const int joins = registry_.joins;
+  ASSERT_OK(feed_->sync());
+  ASSERT_OK(feed_->step());
+  EXPECT_FALSE(feed_->is_drained());
+  EXPECT_EQ(registry_.joins, joins + 1);
+}
+
+TEST_F(FeedTest, OfSeveralViewsTheNewestIsFetchedOnce) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  ASSERT_OK(feed_->sync());
+  for (int i = 0; i < 6; ++i) registry_.set_shards({"s0", "s1"});
+  const int views = registry_.views;
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.views, views + 1);
+  EXPECT_EQ(registry_.acks.back().epoch, registry_.epoch());
+}
+
 TEST_F(FeedTest, AcknowledgesAgainWhenIdleAndJoinsWhenForgotten) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   ASSERT_OK(feed_->sync());
