@@ -43,7 +43,9 @@ void Server::run(const StopSignals& stop) {
     poller.wait(more ? 0 : until_next_event_us());
     more = answer_group();
     answer_waiting(false);
-    registry_.tend_view();
+    // A renewal may be among what waits: no lease ends before everything was read. Held up for longer than half a
+    // lease, everybody has a full one anew.
+    if (!more) registry_.tend_view();
     registry_.work();
   }
   // A sender that goes on asking must not keep the process.

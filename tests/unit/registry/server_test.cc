@@ -158,6 +158,32 @@ TEST_F(ServerTest, ArtefactsGoInAndOutAsBodies) {
   EXPECT_EQ(reply[2], bytes);
 }
 
+TEST_F(ServerGroupTest, NoLeaseEndsWhileARenewalMayWaitToBeRead) {
+  ASSERT_OK(join("s0", 1));
+  registry_->tend_view();
+  const std::uint64_t number = registry_->view(local_, {})->view.number;
+  for (int i = 0; i < 3; ++i) {
+    clock_.advance(2'500'000);
+    registry_->tend_view();
+  }
+  clock_.advance(2'500'001);
+  ASSERT_OK_AND_ASSIGN(endpoint_, server_->bind("inproc://many"));
+  peer_ = connect(wire::SocketKind::dealer);
+  constexpr int kMany = 1000;  // more than a group takes
+  for (int i = 0; i < kMany; ++i) send(*peer_, {"hello", wire::encode(wire::HelloRequest{"test"})});
+  wire::RenewRequest renewal;
+  renewal.shard = "s0";
+  send(*peer_, {"renew", wire::encode(renewal)});
+  start();
+  for (int i = 0; i < kMany; ++i) ASSERT_EQ(receive(*peer_).size(), 2u);
+  const auto reply = receive(*peer_);
+  ASSERT_EQ(reply.size(), 2u);
+  EXPECT_OK(wire::peek_status(reply[1]));
+  stop();
+  registry_->tend_view();
+  EXPECT_EQ(registry_->view(local_, {})->view.number, number);
+}
+
 TEST_F(ServerGroupTest, AHeldReplyKeepsItsBodiesWhenItsSessionGoesOn) {
   constexpr std::uint32_t kSteps = 6;
   // In the process a message has arrived once it is sent.
