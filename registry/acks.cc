@@ -44,6 +44,17 @@ std::uint64_t Acks::newest(const std::string& shard) const {
   return found == shards_.end() || found->second.empty() ? 0 : found->second.rbegin()->first;
 }
 
+bool Acks::is_lacking(const std::string& shard) const {
+  const auto found = shards_.find(shard);
+  if (found == shards_.end() || found->second.empty()) return false;
+  // Of the artefact, wherever it is taken in.
+  constexpr Code kEverywhere[] = {Code::corrupt, Code::not_found, Code::failed_precondition, Code::invalid_argument,
+                                  Code::unimplemented};
+  return std::ranges::any_of(found->second.rbegin()->second, [&](const wire::AckFailure& failed) {
+    return std::ranges::none_of(kEverywhere, [&](Code code) { return failed.why.starts_with(code_name(code)); });
+  });
+}
+
 std::uint64_t Acks::all_have(const cluster::View& view) const {
   std::optional<std::uint64_t> least;
   for (const auto& shard : view.shards) {

@@ -26,6 +26,9 @@ class Acks {
   wire::WaitReply state(const cluster::View& view, std::uint64_t epoch, Of of = Of::asked) const;
   /// The newest epoch that the shard answers from; 0: it has said nothing yet.
   std::uint64_t newest(const std::string& shard) const;
+  /// It named something with that epoch that it could not take in for a reason of its own, such as a full disk:
+  /// anything but an artefact that is missing, damaged or doesn't fit its model.
+  bool is_lacking(const std::string& shard) const;
   /// The newest epoch that all of the view's shards that are asked answer from; 0: there is none.
   std::uint64_t all_have(const cluster::View& view) const;
 

@@ -9,6 +9,42 @@ const wire::RenewRequest* Leases::said(const std::string& shard) const {
   return it == leases_.end() || it->second.said.shard.empty() ? nullptr : &it->second.said;
 }
 
+void Leases::join(const std::string& shard, bool is_new, std::int64_t now_us) {
+  Lease& lease = leases_[shard];
+  if (is_new) lease = {.is_new = true};
+  lease.until_us = now_us + lease_us_;
+  drained_.erase(shard);
+}
+
+Result<bool> Leases::renew(const wire::RenewRequest& request, std::int64_t now_us) {
+  Lease& lease = leases_[request.shard];
+  const Uuid& before = lease.said.process;
+  // A process's UUID begins with the time at which it was made.
+  if (request.process < before && lease.until_us > now_us) {
+    return failed_precondition("shard " + request.shard + ": a newer process of this name is there");
+  }
+  const bool is_another = request.process != before && !(before.is_nil() && lease.is_new);
+  if (is_another) lease.is_empty = !request.is_ready;
+  lease.said = request;
+  lease.is_new = false;
+  lease.until_us = now_us + lease_us_;
+  return is_another && !before.is_nil();
+}
+
+bool Leases::is_empty(const std::string& shard) const {
+  const auto it = leases_.find(shard);
+  return it != leases_.end() && it->second.is_empty;
+}
+
+void Leases::note_drained(const std::string& shard) {
+  if (const auto* last = said(shard)) drained_[shard] = last->process;
+}
+
+bool Leases::was_drained(const wire::RenewRequest& request) const {
+  const auto it = drained_.find(request.shard);
+  return it != drained_.end() && !request.process.is_nil() && it->second == request.process;
+}
+
 void Leases::keep(const cluster::View& view) {
   std::erase_if(leases_, [&](const auto& lease) {
     return std::ranges::find(view.shards, lease.first, &cluster::ShardInfo::name) == view.shards.end();

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cluster/view.h"
+#include "common/status.h"
 #include "wire/membership_messages.h"
 
 namespace espalier::registry {
@@ -19,16 +20,23 @@ class Leases {
   struct Lease {
     std::int64_t until_us = 0;
     wire::RenewRequest said;
+    bool is_new = false;    ///< it came into the view after the registry's start, and has not renewed yet
+    bool is_empty = false;  ///< its process took the place of another, and held nothing then
   };
 
   explicit Leases(std::int64_t lease_us) : lease_us_(lease_us) {}
 
   std::int64_t lease_us() const { return lease_us_; }
-  /// A full lease from now on.
-  void renew(const std::string& shard, std::int64_t now_us) { leases_[shard].until_us = now_us + lease_us_; }
-  void renew(const wire::RenewRequest& request, std::int64_t now_us) {
-    leases_[request.shard] = {now_us + lease_us_, request};
-  }
+  /// A full lease from now on, of one that joins; `is_new`: it wasn't in the view.
+  void join(const std::string& shard, bool is_new, std::int64_t now_us);
+  /// True: another process than the one before renews, so what that one acknowledged doesn't count any more.
+  /// failed_precondition: a newer process of the name has the lease.
+  Result<bool> renew(const wire::RenewRequest& request, std::int64_t now_us);
+  /// The present process began with nothing in the place of another.
+  bool is_empty(const std::string& shard) const;
+  /// The process of a draining shard that leaves the view, until one of its name joins.
+  void note_drained(const std::string& shard);
+  bool was_drained(const wire::RenewRequest& request) const;
   /// One of which nothing is known yet has it from now on.
   bool holds(const std::string& shard, std::int64_t now_us) {
     return leases_.try_emplace(shard, Lease{now_us + lease_us_, {}}).first->second.until_us > now_us;
@@ -48,6 +56,7 @@ class Leases {
   std::int64_t ticked_us_ = 0;
   bool has_ticked_ = false;
   std::map<std::string, Lease> leases_;
+  std::map<std::string, Uuid> drained_;  ///< processes, by name of the shard
 };
 
 }  // namespace espalier::registry

@@ -72,8 +72,8 @@ std::optional<cluster::View> with_shard(const cluster::View& view, const cluster
   const auto at = std::ranges::lower_bound(changed.shards, shard.name, {}, &cluster::ShardInfo::name);
   const bool is_there = at != changed.shards.end() && at->name == shard.name;
   if (is_there) {
-    const ShardState state = at->state == ShardState::gone ? ShardState::serving : at->state;
-    if (says_the_same(*at, shard) && at->state == state) return std::nullopt;
+    if (says_the_same(*at, shard)) return std::nullopt;
+    const ShardState state = at->state;
     *at = shard;
     at->state = state;
   } else {
@@ -160,10 +160,11 @@ std::optional<cluster::View> next_view(const cluster::View& view, std::uint64_t 
   });
   bool is_changed = changed.shards.size() != view.shards.size();
   for (auto& shard : changed.shards) {
-    const bool is_live = standings(shard.name).is_live;
-    if (shard.state == ShardState::serving && !is_live) {
+    const Standing now = standings(shard.name);
+    const bool is_there = now.is_live && !now.is_empty;
+    if (shard.state == ShardState::serving && !is_there) {
       shard.state = ShardState::gone;
-    } else if (shard.state == ShardState::gone && is_live) {
+    } else if (shard.state == ShardState::gone && is_there && now.acknowledged >= epoch) {
       shard.state = ShardState::serving;
     } else {
       continue;
@@ -172,14 +173,24 @@ std::optional<cluster::View> next_view(const cluster::View& view, std::uint64_t 
   }
   if (!is_changed) {
     if (!is_moving(view) || std::ranges::none_of(view.shards, is_of_next)) return std::nullopt;
-    const bool is_held = std::ranges::all_of(view.shards, [&](const auto& shard) {
-      return !is_of_next(shard) || standings(shard.name).acknowledged >= epoch;
-    });
-    if (!is_held) return std::nullopt;
+    if (!waited_for(view, epoch, standings).empty()) return std::nullopt;
     changed = in_force(std::move(changed));
   }
   ++changed.number;
   return changed;
+}
+
+std::vector<std::string> waited_for(const cluster::View& view, std::uint64_t epoch, const Standings& standings) {
+  std::vector<std::string> names;
+  for (const auto& shard : view.shards) {
+    const Standing now = standings(shard.name);
+    const bool must_hold = is_of_next(shard);
+    const bool must_know = shard.state == ShardState::draining && now.is_live;
+    if ((must_hold || must_know) && (now.acknowledged < epoch || (must_hold && now.is_lacking))) {
+      names.push_back(shard.name);
+    }
+  }
+  return names;
 }
 
 Result<wire::ViewReply> Membership::dated(std::uint64_t epoch) {

@@ -5,7 +5,9 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "cluster/view.h"
 #include "registry/store.h"
@@ -20,7 +22,7 @@ inline constexpr std::uint32_t kMaxReplicas = 64;
 /// invalid_argument names the member of `shard` that is wrong.
 Status check_shard(const cluster::ShardInfo& shard);
 /// The view with the shard as it says it is, numbered on; nothing when the view says so already. A shard that is new
-/// gets the state `as`; one that is there keeps its own, but one that was gone serves again.
+/// gets the state `as`; one that is there keeps its own.
 std::optional<cluster::View> with_shard(const cluster::View& view, const cluster::ShardInfo& shard,
                                         cluster::ShardState as = cluster::ShardState::serving);
 /// The view without the shard, numbered on; nothing when it has no such shard.
@@ -36,7 +38,9 @@ std::optional<cluster::View> with_tenant(const cluster::View& view, const std::s
 /// What the registry knows of a shard beside the view.
 struct Standing {
   bool is_live = false;            ///< its lease holds
-  std::uint64_t acknowledged = 0;  ///< the newest epoch that it answers from
+  std::uint64_t acknowledged = 0;  ///< the newest epoch that its present process answers from
+  bool is_empty = false;           ///< its process took the place of another, began with nothing and isn't there yet
+  bool is_lacking = false;         ///< it named nodes that it could not take in, though the registry has them
 };
 using Standings = std::function<Standing(const std::string& shard)>;
 
@@ -46,6 +50,9 @@ bool is_moving(const cluster::View& view);
 cluster::View in_force(cluster::View next);
 /// The view that follows now from that of `epoch`; nothing: it stays.
 std::optional<cluster::View> next_view(const cluster::View& view, std::uint64_t epoch, const Standings& standings);
+/// Whom the transition of the view of `epoch` waits for, by name: those of the next placement, and the draining ones
+/// that are live, so that they know that they were drained when they find themselves out of the view.
+std::vector<std::string> waited_for(const cluster::View& view, std::uint64_t epoch, const Standings& standings);
 
 class Membership {
  public:

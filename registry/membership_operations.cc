@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::int64_t kTryAgainUs = 1'000'000;
 constexpr std::size_t kMaxBusiest = 256;
+/// For what a shard can't take in a transition waits so long.
+constexpr std::int64_t kLeasesForLacking = 3;
 
 std::string_view state_word(cluster::ShardState state) {
   switch (state) {
@@ -62,8 +64,10 @@ Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View
 Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::JoinRequest& request) {
   RETURN_IF_ERROR(principal.check_serve());
   RETURN_IF_ERROR(check_shard(request.shard));
+  bool is_new = false;
   auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+    is_new = find_shard(view, request.shard.name) == nullptr;
     wire::ModelsRequest any;
     any.limit = 1;
     ASSIGN_OR_RETURN(const wire::ModelsReply models,
@@ -76,7 +80,9 @@ Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::
     }
     return change_view(changed, batch);
   });
-  if (reply.ok()) leases_.renew(request.shard.name, clock_.monotonic_us());
+  if (!reply.ok()) return reply;
+  if (is_new) acks_.forget(request.shard.name);
+  leases_.join(request.shard.name, is_new, clock_.monotonic_us());
   return reply;
 }
 
@@ -99,13 +105,24 @@ Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire:
   RETURN_IF_ERROR(principal.check_serve());
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
   const cluster::ShardInfo* shard = find_shard(view, request.shard);
+  wire::RenewReply reply;
+  if (shard == nullptr && leases_.was_drained(request)) {
+    reply.generation = store_->generation();
+    ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
+    reply.lease_us = leases_.lease_us();
+    reply.state = cluster::ShardState::draining;
+    return reply;
+  }
   if (shard == nullptr) return not_found("shard " + request.shard + " is not in the view");
   if (request.busiest.size() > kMaxBusiest) {
     return invalid_argument("busiest: at most " + std::to_string(kMaxBusiest) + " are allowed");
   }
-  leases_.renew(request, clock_.monotonic_us());
-  if (shard->state == cluster::ShardState::gone) is_view_due_ = true;
-  wire::RenewReply reply;
+  ASSIGN_OR_RETURN(const bool is_another, leases_.renew(request, clock_.monotonic_us()));
+  if (is_another) {
+    acks_.forget(request.shard);
+    log::info("registry", "another process of a shard", {{"name", request.shard}, {"is_ready", request.is_ready}});
+  }
+  if (is_another || shard->state == cluster::ShardState::gone) is_view_due_ = true;
   reply.generation = store_->generation();
   ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
   reply.lease_us = leases_.lease_us();
@@ -199,10 +216,16 @@ Status Registry::look_at_view() {
   ASSIGN_OR_RETURN(const wire::ViewReply now, records_.membership.dated(store_->epoch()));
   is_view_moving_ = is_moving(now.view);
   const std::int64_t now_us = clock_.monotonic_us();
-  const auto next = next_view(now.view, now.epoch, [&](const std::string& shard) {
-    return Standing{leases_.holds(shard, now_us), acks_.newest(shard)};
-  });
+  const bool is_patient =
+      now.epoch != waits_epoch_ || now_us - lacks_since_us_ < kLeasesForLacking * leases_.lease_us();
+  const auto standings = [&](const std::string& shard) {
+    const std::uint64_t acknowledged = acks_.newest(shard);
+    return Standing{leases_.holds(shard, now_us), acknowledged, leases_.is_empty(shard) && acknowledged == 0,
+                    is_patient && acks_.is_lacking(shard)};
+  };
+  const auto next = next_view(now.view, now.epoch, standings);
   if (next) return commit_view(now.view, *next);
+  if (is_view_moving_) say_who_is_waited_for(now, waited_for(now.view, now.epoch, standings), now_us);
   if (is_view_moving_ || now_us < look_at_load_us_) return {};
   look_at_load_us_ = now_us + leases_.lease_us();
   std::vector<const wire::RenewRequest*> said;
@@ -216,6 +239,25 @@ Status Registry::look_at_view() {
   return commit_view(now.view, *hot);
 }
 
+/// Once a lease; what is missing where everybody has acknowledged can't be taken in there.
+void Registry::say_who_is_waited_for(const wire::ViewReply& view, const std::vector<std::string>& names,
+                                     std::int64_t now_us) {
+  if (view.epoch != waits_epoch_) {
+    waits_epoch_ = view.epoch;
+    waits_since_us_ = waits_said_us_ = lacks_since_us_ = now_us;
+  }
+  const bool is_lacking = std::ranges::all_of(
+      names, [&](const std::string& name) { return acks_.newest(name) >= view.epoch && acks_.is_lacking(name); });
+  if (!is_lacking) lacks_since_us_ = now_us;
+  if (names.empty() || now_us - waits_said_us_ < leases_.lease_us()) return;
+  waits_said_us_ = now_us;
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : " ") + name;
+  log::write(is_lacking ? log::Level::error : log::Level::info, "registry",
+             is_lacking ? "shards can't take in what they are to own" : "the view's transition waits",
+             {{"shards", all}, {"view", view.view.number}, {"ms", (now_us - waits_since_us_) / 1000}});
+}
+
 Status Registry::commit_view(const cluster::View& from, const cluster::View& to) {
   ASSIGN_OR_RETURN(Batch batch, store_->begin());
   RETURN_IF_ERROR(change_view(to, batch).status());
@@ -224,7 +266,9 @@ Status Registry::commit_view(const cluster::View& from, const cluster::View& to)
   ++activity_;
   upkeep_->drop_idle();
   for (const auto& shard : from.shards) {
-    if (find_shard(to, shard.name) == nullptr) acks_.forget(shard.name);
+    if (find_shard(to, shard.name) != nullptr) continue;
+    acks_.forget(shard.name);
+    if (shard.state == cluster::ShardState::draining) leases_.note_drained(shard.name);
   }
   leases_.keep(to);
   note_served(to);

@@ -72,7 +72,8 @@ class Registry {
 
   Result<wire::EpochReply> join(const Principal& principal, const wire::JoinRequest& request);
   Result<wire::EpochReply> leave(const Principal& principal, const wire::LeaveRequest& request);
-  /// As of now; the lease is in memory. not_found: the shard isn't in the view, and has to join.
+  /// As of now; the lease is in memory. not_found: the shard isn't in the view, and has to join; a process that was
+  /// drained is told that it is draining. failed_precondition: a newer process of its name has the lease.
   Result<wire::RenewReply> renew(const Principal& principal, const wire::RenewRequest& request);
   /// failed_precondition: nobody would be left to hand over to, or it is still joining.
   Result<wire::EpochReply> drain(const Principal& principal, const wire::DrainRequest& request);
@@ -197,6 +198,7 @@ class Registry {
   // registry/membership_operations.cc
   Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
   Status look_at_view();
+  void say_who_is_waited_for(const wire::ViewReply& view, const std::vector<std::string>& names, std::int64_t now_us);
   Status commit_view(const cluster::View& from, const cluster::View& to);
 
   const RegistryOptions options_;
@@ -210,7 +212,10 @@ class Registry {
   std::int64_t look_at_load_us_ = 0;  ///< monotonic: then hot nodes are worked out again
   bool is_view_due_ = true;           ///< something came that may end a transition
   bool is_view_moving_ = false;
-  std::string view_waits_for_;  ///< why the view can't be changed
+  std::uint64_t waits_epoch_ = 0;  ///< of the view whose transition is waited for
+  std::int64_t waits_since_us_ = 0, waits_said_us_ = 0;
+  std::int64_t lacks_since_us_ = 0;  ///< since then it waits only for what shards can't take in
+  std::string view_waits_for_;       ///< why the view can't be changed
   Acks acks_;
   ServedTimes served_times_;
   std::uint64_t activity_ = 0;

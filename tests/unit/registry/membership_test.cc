@@ -55,6 +55,7 @@ TEST(NextView, FollowsFromStatesLeasesAndAcknowledgements) {
       {"all leases end", "a:s b:s", "", "ab", "a:g b:g"},
       {"all are gone: nobody is there to take over", "a:g b:g", "", "ab", "="},
       {"one of them is back", "a:g b:g", "b", "ab", "a:g b:s"},
+      {"it has not taken in yet what came meanwhile", "a:g b:g", "b", "a", "="},
       {"what the gone one had is held", "a:s b:g", "a", "a", "a:s"},
       {"what the gone one had is not held yet", "a:s b:g", "a", "b", "="},
       {"the gone one is back in time", "a:s b:g", "ab", "ab", "a:s b:s"},
@@ -68,7 +69,9 @@ TEST(NextView, FollowsFromStatesLeasesAndAcknowledgements) {
       {"a draining one is not waited for", "a:s b:d", "a", "a", "a:s"},
       {"others must hold what it has", "a:s b:d", "ab", "b", "="},
       {"it is drained", "a:s b:d", "ab", "ab", "a:s"},
-      {"join and drain together", "a:d b:s c:j", "abc", "bc", "b:s c:s"},
+      {"it must know before it is left out", "a:s b:d", "ab", "a", "="},
+      {"join and drain together", "a:d b:s c:j", "abc", "abc", "b:s c:s"},
+      {"of them, the draining one hasn't heard yet", "a:d b:s c:j", "abc", "bc", "="},
       {"the others die while it drains", "a:d b:s", "a", "a", "a:d b:g"},
       {"then it serves on", "a:d b:g", "a", "a", "="},
       {"a lease ends while one joins", "a:s b:s c:j", "ac", "abc", "a:s b:g c:j"},
@@ -83,6 +86,33 @@ TEST(NextView, FollowsFromStatesLeasesAndAcknowledgements) {
     EXPECT_EQ(next ? text_of(*next) : "=", c.next) << c.name;
     EXPECT_EQ(next.value_or(view).number, next ? 8u : 7u) << c.name;
   }
+}
+
+TEST(NextView, WhoeverBeganWithNothingInThePlaceOfAnotherIsGoneUntilItHoldsItsShare) {
+  const auto next = [](const char* view, Standing b) {
+    const auto changed = next_view(view_of(view), kViewEpoch, [&](const std::string& shard) {
+      return shard == "b" ? b : Standing{.is_live = true, .acknowledged = kViewEpoch - 1};
+    });
+    return changed ? text_of(*changed) : "=";
+  };
+  EXPECT_EQ(next("a:s b:s", {.is_live = true, .is_empty = true}), "a:s b:g");
+  EXPECT_EQ(next("a:s b:g", {.is_live = true, .is_empty = true}), "=");
+  EXPECT_EQ(next("a:s b:g", {.is_live = true, .acknowledged = kViewEpoch - 1}), "=");
+  EXPECT_EQ(next("a:s b:g", {.is_live = true, .acknowledged = kViewEpoch}), "a:s b:s");
+  EXPECT_EQ(next("b:s", {.is_live = true, .is_empty = true}), "b:g");
+  EXPECT_EQ(next("a:s b:j", {.is_live = true, .is_empty = true}), "=");
+}
+
+TEST(NextView, WaitsForWhoLacksSomethingUnlessItIsToLeave) {
+  const auto waits_for = [](const char* view) {
+    return waited_for(view_of(view), kViewEpoch, [](const std::string& shard) {
+      return Standing{.is_live = true, .acknowledged = kViewEpoch, .is_lacking = shard == "b"};
+    });
+  };
+  EXPECT_EQ(waits_for("a:s b:j"), Path{"b"});
+  EXPECT_EQ(waits_for("a:s b:s c:j"), Path{"b"});
+  EXPECT_EQ(waits_for("a:s b:d"), Path{});
+  EXPECT_EQ(waits_for("a:s b:g"), Path{});
 }
 
 TEST(NextView, SettingsAndHotNodesComeIntoForceOnceTheyAreHeld) {
@@ -161,14 +191,19 @@ class MembershipTest : public RegistryFixture {
     registry_->tend_view();
     return text_of(registry_->view(local_, {})->view);
   }
-  Status renew(const std::string& shard) {
+  /// `process`: 0: it doesn't say.
+  Status renew(const std::string& shard, std::uint32_t process = 0, bool is_ready = true) {
     wire::RenewRequest request;
     request.shard = shard;
+    if (process != 0) request.process = uuid('p', process);
+    request.is_ready = is_ready;
     return registry_->renew(local_, request).status();
   }
-  void ack(const std::string& shard) {
+  void ack(const std::string& shard, const char* failure = nullptr) {
     const auto now = registry_->hello(local_, {});
-    ASSERT_OK(registry_->ack(local_, {shard, now->generation, now->epoch, {}}));
+    wire::AckRequest request{shard, now->generation, now->epoch, {}};
+    if (failure != nullptr) request.failed.push_back({"acme", "total", {}, {}, failure});
+    ASSERT_OK(registry_->ack(local_, request));
   }
   /// a and b serve.
   void two_serve() {
@@ -219,7 +254,97 @@ TEST_F(MembershipTest, WhoIsBackBeforeItsKeysWereGivenAwayServesOn) {
   pass(kLease / 2 + 1);
   EXPECT_EQ(state(), "a:s b:g");
   ASSERT_OK(renew("b"));
+  EXPECT_EQ(state(), "a:s b:g") << "releases may have come meanwhile";
+  ack("b");
   EXPECT_EQ(state(), "a:s b:s");
+}
+
+TEST_F(MembershipTest, AShardThatLostItsDiskServesOnceItHoldsItsShare) {
+  two_serve();
+  ASSERT_OK(renew("b", 1));
+  ack("b");
+  ASSERT_OK(renew("b", 2, false));
+  ASSERT_OK(join("b", 3));
+  EXPECT_EQ(state(), "a:s b:g");
+  ASSERT_OK(renew("b", 2, true));
+  EXPECT_EQ(state(), "a:s b:g") << "its table has something, but it hasn't said that it has all";
+  ack("b");
+  EXPECT_EQ(state(), "a:s b:s");
+  // One that found on its disk what it had goes on.
+  ASSERT_OK(renew("b", 3, true));
+  EXPECT_EQ(state(), "a:s b:s");
+}
+
+TEST_F(MembershipTest, AcknowledgementsAndTheLeaseAreAProcesss) {
+  two_serve();
+  ASSERT_OK(renew("a", 1));
+  ASSERT_OK(renew("b", 1));
+  ack("a");
+  ack("b");
+  ASSERT_TRUE(is_served());
+  ASSERT_OK(renew("b", 2));
+  EXPECT_FALSE(is_served()) << "what its predecessor answered from says nothing of it";
+  ack("b");
+  EXPECT_TRUE(is_served());
+  EXPECT_CODE(renew("b", 1), Code::failed_precondition);
+  EXPECT_TRUE(is_served());
+  // A clock that was set back keeps nobody out for longer than a lease.
+  pass(kLease / 2);
+  ASSERT_OK(renew("a", 1));
+  EXPECT_CODE(renew("b", 1), Code::failed_precondition);
+  pass(kLease / 2 + 1);
+  EXPECT_EQ(state(), "a:s b:g");
+  EXPECT_OK(renew("b", 1));
+}
+
+TEST_F(MembershipTest, AProcessThatSleptThroughItsDrainingIsToldSo) {
+  two_serve();
+  ASSERT_OK(renew("b", 1));
+  ASSERT_OK(registry_->drain(local_, {uuid('d', 1), "b"}).status());
+  pass(kLease / 2);
+  ASSERT_OK(renew("a", 1));
+  ack("a");
+  EXPECT_EQ(state(), "a:s b:d") << "b is there, and doesn't know yet";
+  pass(kLease / 2 + 1);
+  ack("a");
+  EXPECT_EQ(state(), "a:s");
+  wire::RenewRequest late;
+  late.shard = "b";
+  late.process = uuid('p', 1);
+  ASSERT_OK_AND_ASSIGN(const auto told, registry_->renew(local_, late));
+  EXPECT_EQ(told.state, ShardState::draining);
+  EXPECT_CODE(renew("b", 2), Code::not_found) << "another process is to join";
+  ASSERT_OK(join("b", 3));
+  EXPECT_EQ(state(), "a:s b:j");
+}
+
+TEST_F(MembershipTest, WhatAShardCanNotTakeInHoldsTheTransitionForAWhile) {
+  two_serve();
+  ASSERT_OK(join("c", 3));
+  ack("a");
+  ack("b");
+  ack("c", "unavailable: the pack can't be written");
+  EXPECT_EQ(state(), "a:s b:s c:j");
+  for (int i = 0; i < 2; ++i) {
+    pass(kLease - 1);
+    for (const char* shard : {"a", "b", "c"}) ASSERT_OK(renew(shard));
+  }
+  EXPECT_EQ(state(), "a:s b:s c:j");
+  pass(kLease - 1);
+  for (const char* shard : {"a", "b", "c"}) ASSERT_OK(renew(shard));
+  pass(kLease / 2);
+  EXPECT_EQ(state(), "a:s b:s c:s") << "three leases are over";
+}
+
+TEST_F(MembershipTest, WhatIsDamagedInTheRegistryTooHoldsNobodyUp) {
+  two_serve();
+  ASSERT_OK(join("c", 3));
+  ack("a");
+  ack("b");
+  ack("c", "unavailable: the pack can't be written");
+  EXPECT_EQ(state(), "a:s b:s c:j");
+  ack("c", "not_found: the registry doesn't have artefact 12");
+  EXPECT_EQ(state(), "a:s b:s c:s");
 }
 
 TEST_F(MembershipTest, AReleaseDoesNotWaitForWhoIsGoneOrJoining) {
@@ -281,6 +406,8 @@ TEST_F(MembershipTest, ADrainedShardLeavesOnceOthersHoldWhatItHad) {
   EXPECT_EQ(registry_->renew(local_, {"b"})->state, ShardState::draining);
   EXPECT_CODE(registry_->drain(local_, {uuid('d', 2), "a"}), Code::failed_precondition);
   ack("a");
+  EXPECT_EQ(state(), "a:s b:d");
+  ack("b");
   EXPECT_EQ(state(), "a:s");
   EXPECT_CODE(registry_->drain(local_, {uuid('d', 3), "b"}), Code::not_found);
   EXPECT_CODE(registry_->drain(local_, {uuid('d', 4), "a"}), Code::failed_precondition);
