@@ -14,13 +14,13 @@ constexpr std::uint64_t kMostAtOnce = 4u << 20;
 }  // namespace
 
 void Scrub::step(const ModelTable& table) {
-  if (interval_us_ <= 0) return;
+  if (round_us_ <= 0) return;
   const std::int64_t now = clock_.monotonic_us();
-  if (began_us_ < 0 || (to_do_.empty() && now - began_us_ >= interval_us_)) {
+  if (began_us_ < 0 || (to_do_.empty() && now - began_us_ >= round_us_)) {
     began_us_ = now;
     begin_round(table);
   }
-  const double share = std::min(1.0, static_cast<double>(now - began_us_) / static_cast<double>(interval_us_));
+  const double share = std::min(1.0, static_cast<double>(now - began_us_) / static_cast<double>(round_us_));
   const auto due = bytes_before_ + static_cast<std::uint64_t>(share * static_cast<double>(round_bytes_));
   const std::uint64_t end = std::min(due, bytes_ + kMostAtOnce);
   while (!to_do_.empty() && bytes_ < end) {

@@ -16,9 +16,10 @@ namespace espalier::shard {
 
 class Scrub {
  public:
-  /// `interval_us`: in which all is looked at once; 0: nothing is.
+  /// `interval_us`: within any such time all is looked at; 0: nothing is. A round takes half of it: what is admitted
+  /// during one waits for the next.
   Scrub(std::int64_t interval_us, Damage& damage, const Clock& clock)
-      : interval_us_(interval_us), damage_(damage), clock_(clock) {}
+      : round_us_(interval_us / 2), damage_(damage), clock_(clock) {}
 
   /// Looks at what is due, a few milliseconds' worth at most.
   void step(const ModelTable& table);
@@ -28,7 +29,7 @@ class Scrub {
  private:
   void begin_round(const ModelTable& table);
 
-  const std::int64_t interval_us_;
+  const std::int64_t round_us_;
   Damage& damage_;
   const Clock& clock_;
   std::int64_t began_us_ = -1;  ///< the round; -1: none yet

@@ -1,22 +1,27 @@
-"""Bits that flip on a shard's disk (docs/damage.md): no request fails, no number is wrong, each node touched is answered for with the
-reason `corrupt`, and answers again once its artefact is fetched anew."""
+"""Bits that flip on a shard's disk, files that are cut or vanish (docs/damage.md): no request fails, no number is wrong, each node touched is
+answered for with the reason `corrupt` (`cold` where nothing of it is left), and answers again once its artefact is fetched anew. All of it under load."""
 
+import os
 import pathlib
 import random
 import re
+import shutil
+import signal
 import sys
+import threading
+import time
 import unittest
 
 import msgpack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from damage import flip_bit  # noqa: E402
+from damage import flip_bit, frames  # noqa: E402
 from espalier_cluster import ROOT, Cluster, Wire, predict_header, wait_until  # noqa: E402
 
 import espalier  # noqa: E402
 
 ROW = msgpack.packb({"rows": [{"distance_km": 4.2, "hour": 8, "vehicle": "standard", "weather": "dry"}]})
-EXACT, CORRUPT = 0, 5
+EXACT, COLD, CORRUPT = 0, 4, 5
 
 
 class Served:
@@ -43,14 +48,14 @@ class Served:
         said = part["provenance"]
         return bodies[0], said["version"], said.get("reason", EXACT), tuple(said.get("served", []))
 
-    def is_right(self, node, answer):
-        """The node's own answer, or that of one above it because it is damaged. True: its own."""
+    def is_right(self, node, answer, reasons=(CORRUPT,)):
+        """The node's own answer, or that of one above it for one of these reasons. True: its own."""
         body, version, reason, served = answer
         own = self.expected[node]
         if (body, version) == own[:2]:
             assert reason == EXACT, answer
             return True
-        assert reason == CORRUPT, (node, answer)
+        assert reason in reasons, (node, answer)
         assert node[: len(served)] == served and served != node, (node, answer)
         assert (body, version) == self.expected[served][:2], (node, answer)
         return False
@@ -66,8 +71,59 @@ class Served:
             touched[segments.parent.name] = found
         return touched
 
-    def all_are_exact(self, wire):
-        return all([self.is_right(node, self.ask(wire, node)) for node in self.artefacts])
+    def others_answer_for(self, wire, reasons=(CORRUPT,)):
+        """The nodes that do not answer themselves, each asked once."""
+        return {node for node in self.artefacts if not self.is_right(node, self.ask(wire, node), reasons)}
+
+    def all_are_exact(self, wire, reasons=(CORRUPT,)):
+        return not self.others_answer_for(wire, reasons)
+
+    def sharing(self, nodes):
+        """All nodes that have an artefact of these."""
+        artefacts = {self.artefacts[node] for node in nodes}
+        return {node for node, artefact in self.artefacts.items() if artefact in artefacts}
+
+    def under_load(self, reasons=(CORRUPT,)):
+        return Load(self, reasons)
+
+
+class Load:
+    """Two clients that ask for nodes at random, some hundred times a second, and look at every answer."""
+
+    def __init__(self, served, reasons):
+        self.served, self.reasons = served, reasons
+        self.asked = self.answered_for = 0
+        self.wrong = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(i,)) for i in range(2)]
+
+    def _ask(self, seed):
+        chance = random.Random(seed)
+        nodes = sorted(self.served.artefacts)
+        with Wire(self.served.cluster.router()) as wire:
+            while not self._stop.wait(0.003):
+                node = chance.choice(nodes)
+                try:
+                    is_own = self.served.is_right(node, self.served.ask(wire, node), self.reasons)
+                except Exception as e:  # noqa: BLE001: told by the main thread
+                    self.wrong.append(repr(e))
+                    return
+                self.asked += 1
+                self.answered_for += not is_own
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        if kind is None:
+            assert not self.wrong, self.wrong
+            assert self.asked > 0
+            print(f"under load: {self.asked} answers, {self.answered_for} of them by others", file=sys.stderr)
 
 
 class Damage(unittest.TestCase):
@@ -81,34 +137,130 @@ class Damage(unittest.TestCase):
         with Cluster(shards=2, verify="always", **{"scrub-interval": 0}) as cluster:
             served = Served(cluster)
             touched = set()
-            with Wire(cluster.router()) as wire:
+            with Wire(cluster.router()) as wire, served.under_load() as load:
                 for _ in range(3):
                     touched |= set().union(*served.flip_bits(chance).values())
-                    answered_for = {node for node in served.artefacts if not served.is_right(node, served.ask(wire, node))}
-                    self.assertTrue(answered_for, "no damage was found")
+                    before = load.answered_for
+                    answered_for = served.others_answer_for(wire)
+                    self.assertTrue(answered_for or load.answered_for > before, "no damage was found")
                     self.assertLessEqual(answered_for, touched, "a node was answered for that has no damage")
                     wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
 
     def test_a_start_lets_nothing_damaged_answer(self):
-        chance = random.Random(5)
-        with Cluster(shards=2, **{"scrub-interval": 0}) as cluster:
-            served = Served(cluster)
-            cluster.stop()
-            served.flip_bits(chance)
-            cluster.start()
-            with Wire(cluster.router()) as wire:
-                served.all_are_exact(wire)  # right, whichever answers
-                wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
+        for verify in ("admission", "always"):
+            with self.subTest(verify=verify), Cluster(shards=1, verify=verify, **{"scrub-interval": 0}) as cluster:
+                served = Served(cluster)
+                registry = cluster.processes("registry")[0]["pid"]
+                state = cluster.dir / "shards" / "s0" / "state"
+                wait_until(lambda: all(artefact in state.read_bytes() for artefact in served.artefacts.values()), what="the shard to save what it knows")
+                with Wire(cluster.router()) as wire:
+                    os.kill(registry, signal.SIGSTOP)  # so that nothing is mended before it is seen
+                    try:
+                        touched = served.sharing(served.flip_bits(random.Random(5))["s0"])
+                        kill_and_wait(cluster, "s0")
+                        wait_for_answers(wire, "s0")
+                        with served.under_load():
+                            for _ in range(5):
+                                self.assertEqual(served.others_answer_for(wire), touched)
+                            os.kill(registry, signal.SIGCONT)
+                            wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
+                    finally:
+                        os.kill(registry, signal.SIGCONT)
 
-    def test_the_scrub_finds_what_nobody_asks_for(self):
+    def test_nothing_damaged_is_taken_in_from_the_registry(self):
+        for verify in ("admission", "always"):
+            chance = random.Random(8)
+            with self.subTest(verify=verify), Cluster(shards=1, verify=verify, **{"scrub-interval": 0}) as cluster:
+                served = Served(cluster)
+                nodes = sorted(node for node in served.artefacts if node)
+                touched = served.sharing(chance.sample(nodes, max(1, len(nodes) // 10)))
+                flip_in_registry(cluster, {served.artefacts[node] for node in touched}, chance)
+                shutil.rmtree(cluster.dir / "shards" / "s0" / "pack")
+                kill_and_wait(cluster, "s0")
+                amiss = (CORRUPT, COLD)
+                with Wire(cluster.router()) as wire:
+                    wait_for_answers(wire, "s0")
+                    with served.under_load(amiss) as load:
+                        wait_until(lambda: served.others_answer_for(wire, amiss) == touched, what="all but what the registry has damaged")
+                        while load.asked < 200 and not load.wrong:
+                            self.assertEqual(served.others_answer_for(wire, amiss), touched)
+
+    def test_the_scrub_finds_what_nobody_asks_for_within_its_interval(self):
         chance = random.Random(6)
-        with Cluster(shards=2, **{"scrub-interval": 1}) as cluster:
+        interval = 4
+        with Cluster(shards=2, **{"scrub-interval": interval}) as cluster:
             served = Served(cluster)
             touched = served.flip_bits(chance)
+            began = time.monotonic()
             damaged = {shard: len({served.artefacts[node] for node in nodes}) for shard, nodes in touched.items()}
             wait_until(lambda: all(self.found(cluster, shard) == count for shard, count in damaged.items()), what=f"the scrubs to find {damaged}")
+            found = time.monotonic() - began
             with Wire(cluster.router()) as wire:
                 wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
+            mended = time.monotonic() - began
+            print(f"scrub every {interval} s: found after {found:.1f} s, mended after {mended:.1f} s", file=sys.stderr)
+            self.assertLess(mended, interval + 2, "a step of the scrub may be half a second late, and so may the mending")
+
+    def test_a_cut_pack_takes_no_other_node_with_it(self):
+        with Cluster(shards=1, **{"scrub-interval": 0}) as cluster:
+            served = Served(cluster)
+            (path,) = (cluster.dir / "shards" / "s0" / "pack").glob("*.pack")
+            places = frames(path)
+            ends = {node: sum(places[artefact]) for node, artefact in served.artefacts.items()}
+            page = os.sysconf("SC_PAGESIZE")
+            cut = -(-sorted(ends.values())[len(ends) // 2] // page) * page
+            lost = {node for node, end in ends.items() if end > cut}
+            self.assertTrue(lost and () not in lost, "the root is to stay, which has nobody above it")
+            with Wire(cluster.router()) as wire, served.under_load():
+                os.truncate(path, cut)
+                answered_for = served.others_answer_for(wire)
+                self.assertLessEqual(answered_for, lost, "a node was answered for of which nothing is lost")
+                wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
+                found = self.found(cluster, "s0")
+            self.assertGreater(found, 0, "nothing was found to be lost")
+            print(f"cut to {cut} bytes: {len(lost)} nodes lost, {found} artefacts fetched anew", file=sys.stderr)
+
+    def test_a_vanished_pack_is_fetched_anew(self):
+        with Cluster(shards=2, **{"scrub-interval": 0}) as cluster:
+            served = Served(cluster)
+            amiss = (CORRUPT, COLD)
+            with Wire(cluster.router()) as wire, served.under_load(amiss):
+                shutil.rmtree(cluster.dir / "shards" / "s0" / "pack")
+                self.assertTrue(served.all_are_exact(wire), "what is mapped answers")
+                kill_and_wait(cluster, "s0")
+                wait_for_answers(wire, "s0")
+                wait_until(lambda: served.all_are_exact(wire, amiss), what="every node's own answer")
+
+
+def kill_and_wait(cluster, name):
+    """Until another process is there in its place."""
+
+    def pid():
+        return next(p["pid"] for p in cluster.processes("shard") if p["name"] == name)
+
+    old = pid()
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: pid() != old, what=f"{name} to be started again")
+
+
+def wait_for_answers(wire, shard):
+    """Until the shard answers again."""
+
+    def is_answered():
+        reply, _ = wire.ask(predict_header("acme", "duration", [[]], budget_us=5_000_000), ROW)
+        part = reply["parts"][0] if reply["status"] == 0 else {"status": reply["status"]}
+        return part.get("status", 0) == 0 and part["provenance"]["shard"] == shard
+
+    wait_until(is_answered, what=f"an answer of {shard}")
+
+
+def flip_in_registry(cluster, artefacts, chance):
+    """Flips a bit of each in the registry's packs."""
+    for artefact in sorted(artefacts):
+        paths = list((cluster.dir / "registry").rglob("*.pack"))
+        for path in paths:
+            path.chmod(0o644)
+        assert any([flip_bit(path, artefact, chance) for path in paths]), "it is in no pack"
 
 
 if __name__ == "__main__":

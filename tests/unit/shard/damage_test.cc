@@ -198,7 +198,7 @@ TEST_F(ShardDamage, IsFoundByTheScrubWithinItsInterval) {
 }
 
 TEST_F(ShardDamage, IsLookedForSteadilyNotAllAtOnce) {
-  Scrub scrub(kInterval, damage_, clock_);
+  Scrub scrub(2 * kInterval, damage_, clock_);
   const std::uint64_t all = 3 * artefact_of(1).size();
   scrub.step(live_.current());
   EXPECT_EQ(scrub.bytes(), 0u);
