@@ -304,6 +304,28 @@ TEST_F(ShardSpace, AnErasureThatTheDiskRefusesIsNotAcknowledged) {
   EXPECT_EQ(answering(1), kNodes - 1);
 }
 
+TEST_F(ShardSpace, AFullDiskLeavesWhatAnswersUntilThereIsRoom) {
+  release(1);
+  ASSERT_OK(feed_->sync());
+  files_.fail_all(Status(Code::resource_exhausted, "no space"), FaultyFiles::kPreallocate | FaultyFiles::kWrite);
+  release(2);
+  ASSERT_OK(feed_->step());
+  int kept = 0;
+  each_node(live_->current(), [&](const Model&, const Tag&, const Node& node) {
+    kept += node.previous.is_ready() && node.not_ready == wire::Reason::over_budget;
+  });
+  // The segment that is open may have room for some.
+  EXPECT_EQ(kept + answering(2), kNodes);
+  EXPECT_GT(kept, 0);
+  EXPECT_EQ(registry_.acks.back().failed.size(), static_cast<std::size_t>(kept));
+  files_.heal();
+  clock_.advance(3'000'000);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answering(2), kNodes);
+  ASSERT_OK(feed_->step());
+  EXPECT_TRUE(registry_.acks.back().failed.empty());
+}
+
 TEST_F(ShardSpace, OneThatEndsBeforeItsFilesAreCleanBeginsAgain) {
   release(1);
   release(2, "globex");
