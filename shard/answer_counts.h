@@ -24,6 +24,10 @@ using Reasons = std::array<std::uint64_t, NodeCounts::kReasons>;
 constexpr bool is_unexpected(wire::Reason reason) {
   return reason != wire::Reason::exact && reason != wire::Reason::no_version && reason != wire::Reason::removed;
 }
+/// Of those, the ones that somebody decided on: a memory budget, a quarantine.
+constexpr bool is_deliberate(wire::Reason reason) {
+  return reason == wire::Reason::over_budget || reason == wire::Reason::quarantined;
+}
 std::uint64_t count_of(const Reasons& reasons);
 std::uint64_t unexpected_of(const Reasons& reasons);
 

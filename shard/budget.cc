@@ -16,7 +16,11 @@ BudgetChoice choose_for_budget(std::span<const BudgetItem> items, std::uint64_t 
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (items[i].is_in) choice.bytes += items[i].bytes;
     if (items[i].is_in && items[i].may_go) inside.push_back(i);
-    if (!items[i].is_in && items[i].asked > 0) outside.push_back(i);
+    if (!items[i].is_in && items[i].may_go && items[i].asked > 0) outside.push_back(i);
+    if (!items[i].is_in && !items[i].may_go) {
+      choice.in.push_back(i);
+      choice.bytes += items[i].bytes;
+    }
   }
   const auto earlier = [&](std::size_t a, std::size_t b) { return items[a].used < items[b].used; };
   std::ranges::sort(inside, earlier);

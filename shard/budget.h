@@ -49,10 +49,10 @@ struct BudgetChoice {
   std::uint64_t bytes = 0;           ///< of what is in afterwards
 };
 
-/// What may go, least recently used first, until the rest fits. Then what is out and was asked for, most recently used
-/// first: where there is room at once; else, asked for at two looks or more, in the place of what was used earlier, up
-/// to an eighth of the budget at a time, so that a scan over all nodes does not drive out what is used all the time.
-/// The result may be over the budget where what must stay is.
+/// What must stay and is out comes in. What may go goes, least recently used first, until the rest fits. Then what is
+/// out and was asked for, most recently used first: where there is room at once; else, asked for at two looks or more,
+/// in the place of what was used earlier, up to an eighth of the budget at a time, so that a scan over all nodes does
+/// not drive out what is used all the time. The result may be over the budget where what must stay is.
 BudgetChoice choose_for_budget(std::span<const BudgetItem> items, std::uint64_t budget);
 
 }  // namespace espalier::shard

@@ -49,7 +49,7 @@ std::optional<Choice> choose_at(const Model& model, const Tag& top, std::string_
     }
     if (!not_ready)
       not_ready = model.is_quarantined(node->wanted.version) ? Reason::quarantined : node->why_not_ready();
-    if (missed == nullptr) missed = node;
+    if (missed == nullptr || (node->is_left_out && !missed->is_left_out)) missed = node;
   }
   if (not_ready) note(amiss, *not_ready);
   return std::nullopt;
@@ -95,7 +95,7 @@ Result<const Tag*> resolve_tag(const Model& model, const Ref& ref) {
   return not_found("release " + ref.id.text() + ": no tag of model " + name + " stands at it on this shard");
 }
 
-Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, bool* is_here_only) {
+Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, Unanswered* unanswered) {
   std::optional<Reason> amiss;
   const Node* missed = nullptr;
   for (std::size_t depth = path.depth() + 1; depth-- > 0;) {
@@ -109,11 +109,24 @@ Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, bool
   }
   std::string message =
       "tag " + tag.name + " of model " + model.tenant + "/" + model.model + " has no ready node on this path";
-  if (is_here_only != nullptr) {
-    *is_here_only = amiss == Reason::cold || amiss == Reason::corrupt || amiss == Reason::over_budget;
+  if (unanswered != nullptr) {
+    unanswered->is_here_only = amiss == Reason::cold || amiss == Reason::corrupt || amiss == Reason::over_budget;
+    unanswered->missed = missed;
   }
   if (amiss) message += " (" + std::string(wire::reason_name(*amiss)) + ")";
   return Status(Code::no_model, std::move(message));
+}
+
+bool is_answered_above(const Model& model, const Tag& tag, const std::vector<std::string>& partition) {
+  std::string above;
+  for (std::size_t depth = 0; depth < partition.size(); ++depth) {
+    // A node with an empty value is passed over.
+    const bool is_asked = depth == 0 || !partition[depth - 1].empty();
+    const Node* node = is_asked ? tag.nodes.find(above) : nullptr;
+    if (node != nullptr && ready_answer(model, *node) != nullptr) return true;
+    model::append_component(above, partition[depth]);
+  }
+  return false;
 }
 
 Result<Choice> choose_version(const Model& model, const Uuid& version, const Path& path) {

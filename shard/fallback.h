@@ -12,7 +12,9 @@
 // Thread safety: pure functions over a table under a lease.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/status.h"
 #include "common/uuid.h"
@@ -36,7 +38,7 @@ struct Ref {
 struct Choice {
   const Answer* answer = nullptr;  ///< ready
   const Node* node = nullptr;      ///< that answers
-  const Node* missed = nullptr;    ///< the first on the way that is wanted and not ready
+  const Node* missed = nullptr;    ///< the first on the way that is wanted and not ready; one left out goes first
   const Tag* tag = nullptr;        ///< whose entry it is; null for a version ref
   std::size_t depth = 0;           ///< of the node below the root
   wire::Reason reason = wire::Reason::exact;
@@ -45,9 +47,18 @@ struct Choice {
 /// The tag that a ref stands for: not_found when the model has none such here. REQUIRES: ref is not a version ref.
 Result<const Tag*> resolve_tag(const Model& model, const Ref& ref);
 
-/// no_model: no node up to the root is ready. `is_here_only` then says whether the cause is this shard's own, that it
-/// holds what is wanted not yet, or damaged: another replica may answer.
-Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, bool* is_here_only = nullptr);
+/// Of a path on which no node is ready.
+struct Unanswered {
+  bool is_here_only = false;     ///< this shard holds what is wanted not yet, or damaged: another replica may answer
+  const Node* missed = nullptr;  ///< as in a choice
+};
+
+/// no_model: no node up to the root is ready; `unanswered` then says more.
+Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, Unanswered* unanswered = nullptr);
+
+/// Whether a node of the same tag above this one answers now where this one doesn't: it is ready, and not in
+/// quarantine.
+bool is_answered_above(const Model& model, const Tag& tag, const std::vector<std::string>& partition);
 
 /// For a version ref: failed_precondition: it is in quarantine. Else that version, if it is held here and is one of the
 /// asked node or its ancestors; not_found otherwise, in the same words whether it exists elsewhere or not. The reason

@@ -11,13 +11,30 @@ std::string name_of(const std::pair<std::string, std::string>& model) {
   return model.first.empty() ? "other models" : model.first + "/" + model.second;
 }
 
-wire::Reason most_unexpected(const Reasons& reasons) {
-  std::size_t most = 0;
-  for (std::size_t i = 0; i < reasons.size(); ++i) {
-    if (!is_unexpected(static_cast<wire::Reason>(i))) continue;
-    if (!is_unexpected(static_cast<wire::Reason>(most)) || reasons[i] > reasons[most]) most = i;
+/// What one reason is judged by.
+struct Share {
+  std::uint64_t unexpected = 0, answered = 0;
+};
+
+/// Faults add up, and the most frequent one stands for all of them. What somebody decided on is counted on its own, and
+/// among faults not at all: however often it is the reason, it hides none.
+Share share_of(std::size_t i, const Reasons& reasons) {
+  const auto is_fault = [](std::size_t j) {
+    const auto reason = static_cast<wire::Reason>(j);
+    return is_unexpected(reason) && !is_deliberate(reason);
+  };
+  if (!is_fault(i)) return {reasons[i], count_of(reasons)};
+  Share share{reasons[i], 0};
+  std::uint64_t faults = 0;
+  bool is_most = true;
+  for (std::size_t j = 0; j < reasons.size(); ++j) {
+    if (!is_deliberate(static_cast<wire::Reason>(j))) share.answered += reasons[j];
+    if (!is_fault(j)) continue;
+    faults += reasons[j];
+    is_most = is_most && (j <= i ? reasons[j] <= reasons[i] : reasons[j] < reasons[i]);
   }
-  return static_cast<wire::Reason>(most);
+  if (is_most) share.unexpected = faults;
+  return share;
 }
 
 }  // namespace
@@ -55,25 +72,30 @@ void FallbackWatch::look(const std::pair<std::string, std::string>& model, Watch
                          std::vector<wire::FallbackAlert>& alerts) const {
   Reasons window = watched.samples.back().reasons;
   for (std::size_t i = 0; i < window.size(); ++i) window[i] -= watched.samples.front().reasons[i];
-  const std::uint64_t answered = count_of(window);
-  const std::uint64_t unexpected = unexpected_of(window);
-  const double share = answered == 0 ? 0 : static_cast<double>(unexpected) / static_cast<double>(answered);
-  const wire::Reason reason = most_unexpected(window);
-  const bool was_raised = watched.raised_at_us >= 0;
-  if (!was_raised && share > options_.raised_above && unexpected > options_.and_above) {
-    watched.raised_at_us = now_us;
-    log::warn("shard", "alert: other nodes or versions answer than should",
-              {{"model", name_of(model)},
-               {"reason", wire::reason_name(reason)},
-               {"unexpected", unexpected},
-               {"answered", answered}});
-  } else if (was_raised && share < options_.ended_below) {
-    log::warn("shard", "alert is over",
-              {{"model", name_of(model)}, {"seconds", (now_us - watched.raised_at_us) / 1'000'000}});
-    watched.raised_at_us = -1;
+  for (std::size_t i = 0; i < window.size(); ++i) {
+    const auto reason = static_cast<wire::Reason>(i);
+    if (!is_unexpected(reason)) continue;
+    const auto [unexpected, answered] = share_of(i, window);
+    const double share = answered == 0 ? 0 : static_cast<double>(unexpected) / static_cast<double>(answered);
+    std::int64_t& raised_at_us = watched.raised_at_us[i];
+    if (raised_at_us < 0 && share > options_.raised_above && unexpected > options_.and_above) {
+      raised_at_us = now_us;
+      log::warn("shard", "alert: other nodes or versions answer than should",
+                {{"model", name_of(model)},
+                 {"reason", wire::reason_name(reason)},
+                 {"unexpected", unexpected},
+                 {"answered", answered}});
+    } else if (raised_at_us >= 0 && share < options_.ended_below) {
+      log::warn("shard", "alert is over",
+                {{"model", name_of(model)},
+                 {"reason", wire::reason_name(reason)},
+                 {"seconds", (now_us - raised_at_us) / 1'000'000}});
+      raised_at_us = -1;
+    }
+    if (raised_at_us >= 0) {
+      alerts.push_back({model.first, model.second, reason, answered, unexpected, now_us - raised_at_us});
+    }
   }
-  if (watched.raised_at_us < 0) return;
-  alerts.push_back({model.first, model.second, reason, answered, unexpected, now_us - watched.raised_at_us});
 }
 
 std::vector<wire::FallbackAlert> FallbackWatch::alerts() const {

@@ -1,5 +1,5 @@
-// Raises an alert where a model is too often answered for by another node or version than it should be, and ends it
-// when that is over (docs/fallback.md). A fallback that nobody sees would hide a fault.
+// Raises an alert, for each reason its own, where a model is too often answered for by another node or version than it
+// should be, and ends it when that is over (docs/fallback.md). A fallback that nobody sees would hide a fault.
 //
 // Thread safety: step() from one thread; alerts() from any. Ownership: borrows the counts.
 #pragma once
@@ -45,8 +45,9 @@ class FallbackWatch {
     Reasons reasons;
   };
   struct Watched {
-    std::deque<Sample> samples;  ///< the first is as old as the window, or older
-    std::int64_t raised_at_us = -1;
+    std::deque<Sample> samples;                                   ///< the first is as old as the window, or older
+    std::array<std::int64_t, NodeCounts::kReasons> raised_at_us;  ///< by reason; -1: not
+    Watched() { raised_at_us.fill(-1); }
   };
   void look(const std::pair<std::string, std::string>& model, Watched& watched, std::int64_t now_us,
             std::vector<wire::FallbackAlert>& alerts) const;

@@ -64,15 +64,21 @@ Status Feed::restore() {
     batch.releases.push_back({key, tag.tag, tag.release, tag.release_epoch});
   }
   if (!before.nodes.empty()) swap(before);
-  put_off_leaves(batch);
+  put_off_leaves(batch, true);
   swap(batch);
+  static_cast<void>(admit_unanswered(false));  // asks nobody
+  // What does not fit must not be in memory for a moment either.
+  if (batch.nodes.size() <= options_.nodes_at_once) {
+    while (admit_some()) {
+    }
+  }
   // The registry is asked for what is missing above the leaves, before requests are answered.
   for (auto& [id, failed] : failed_) failed.retry_at_us = clock_.monotonic_us();
   cursor_ = epoch_ = saved.epoch;
   needs_snapshot_ = false;
   set_acknowledgement();
   ack_.reset();  // nobody asks for it before the registry does
-  has_unsaved_ = false;
+  has_unsaved_ = must_save_ = false;
   return {};
 }
 
@@ -97,6 +103,8 @@ Status Feed::sync() {
     RETURN_IF_ERROR(acknowledge());
     RETURN_IF_ERROR(read_changes(0));
   } while (needs_snapshot_ || !queue_.empty());
+  RETURN_IF_ERROR(admit_unanswered(true));
+  RETURN_IF_ERROR(acknowledge());
   is_cut_off_ = false;
   open();
   return {};
@@ -104,6 +112,7 @@ Status Feed::sync() {
 
 Status Feed::step() {
   const bool has_more_here = admit_some();
+  keep_budget();  // also while the registry is away
   if (has_more_here && is_cut_off_) return {};
   const Status status = take_in();
   is_cut_off_ = !status.ok();
@@ -134,7 +143,6 @@ Status Feed::take_in() {
   RETURN_IF_ERROR(finish_batch());
   RETURN_IF_ERROR(acknowledge());
   RETURN_IF_ERROR(fetch_more());
-  keep_budget();
   live_.collect();
   give_space_back();
   end_purge();
@@ -152,7 +160,7 @@ Status Feed::save() {
 
 Status Feed::write_state() {
   RETURN_IF_ERROR(state_.save(state_of(live_.current(), holdings_.view())));
-  has_unsaved_ = false;
+  has_unsaved_ = must_save_ = false;
   saved_at_us_ = clock_.monotonic_us();
   return {};
 }

@@ -30,6 +30,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "cluster/placement.h"
@@ -125,6 +126,17 @@ class Feed {
     std::uint32_t used = 0;   ///< when it was last asked for
     std::uint32_t asked = 0;  ///< looks at which that was new
   };
+  /// Nodes of the current table that name one artefact.
+  struct Sharing {
+    struct Place {
+      const Model* model;
+      const Tag* tag;
+      const Node* node;
+    };
+    Hash256 artefact;
+    BudgetItem item;
+    std::vector<Place> places;
+  };
   struct Budget {
     std::uint64_t bytes = 0;
     std::uint64_t evicted = 0;
@@ -132,6 +144,7 @@ class Feed {
     std::uint64_t looked_at_swap = 0;
     bool is_exceeded = false;  ///< by what must stay
     std::unordered_map<Hash256, LeftOut> left_out;
+    std::unordered_set<Hash256> in;  ///< as of the last look, and what came in since
   };
   /// Nodes that were put off.
   struct Backlog {
@@ -164,18 +177,23 @@ class Feed {
   Status read_entries(const wire::Change& change, std::vector<wire::TagEntry>& entries);
 
   // A start that finds very many nodes (feed_start.cc).
-  void put_off_leaves(Batch& batch) const;
+  void put_off_leaves(Batch& batch, bool keeps_budget = false) const;
   bool admit_some();
   Status fetch_more();
   void admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256, Status>& refused);
   const Node* find_late(const NodeId& id, const TableEdit& edit) const;
-  bool has_room_for(const Node& node) const;
+  bool has_room_for(const NodeId& id, const Node& node) const;
+  void bring_back();
+  Status admit_unanswered(bool may_fetch);
   static void leave_out(const NodeId& id, const Node& node, TableEdit& edit);
   void end_slice(TableEdit& edit);
 
   // What memory there is (feed_budget.cc).
   void keep_budget();
-  bool is_left_out(const NodeId& id) const;
+  std::vector<Sharing> count_artefacts() const;
+  BudgetChoice choose_artefacts(std::vector<Sharing>& all);
+  void apply_choice(const std::vector<Sharing>& all, const BudgetChoice& choice);
+  bool is_left_out(const NodeId& id, const Hash256& artefact) const;
 
   // What was found to be damaged (feed_damage.cc).
   void mend_damage();
@@ -188,10 +206,12 @@ class Feed {
   Status take_removals_early(Batch& batch);
   Status take_early(const wire::Change& change, Batch& batch);
   Status take_quarantine_early(const wire::Change& change, Batch& batch);
+  bool takes_out_of_service(const Batch& batch) const;
   void erase_tenants(const Batch& batch, TableEdit& edit);
   void give_space_back();
   void end_purge();
   void note_space(const Status& status);
+  void note_save(const Status& status);
   Status write_state();
   void swap(Batch& batch);
   void forget_unnamed(const Batch& batch, TableEdit& edit);
@@ -227,9 +247,11 @@ class Feed {
   bool is_draining_ = false;  ///< as the registry said last
   bool is_drained_ = false;
   bool has_unsaved_ = false;
+  bool must_save_ = false;       ///< something went out of service: nothing is acknowledged before that is on the disk
   bool is_purging_ = false;      ///< something that was erased may be on the disk: nothing is acknowledged or saved
   bool has_space_work_ = false;  ///< that can go on at once
   std::string space_waits_for_;  ///< why it can't go on
+  std::string save_waits_for_;   ///< why what went out of service can't be saved, and isn't acknowledged
   std::int64_t saved_at_us_ = 0;
   std::uint64_t swaps_ = 0;
   std::uint64_t generation_ = 0;

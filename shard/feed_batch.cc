@@ -36,6 +36,7 @@ Status Feed::finish_batch() {
   }
   set_acknowledgement();
   batch_.reset();
+  if (must_save_) bring_back();
   return {};
 }
 
@@ -61,6 +62,13 @@ void Feed::note_space(const Status& status) {
   space_waits_for_ = status.ok() ? "" : status.text();
 }
 
+void Feed::note_save(const Status& status) {
+  if (!status.ok() && status.text() != save_waits_for_) {
+    log::warn("shard", "what went out of service can't be saved, and isn't acknowledged", {{"why", status}});
+  }
+  save_waits_for_ = status.ok() ? "" : status.text();
+}
+
 /// Of the present state: it names all that is wanted and not ready, whichever change asked for it.
 void Feed::set_acknowledgement() {
   last_ack_ = {};
@@ -76,6 +84,11 @@ void Feed::set_acknowledgement() {
 
 Status Feed::acknowledge() {
   if (!ack_ || is_purging_ || !backlog_.is_empty()) return {};
+  if (must_save_) {
+    const Status saved = write_state();
+    note_save(saved);
+    if (!saved.ok()) return {};
+  }
   const Result<wire::AckReply> reply = upstream_.call(*ack_);
   if (!reply.ok() && reply.status().code() == Code::unavailable) return reply.status();
   if (!reply.ok()) {
@@ -95,7 +108,7 @@ Status Feed::fetch(Batch& batch) {
     give_way();
     const wire::TagEntry& entry = wanted.entry;
     if (entry.kind != EntryKind::version || wanted.is_put_off || batch.refused.contains(entry.artefact)) continue;
-    if (is_left_out(id)) continue;
+    if (is_left_out(id, entry.artefact)) continue;
     if (admission_.has(entry.artefact) || seen.contains(entry.artefact)) continue;
     const auto record = record_of(id.model_key, batch);
     if (!record || !holdings_.holds(record->tenant, record->model, record->levels.size(), entry.partition)) continue;
@@ -178,6 +191,8 @@ Status Feed::take_quarantine_early(const wire::Change& change, Batch& batch) {
   TableEdit edit(live_.current());
   edit.set_quarantined(key, now->second.quarantined);
   publish(edit.finish(live_.current().generation, live_.current().epoch));
+  must_save_ = true;
+  bring_back();
   return {};
 }
 
@@ -201,6 +216,7 @@ Status Feed::take_early(const wire::Change& change, Batch& batch) {
     failed_.erase(id);
     edit.apply(key, id.tag, entry, {});
   }
+  must_save_ = true;
   publish(edit.finish(live_.current().generation, live_.current().epoch));
   return {};
 }
@@ -210,6 +226,7 @@ Status Feed::take_early(const wire::Change& change, Batch& batch) {
 void Feed::swap(Batch& batch) {
   const std::int64_t began = clock_.monotonic_us();
   TableEdit edit(live_.current());
+  if (takes_out_of_service(batch)) must_save_ = true;
   if (batch.is_snapshot) {
     forget_unnamed(batch, edit);
     failed_.clear();
@@ -245,6 +262,17 @@ void Feed::swap(Batch& batch) {
              {"nodes", batch.nodes.size()},
              {"failed", failed_.size()},
              {"us", clock_.monotonic_us() - began}});
+}
+
+/// What is no longer to answer must not come back with a restart, once that has been acknowledged.
+bool Feed::takes_out_of_service(const Batch& batch) const {
+  if (batch.is_snapshot) return true;
+  const auto is_out = [](const auto& node) { return node.second.entry.kind != EntryKind::version; };
+  if (std::ranges::any_of(batch.nodes, is_out)) return true;
+  return std::ranges::any_of(batch.models, [&](const auto& entry) {
+    const Model* model = live_.current().models.find(entry.first);
+    return (model == nullptr ? std::vector<Uuid>() : model->quarantined) != entry.second.quarantined;
+  });
 }
 
 void Feed::erase_tenants(const Batch& batch, TableEdit& edit) {
@@ -299,12 +327,14 @@ void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelR
   upstream_.keep_lease();
   const wire::TagEntry& entry = wanted.entry;
   Admitted admitted;
+  admitted.taken_in.note(clock_.monotonic_us());
   admitted.is_held = holdings_.holds(record.tenant, record.model, record.levels.size(), entry.partition);
   std::optional<Status> failure;
   if (wanted.is_put_off && admitted.is_held) {
     backlog_.unseen.push_back(id);
-  } else if (entry.kind == EntryKind::version && admitted.is_held && is_left_out(id)) {
+  } else if (entry.kind == EntryKind::version && admitted.is_held && is_left_out(id, entry.artefact)) {
     admitted.not_ready = Reason::over_budget;
+    admitted.is_left_out = true;
   } else if (entry.kind == EntryKind::version && admitted.is_held) {
     auto servable = admission_.admit(id.model_key, record.fields, entry.artefact);
     if (servable.ok()) {

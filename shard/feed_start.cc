@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/scheduling.h"
+#include "shard/fallback.h"
 #include "shard/feed.h"
 
 namespace espalier::shard {
@@ -19,15 +20,23 @@ constexpr std::int64_t kSaidEveryUs = 2'000'000;
 
 /// Leaves wait where a node above them answers meanwhile, and where they have not answered yet themselves. Only at a
 /// start: the nodes of a release that comes later are swapped in together.
-void Feed::put_off_leaves(Batch& batch) const {
-  if (!batch.is_snapshot || batch.nodes.size() <= options_.nodes_at_once) return;
+void Feed::put_off_leaves(Batch& batch, bool keeps_budget) const {
+  if (!batch.is_snapshot) return;
+  std::uint64_t bytes = 0;
+  for (const auto& [id, wanted] : batch.nodes) bytes += wanted.entry.artefact_bytes;
+  const bool is_too_much = keeps_budget && options_.memory_budget != 0 && bytes > options_.memory_budget;
+  if (batch.nodes.size() <= options_.nodes_at_once && !is_too_much) return;
   if (!is_starting_ && backlog_.is_empty()) return;
   const TableEdit table(live_.current());
-  const auto is_answered_above = [&](const NodeId& id, const std::vector<std::string>& partition) {
+  const auto answers = [](const Wanted& wanted, const wire::ModelRecord& record) {
+    return wanted.entry.kind == EntryKind::version &&
+           !std::ranges::binary_search(record.quarantined, wanted.entry.version);
+  };
+  const auto is_one_above = [&](const NodeId& id, const auto& partition, const wire::ModelRecord& record) {
     NodeId above{id.model_key, id.tag, {}};
     for (std::size_t depth = 0; depth < partition.size(); ++depth) {
       const auto it = batch.nodes.find(above);
-      if (it != batch.nodes.end() && it->second.entry.kind == EntryKind::version) return true;
+      if (it != batch.nodes.end() && answers(it->second, record)) return true;
       model::append_component(above.node_key, partition[depth]);
     }
     return false;
@@ -36,10 +45,40 @@ void Feed::put_off_leaves(Batch& batch) const {
     const wire::TagEntry& entry = wanted.entry;
     const auto record = batch.models.find(id.model_key);
     if (record == batch.models.end() || entry.kind != EntryKind::version) continue;
-    if (entry.partition.size() < record->second.levels.size() || !is_answered_above(id, entry.partition)) continue;
+    if (entry.partition.size() < record->second.levels.size()) continue;
+    if (!is_one_above(id, entry.partition, record->second)) continue;
     const Node* node = is_starting_ ? nullptr : table.find_node(id.model_key, id.tag, id.node_key);
     wanted.is_put_off = node == nullptr || (!node->wanted.is_ready() && !node->previous.is_ready());
   }
+}
+
+/// Leaves that were put off below ancestors which turned out not to answer. Not ok: the registry's; the others are in.
+Status Feed::admit_unanswered(bool may_fetch) {
+  Batch late;
+  late.generation = live_.current().generation;
+  late.epoch = live_.current().epoch;
+  std::set<NodeId> found;
+  const TableEdit table(live_.current());
+  for (const auto* waiting : {&backlog_.unseen, &backlog_.to_fetch}) {
+    for (const NodeId& id : *waiting) {
+      give_way();
+      const Node* node = find_late(id, table);
+      if (node == nullptr) continue;
+      const Model& model = *live_.current().models.find(id.model_key);
+      if (node->previous.is_ready() || is_answered_above(model, *model.find_tag(id.tag), node->partition)) continue;
+      if (!may_fetch && !admission_.has(node->wanted.artefact)) continue;
+      late.nodes.emplace(id, Wanted{model.tenant, entry_of(*node)});
+      found.insert(id);
+    }
+  }
+  if (found.empty()) return {};
+  if (may_fetch) RETURN_IF_ERROR(fetch(late));
+  for (auto* waiting : {&backlog_.unseen, &backlog_.to_fetch}) {
+    std::erase_if(*waiting, [&](const NodeId& id) { return found.contains(id); });
+  }
+  swap(late);
+  set_acknowledgement();
+  return {};
 }
 
 /// The node, if it is still wanted, held and not ready.
@@ -64,7 +103,7 @@ bool Feed::admit_some() {
     const NodeId& id = backlog_.unseen.front();
     const Node* node = find_late(id, edit);
     if (node == nullptr) continue;
-    if (!has_room_for(*node)) {
+    if (!has_room_for(id, *node)) {
       leave_out(id, *node, edit);
     } else if (admission_.has(node->wanted.artefact)) {
       admit_late(id, edit, {});
@@ -105,7 +144,7 @@ Status Feed::fetch_more() {
     const Node* node = find_late(id, edit);
     if (node == nullptr) continue;
     const Hash256 artefact = node->wanted.artefact;
-    if (!has_room_for(*node)) {
+    if (!has_room_for(id, *node)) {
       leave_out(id, *node, edit);
     } else if (admission_.has(artefact) || came.refused.contains(artefact)) {
       admit_late(id, edit, came.refused);
@@ -122,29 +161,37 @@ void Feed::admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256,
   auto next = std::make_shared<Node>(*edit.find_node(id.model_key, id.tag, id.node_key));
   auto servable = admission_.admit(id.model_key, model.inputs->fields(), next->wanted.artefact);
   if (servable.ok()) {
-    // What was chosen to come back is counted already.
-    if (next->not_ready != wire::Reason::over_budget) budget_.bytes += next->wanted.artefact_bytes;
+    // What was chosen to come back, or is in for another node, is counted already.
+    if (budget_.in.insert(next->wanted.artefact).second) budget_.bytes += next->wanted.artefact_bytes;
+    if (next->used.at() == 0) next->used.note(clock_.monotonic_us());
     next->wanted.servable = *std::move(servable);
     next->previous = {};
+    next->is_left_out = false;
     failed_.erase(id);
   } else {
     const auto it = refused.find(next->wanted.artefact);
     const Status why = it == refused.end() ? servable.status() : it->second;
     next->not_ready = reason_of(why);
+    next->is_left_out = false;
     note_failure(id, {model.tenant, entry_of(*next)}, *record_of(id.model_key, {}), why);
   }
   edit.set_node(id.model_key, id.tag, std::move(next));
 }
 
-/// What was chosen to come back has its place; of anything else only as much comes in as fits.
-bool Feed::has_room_for(const Node& node) const {
-  return options_.memory_budget == 0 || node.not_ready == wire::Reason::over_budget ||
-         budget_.bytes + node.wanted.artefact_bytes <= options_.memory_budget;
+/// What was chosen to come back has its place, what is in for another node needs none, and what nobody answers for
+/// comes in anyway; of anything else only as much comes in as fits.
+bool Feed::has_room_for(const NodeId& id, const Node& node) const {
+  if (options_.memory_budget == 0 || node.is_left_out || budget_.in.contains(node.wanted.artefact)) return true;
+  if (budget_.bytes + node.wanted.artefact_bytes <= options_.memory_budget) return true;
+  const Model* model = live_.current().models.find(id.model_key);
+  const Tag* tag = model == nullptr ? nullptr : model->find_tag(id.tag);
+  return tag == nullptr || !is_answered_above(*model, *tag, node.partition);
 }
 
 void Feed::leave_out(const NodeId& id, const Node& node, TableEdit& edit) {
   auto next = std::make_shared<Node>(node);
   next->not_ready = wire::Reason::over_budget;
+  next->is_left_out = true;
   edit.set_node(id.model_key, id.tag, std::move(next));
 }
 

@@ -108,9 +108,10 @@ struct Node {
   wire::EntryKind kind = wire::EntryKind::version;  ///< version, or removed
   Answer wanted;                                    ///< kind version: the version; kind removed: release and epoch only
   wire::Reason not_ready = wire::Reason::cold;      ///< kind version, wanted not ready: why
-  Answer previous;      ///< kind version, wanted not ready: the tag's last ready version, if it has one
-  bool is_held = true;  ///< false: placed on other shards, so never ready here
-  LastUse used;         ///< when a request last asked for it
+  Answer previous;           ///< kind version, wanted not ready: the tag's last ready version, if it has one
+  bool is_held = true;       ///< false: placed on other shards, so never ready here
+  bool is_left_out = false;  ///< wanted and not ready: by the memory budget; comes back when it is asked for
+  LastUse used;              ///< when a request last asked for it
 
   /// REQUIRES: kind version, wanted not ready
   wire::Reason why_not_ready() const { return wanted.is_damaged() ? wire::Reason::corrupt : not_ready; }

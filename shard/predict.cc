@@ -119,10 +119,11 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   Status scored;
   // Again with what answers instead, as long as what was chosen turns out to be damaged.
   for (;;) {
-    bool is_here_only = false;
+    Unanswered unanswered;
     Result<Choice> chosen =
-        tag != nullptr ? choose(model, *tag, path_, &is_here_only) : choose_version(model, ref.id, path_);
-    is_unready_ = is_unready_ || is_here_only;
+        tag != nullptr ? choose(model, *tag, path_, &unanswered) : choose_version(model, ref.id, path_);
+    is_unready_ = is_unready_ || unanswered.is_here_only;
+    if (unanswered.missed != nullptr) unanswered.missed->used.note(now_us_);
     ASSIGN_OR_RETURN(choice, std::move(chosen));
     const Servable& servable = *choice->answer->servable;
     const std::size_t reply_bytes = reply_bytes_;

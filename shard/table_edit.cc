@@ -53,13 +53,14 @@ Node next_node(const Node* current, const wire::TagEntry& entry, const Admitted&
   node.wanted.release = entry.release;
   node.wanted.release_epoch = entry.epoch;
   node.is_held = admitted.is_held;
-  if (current != nullptr) node.used = current->used;
+  node.used = current != nullptr ? current->used : admitted.taken_in;
   if (entry.kind == EntryKind::removed) return node;
   node.wanted.version = entry.version;
   node.wanted.artefact = entry.artefact;
   node.wanted.artefact_bytes = entry.artefact_bytes;
   node.wanted.servable = admitted.servable;
   node.not_ready = admitted.not_ready;
+  node.is_left_out = admitted.is_left_out;
   const bool may_keep = admitted.is_held && current != nullptr && current->kind == EntryKind::version;
   if (!node.wanted.is_ready() && may_keep) {
     node.previous = current->wanted.is_ready() ? current->wanted : current->previous;

@@ -18,6 +18,8 @@ struct Admitted {
   std::shared_ptr<const Servable> servable;     ///< null: not ready
   wire::Reason not_ready = wire::Reason::cold;  ///< why, when it is null
   bool is_held = true;                          ///< false: other shards hold the node
+  bool is_left_out = false;                     ///< not ready by the memory budget
+  LastUse taken_in;                             ///< of a node that was not there, until it is asked for
 };
 
 /// The node once its tag has taken `entry` (kind version or removed). A version that is not ready leaves the node its

@@ -52,6 +52,18 @@ class Quarantine(unittest.TestCase):
                     wait_until(lambda: reasons() == above, what="the same answers as before")
                 cluster.json("quarantine", "acme/duration", "--version", done["version"], "--lift", "--wait")
                 self.assertEqual(reasons(), {(EXACT, tuple(leaf))})
+                # Killed right after it was acknowledged, and started with the registry away, the shards know it.
+                registry = cluster.processes("registry")[0]["pid"]
+                before = {p["name"]: p["pid"] for p in cluster.processes("shard")}
+                cluster.json("quarantine", name, "--reason", "a test", "--wait")
+                os.kill(registry, signal.SIGSTOP)
+                try:
+                    for pid in before.values():
+                        os.kill(pid, signal.SIGKILL)
+                    wait_until(lambda: all(p["pid"] != before[p["name"]] for p in cluster.processes("shard")), what="the shards to be started again")
+                    wait_until(lambda: reasons() == above, what="the same answers as before")
+                finally:
+                    os.kill(registry, signal.SIGCONT)
             with self.assertRaises(Failed) as refused:
                 cluster.run("quarantine", "acme/duration@nowhere")
             self.assertIn("names no version", refused.exception.errors)

@@ -8,6 +8,7 @@
 
 #include "shard/fallback.h"
 #include "shard/feed.h"
+#include "tests/support/faulty_files.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/shard/fake_registry.h"
@@ -51,6 +52,12 @@ TEST(ChooseForBudget, LetsTheLeastRecentlyUsedGoAndWhatIsAskedForComeBack) {
        {3},
        25},
       {"none", {{10, 1, 0, true, true}, {10, 9, 0, true, true}, {15, 8, 2, false, true}}, 20, {}, {}, 20},
+      {"what must be in comes in, and others go for it",
+       {{10, 9, 0, true, true}, {10, 8, 0, true, true}, {10, 0, 0, false, false}},
+       20,
+       {1},
+       {2},
+       20},
       {"an eighth of the budget at a time",
        {{8, 1, 0, true, true}, {8, 2, 0, true, true}, {8, 9, 2, false, true}, {8, 8, 2, false, true}},
        16,
@@ -91,7 +98,7 @@ class MemoryBudget : public ::testing::Test {
     feed_.reset();
     admission_.reset();
     live_.emplace(std::make_unique<const ModelTable>());
-    pack_ = std::move(*model::Pack::open(Files::system(), dir_.path() + "/pack", {1u << 20}));
+    pack_ = std::move(*model::Pack::open(files_, dir_.path() + "/pack", {1u << 20}));
     admission_.emplace(*pack_, damage_, false);
     FeedOptions options;
     options.self.name = "s0";
@@ -140,6 +147,7 @@ class MemoryBudget : public ::testing::Test {
   }
 
   testing::TempDir dir_;
+  testing::FaultyFiles files_;
   ManualClock clock_;
   FakeRegistry registry_;
   StateFile state_{Files::system(), dir_.path() + "/state"};
@@ -232,6 +240,118 @@ TEST_F(MemoryBudget, ANewVersionOfALeafThatWentIsNotFetched) {
     look();
   }
   EXPECT_EQ(ask("usa/ca/fresno"), "50 exact");
+}
+
+TEST_F(MemoryBudget, WhatNobodyAnswersForAnyMoreComesBackBeforeTheQuarantineIsAcknowledged) {
+  begin(2.5);
+  ASSERT_OK(feed_->sync());
+  clock_.advance(5'000'000);
+  ask("usa/tx/waco");
+  ask("peru/lima/ate");
+  look();
+  ASSERT_EQ(ask("peru/lima/lince"), "1 over_budget");
+  registry_.acks.clear();
+  registry_.quarantine(1);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(ask("peru/lima/lince"), "13 exact");
+  EXPECT_EQ(ask("peru/lima/ate"), "14 exact");
+  EXPECT_EQ(ask("usa/ca/fresno"), "2 over_budget");
+  ASSERT_FALSE(registry_.acks.empty());
+  look();
+  EXPECT_EQ(ask("peru/lima/lince"), "13 exact") << "it does not go either";
+  EXPECT_EQ(ask("peru/lima/ate"), "14 exact");
+}
+
+TEST_F(MemoryBudget, WhatNobodyAnswersForAnyMoreComesBackWhenTheNodeAboveIsTakenAway) {
+  begin(2.5);
+  ASSERT_OK(feed_->sync());
+  clock_.advance(5'000'000);
+  ask("usa/tx/waco");
+  ask("peru/lima/ate");
+  look();
+  registry_.release({{"", EntryKind::unset}});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(ask("peru/lima/lince"), "13 exact");
+}
+
+TEST_F(MemoryBudget, AnArtefactOfTwoTagsCountsOnceAndComesInForBoth) {
+  std::vector<FakeRegistry::Entry> entries = {{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}};
+  unsigned number = 10;
+  for (const std::string& leaf : kLeaves) entries.push_back({leaf, EntryKind::version, number++, number * 1.0});
+  registry_.release(entries, "canary");
+  begin(2.5, 2);
+  ASSERT_OK(feed_->sync());
+  for (int i = 0; i < 12; ++i) ASSERT_OK(feed_->step());
+  look();
+  EXPECT_EQ(exact(), 4) << "two artefacts, for two tags each";
+  const Model* model = live_->current().models.find(model::model_key("acme", "total"));
+  for (const std::string& leaf : kLeaves) {
+    EXPECT_EQ(choose(*model, *model->find_tag("canary"), path_of(leaf))->answer->version,
+              choose(*model, *model->find_tag("production"), path_of(leaf))->answer->version);
+  }
+}
+
+TEST_F(MemoryBudget, IsKeptWhileTheRegistryIsAway) {
+  begin(2.5);
+  ASSERT_OK(feed_->sync());
+  ASSERT_EQ(exact(), 5);
+  registry_.is_away = true;
+  for (int i = 0; i < 3; ++i) {
+    clock_.advance(1'000'000);
+    EXPECT_FALSE(feed_->step().ok());
+  }
+  check_bytes();
+  EXPECT_EQ(exact(), 2);
+}
+
+TEST_F(MemoryBudget, AStartFromDiskKeepsItFromTheFirstAnswer) {
+  begin(10);
+  ASSERT_OK(feed_->sync());
+  ASSERT_OK(feed_->save());
+  begin(2.5);
+  ASSERT_OK(feed_->restore());
+  EXPECT_EQ(exact(), 2);
+  for (const std::string& leaf : kLeaves) EXPECT_FALSE(ask(leaf).ends_with("cold")) << leaf;
+}
+
+TEST_F(MemoryBudget, ALeafIsNotTheFirstToGoBecauseItIsNew) {
+  begin(2.5);
+  ASSERT_OK(feed_->sync());
+  clock_.advance(5'000'000);
+  ask("usa/tx/waco");
+  look();
+  clock_.advance(5'000'000);
+  registry_.release({{"usa/ca/napa", EntryKind::version, 60, 60}});
+  ASSERT_OK(feed_->step());
+  ASSERT_EQ(ask("usa/tx/waco"), "12 exact");
+  look();
+  EXPECT_EQ(exact(), 2);
+  const Node* fresh = live_->current()
+                          .models.find(model::model_key("acme", "total"))
+                          ->find_tag("production")
+                          ->nodes.find(node_key_of({"usa", "ca", "napa"}));
+  EXPECT_TRUE(fresh->wanted.is_ready());
+}
+
+TEST_F(MemoryBudget, WhatCouldNotBeStoredIsNotALeafThatMadeRoom) {
+  begin(4);
+  ASSERT_OK(feed_->sync());
+  clock_.advance(5'000'000);
+  for (const std::string& leaf : kLeaves) ask(leaf);
+  registry_.release({{"usa/ca/napa", EntryKind::version, 60, 60}});
+  files_.fail_all(Status(Code::resource_exhausted, "no space"),
+                  testing::FaultyFiles::kPreallocate | testing::FaultyFiles::kWrite);
+  ASSERT_OK(pack_->close_segment());  // one that is open has room left
+  ASSERT_OK(feed_->step());
+  ASSERT_EQ(ask("usa/ca/napa"), "2 over_budget");
+  const int fetches = registry_.fetches;
+  for (int i = 0; i < 2; ++i) {
+    ask("usa/ca/napa");
+    clock_.advance(100'000);
+    ASSERT_OK(feed_->step());
+  }
+  EXPECT_EQ(registry_.fetches, fetches) << "asking does not shorten the wait for room on the disk";
+  EXPECT_EQ(registry_.acks.back().failed.size(), 1u);
 }
 
 TEST_F(MemoryBudget, AStartTakesInAsMuchAsFits) {

@@ -53,12 +53,41 @@ TEST_F(Watching, TooManyUnexpectedOnesRaiseAnAlertThatSaysWhichAndHowMany) {
   answer(Reason::cold, 11);
   answer(Reason::corrupt, 20);
   const auto alerts = look();
-  ASSERT_EQ(alerts.size(), 1u);
+  ASSERT_EQ(alerts.size(), 2u);
   EXPECT_EQ(alerts[0].tenant, "acme");
   EXPECT_EQ(alerts[0].model, "total");
   EXPECT_EQ(alerts[0].reason, Reason::corrupt);
   EXPECT_EQ(alerts[0].answered, 931u);
-  EXPECT_EQ(alerts[0].unexpected, 31u);
+  EXPECT_EQ(alerts[0].unexpected, 31u) << "the most frequent fault stands for all of them";
+  EXPECT_EQ(alerts[1].reason, Reason::cold);
+  EXPECT_EQ(alerts[1].answered, 931u);
+  EXPECT_EQ(alerts[1].unexpected, 11u);
+}
+
+TEST_F(Watching, WhatSomebodyDecidedOnHidesNoFault) {
+  answer(Reason::exact, 100);
+  answer(Reason::over_budget, 50'000);
+  answer(Reason::quarantined, 60'000);
+  answer(Reason::corrupt, 12);
+  const auto alerts = look();
+  ASSERT_EQ(alerts.size(), 3u);
+  EXPECT_EQ(alerts[0].reason, Reason::quarantined);
+  EXPECT_EQ(alerts[1].reason, Reason::over_budget);
+  EXPECT_EQ(alerts[2].reason, Reason::corrupt);
+  EXPECT_EQ(alerts[2].unexpected, 12u);
+  EXPECT_EQ(alerts[2].answered, 112u);
+}
+
+TEST_F(Watching, OneFaultDoesNotHideAnotherThatComesLater) {
+  answer(Reason::exact, 1000);
+  answer(Reason::cold, 500);
+  ASSERT_EQ(look().size(), 1u);
+  answer(Reason::corrupt, 100);
+  const auto alerts = look();
+  ASSERT_EQ(alerts.size(), 2u);
+  EXPECT_EQ(alerts[0].reason, Reason::cold);
+  EXPECT_EQ(alerts[1].reason, Reason::corrupt);
+  EXPECT_EQ(alerts[1].unexpected, 100u);
 }
 
 TEST_F(Watching, AFewRaiseNothing) {

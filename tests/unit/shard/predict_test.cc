@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 
+#include "shard/table_edit.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/shard/table_builder.h"
 #include "wire/messages.h"
@@ -115,6 +116,18 @@ TEST_F(PredictTest, SaysWhereAnotherReplicaMayHaveTheAnswer) {
     EXPECT_EQ(reply.parts[0].status, c.state == "ready" ? Code::ok : Code::no_model) << c.state;
     EXPECT_EQ(wire::is_unready(reply_.header), c.is_unready) << c.state;
   }
+}
+
+TEST_F(PredictTest, WhatNobodyAnswersForIsAskedForAllTheSame) {
+  Model model = model_of({{"production", "", {{"peru", "cold", 3}}}});
+  const Tag& tag = *model.tags[0];
+  add(std::move(model));
+  clock_.advance(50'000'000);
+  received_us_ = clock_.monotonic_us();
+  ask("peru", {model::Value::of(2.0)});
+  ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
+  ASSERT_EQ(reply.parts[0].status, Code::no_model);
+  EXPECT_EQ(tag.nodes.find(node_key_of({"peru"}))->used.at(), LastUse::time_of(received_us_));
 }
 
 TEST_F(PredictTest, APartThatFailsTouchesNoOther) {

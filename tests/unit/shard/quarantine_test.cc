@@ -128,6 +128,24 @@ TEST_F(Quarantine, SurvivesARestartWithoutTheRegistry) {
   EXPECT_EQ(answer("usa/ca/fresno"), "2 quarantined");
 }
 
+TEST_F(Quarantine, WhatIsOutOfServiceIsOnTheDiskBeforeItIsAcknowledged) {
+  registry_.release({{"peru", EntryKind::version, 4, 4}});
+  ASSERT_OK(feed_->sync());
+  std::uint64_t epoch = registry_.quarantine(3);
+  ASSERT_OK(feed_->step());
+  ASSERT_EQ(registry_.acks.back().epoch, epoch);
+  begin();
+  ASSERT_OK(feed_->restore());
+  EXPECT_EQ(answer("usa/ca/fresno"), "2 quarantined");
+  ASSERT_OK(feed_->sync());
+  epoch = registry_.release({{"peru", EntryKind::removed}});
+  ASSERT_OK(feed_->step());
+  ASSERT_EQ(registry_.acks.back().epoch, epoch);
+  begin();
+  ASSERT_OK(feed_->restore());
+  EXPECT_EQ(answer("peru"), "1 removed");
+}
+
 TEST_F(Quarantine, AVersionAskedForByItsNameIsRefused) {
   ASSERT_OK(feed_->sync());
   registry_.quarantine(3);

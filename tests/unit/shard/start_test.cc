@@ -178,6 +178,31 @@ TEST_F(ShardStart, WithoutItsPackItAsksTheRegistryBeforeItAnswers) {
   expect_all_exact();
 }
 
+TEST_F(ShardStart, ALeafBelowNodesThatCannotAnswerIsInBeforeItOpens) {
+  registry_.damage(1);
+  registry_.damage(2);
+  begin();
+  ASSERT_OK(feed_->sync());
+  ASSERT_FALSE(is_starting());
+  expect_all_exact();
+}
+
+TEST_F(ShardStart, ALeafBelowNodesInQuarantineIsInBeforeItOpens) {
+  registry_.quarantine(1);
+  begin();
+  ASSERT_OK(feed_->sync());
+  EXPECT_EQ(answer("peru/lima/lince"), "6 exact");
+  EXPECT_EQ(answer("usa/tx/waco"), "2 cold") << "the others wait";
+  finish();
+  ASSERT_OK(feed_->save());
+  begin();
+  registry_.is_away = true;
+  ASSERT_OK(feed_->restore());
+  feed_->open();
+  EXPECT_EQ(answer("peru/lima/lince"), "6 exact");
+  EXPECT_EQ(answer("usa/tx/waco"), "2 cold");
+}
+
 TEST_F(ShardStart, WhatIsRemovedMeanwhileStaysAway) {
   begin();
   ASSERT_OK(feed_->sync());
