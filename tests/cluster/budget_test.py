@@ -12,7 +12,7 @@ import unittest
 import msgpack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from espalier_cluster import BIN, Cluster, Wire, predict_header, wait_until  # noqa: E402
+from espalier_cluster import BIN, ROOT, Cluster, Wire, predict_header, wait_until  # noqa: E402
 
 import espalier  # noqa: E402
 
@@ -22,12 +22,29 @@ ROW = msgpack.packb({"rows": [{"age": 41}]})
 EXACT, OVER_BUDGET = 0, 7
 
 
-def ask(wire, node):
-    """(body, reason), and how long it took."""
+RIDES_ROW = msgpack.packb({"rows": [{"distance_km": 4.2, "hour": 8, "vehicle": "standard", "weather": "dry"}]})
+SLOWEST_SECONDS = 1  # nothing waits for a leaf to come back; the rest is for a busy machine
+
+
+def ask(wire, node, model="sales", row=ROW):
+    """(body, version, reason, partition that answered), and how long it took."""
     began = time.monotonic()
-    reply, bodies = wire.ask(predict_header("acme", "sales", [node], budget_us=5_000_000), ROW)
+    reply, bodies = wire.ask(predict_header("acme", model, [node], budget_us=5_000_000), row)
     assert reply["status"] == 0 and reply["parts"][0].get("status", 0) == 0, reply
-    return (bodies[0], reply["parts"][0]["provenance"].get("reason", EXACT)), time.monotonic() - began
+    said = reply["parts"][0]["provenance"]
+    return (bodies[0], said["version"], said.get("reason", EXACT), tuple(said.get("served", []))), time.monotonic() - began
+
+
+def versions_of(cluster, model):
+    """By partition."""
+    with espalier.Registry(cluster.registry()) as registry:
+        page, cursor = [], b""
+        while True:
+            reply = registry.call("versions", {"tenant": "acme", "model": model, "cursor": cursor})
+            page += reply["versions"]
+            cursor = reply.get("cursor", b"")
+            if not cursor:
+                return {tuple(v.get("partition", [])): v for v in page}
 
 
 class Budget(unittest.TestCase):
@@ -37,15 +54,8 @@ class Budget(unittest.TestCase):
         with Cluster(shards=1, **{"memory-budget": budget}) as cluster:
             subprocess.run([str(BIN / "espalier-release-scale"), "--registry", cluster.registry(), "--rounds", "0", "--nodes", str(NODES)], check=True,
                            stdout=subprocess.DEVNULL)
-            with espalier.Registry(cluster.registry()) as registry:
-                page, cursor = [], b""
-                while True:
-                    reply = registry.call("versions", {"tenant": "acme", "model": "sales", "cursor": cursor})
-                    page += reply["versions"]
-                    cursor = reply.get("cursor", b"")
-                    if not cursor:
-                        break
-            bytes_of = {tuple(v.get("partition", [])): v["artefact_bytes"] for v in page}
+            versions = versions_of(cluster, "sales")
+            bytes_of = {node: version["artefact_bytes"] for node, version in versions.items()}
             self.assertEqual(len(bytes_of), NODES)
 
             def shard():
@@ -55,15 +65,19 @@ class Budget(unittest.TestCase):
             leaves = sorted(node for node in bytes_of if node)
             hot = random.Random(3).sample(leaves, int(SHARE * NODES * 0.5))
             slowest = 0
+            body_of = {}  # of each version
             with Wire(cluster.router()) as wire:
 
                 def ask_all(nodes):
                     nonlocal slowest
                     exact = set()
                     for node in nodes:
-                        (_, reason), seconds = ask(wire, node)
+                        (body, version, reason, served), seconds = ask(wire, node)
                         slowest = max(slowest, seconds)
                         self.assertIn(reason, (EXACT, OVER_BUDGET))
+                        self.assertEqual(served, node if reason == EXACT else (), "the root answers for all others")
+                        self.assertEqual(version, versions[served]["version"])
+                        self.assertEqual(body, body_of.setdefault(version, body), "a version always says the same")
                         if reason == EXACT:
                             exact.add(node)
                     return exact
@@ -88,11 +102,48 @@ class Budget(unittest.TestCase):
                     return before["memory_bytes"] == after["memory_bytes"] == sum(bytes_of[node] for node in exact) and after
 
                 said = wait_until(adds_up, seconds=60, what="the sum of what answers to be what the shard says")
+            self.assertGreater(len(set(body_of.values())), 1, "all versions say the same, so nothing was compared")
+            self.assertLess(slowest, SLOWEST_SECONDS)
             self.assertLessEqual(said["memory_bytes"], budget)
             self.assertEqual(said["memory_budget"], budget)
             self.assertEqual(set(said["not_ready"]), {"over_budget"})
             print(f"{NODES} nodes, budget {budget}: {said['memory_bytes']} bytes in, {said['nodes_ready']} nodes, {said['evicted']} evicted, "
                   f"{len(kept)} of {len(hot)} hot leaves kept through a scan, slowest answer {slowest * 1000:.1f} ms", file=sys.stderr)
+
+    def test_the_nearest_inner_node_answers_for_a_leaf_that_is_out(self):
+        with Cluster(shards=1) as cluster:
+            rides = cluster.folder / "rides.csv"
+            cluster.run("sample-data", rides, "--rows", 6000)
+            cluster.train(ROOT / "examples" / "rides.toml", rides)
+            versions = versions_of(cluster, "duration")
+            expected = {}
+            with Wire(cluster.router()) as wire:
+                for node in versions:
+                    expected[node] = ask(wire, node, "duration", RIDES_ROW)[0]
+                    self.assertEqual(expected[node][2], EXACT)
+        depth = max(len(node) for node in versions)
+        leaves = {node for node in versions if len(node) == depth}
+        self.assertGreater(depth, 1, "the tree has inner levels")
+        size = {version["artefact"]: version["artefact_bytes"] for version in versions.values()}
+        inner = {version["artefact"] for node, version in versions.items() if node not in leaves}
+        budget = sum(size[artefact] for artefact in inner) + sum(size[a] for a in size if a not in inner) // 2
+        with Cluster(shards=1, **{"memory-budget": budget}) as cluster:
+            cluster.run("sample-data", rides := cluster.folder / "rides.csv", "--rows", 6000)
+            cluster.train(ROOT / "examples" / "rides.toml", rides)
+            wait_until(lambda: 0 < cluster.json("shards")["shards"][0]["memory_bytes"] <= budget, what="leaves to make room")
+            again = versions_of(cluster, "duration")
+            seen = {EXACT: 0, OVER_BUDGET: 0}
+            with Wire(cluster.router()) as wire:
+                for node in sorted(again):
+                    (body, version, reason, served), seconds = ask(wire, node, "duration", RIDES_ROW)
+                    self.assertLess(seconds, SLOWEST_SECONDS)
+                    seen[reason] += 1
+                    above = max((inner for inner in again if inner not in leaves and node[: len(inner)] == inner), key=len)
+                    self.assertEqual(served, node if reason == EXACT else above)
+                    self.assertTrue(reason == EXACT or node in leaves, "an inner node is out")
+                    self.assertEqual((body, version), (expected[served][0], again[served]["version"]), "trained alike, it says the same")
+            self.assertGreater(seen[OVER_BUDGET], 0)
+            print(f"{len(leaves)} leaves, {len(again) - len(leaves)} inner nodes, budget {budget}: {seen}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -73,9 +73,10 @@ class Start(unittest.TestCase):
     def log(self):
         return (self.cluster.dir / "log" / "s0.log").read_text()
 
-    def start_again(self, what):
+    def start_again(self, what, from_disk):
         state = self.cluster.dir / "shards" / "s0" / "state"
-        wait_until(lambda: not state.exists() or state.stat().st_size > 100 * NODES, what="s0 to save what it knows")
+        if from_disk:
+            wait_until(lambda: state.exists() and state.stat().st_size > 100 * NODES, what="s0 to save what it knows")
         said = len(self.log())
         old = self.process("s0")["pid"]
         os.kill(old, signal.SIGKILL)
@@ -131,9 +132,17 @@ class Start(unittest.TestCase):
         thread = threading.Thread(target=load)
         thread.start()
         try:
-            self.start_again("from a full disk")
+            self.start_again("from a full disk", from_disk=True)
             shutil.rmtree(self.cluster.dir / "shards" / "s0")
-            self.start_again("from an empty disk")
+            self.start_again("from an empty disk", from_disk=False)
+            registry = self.cluster.processes("registry")[0]["pid"]
+            state = self.cluster.dir / "shards" / "s0" / "state"
+            wait_until(lambda: state.exists() and state.stat().st_size > 100 * NODES, what="s0 to save what it knows")
+            os.kill(registry, signal.SIGSTOP)
+            try:
+                self.start_again("from a full disk with the registry stopped", from_disk=True)
+            finally:
+                os.kill(registry, signal.SIGCONT)
         finally:
             stop.set()
             thread.join()
