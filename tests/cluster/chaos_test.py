@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import unittest
+import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from answers import CORRUPT, Answer, History, ask, epochs_that_go_back  # noqa: E402
@@ -94,7 +95,6 @@ class Publisher:
         self._tree, self._history, self._chance = tree, history, random.Random(SEED)
         self.registry = cluster.registry_client(timeout_s=2.0)
         self.refused = collections.Counter()
-        self.releases = 0
 
     def call(self, *words):
         while True:
@@ -108,13 +108,24 @@ class Publisher:
                 threading.Event().wait(0.05)
 
     def step(self, nodes=None):
+        if nodes is None and self._chance.random() < 0.15:
+            return self.go_back()
         nodes = nodes or self._chance.sample(NODES, self._chance.randint(1, 6))
         upload, bodies, publish, entries, versions = self._tree.release(nodes)
         self.call("upload", upload, bodies)
         epoch = self.call("publish", publish, [entries])["epoch"]
         self._history.add(epoch, publish["release"], versions)
-        self.releases += 1
         return epoch
+
+    def go_back(self):
+        """The whole tag to the state of an earlier release."""
+        since, earlier = self._chance.choice(self._history.releases)
+        versions, release = self._history.differences(since), uuid.uuid4().bytes
+        if not versions:
+            return
+        move = {"idem": uuid.uuid4().bytes, "tenant": self._tree.tenant, "model": self._tree.model, "tag": "production", "release": release,
+                "from_release": earlier}
+        self._history.add(self.call("move", move)["epoch"], release, versions)
 
 
 class RandomFaults(unittest.TestCase):
@@ -127,7 +138,7 @@ class RandomFaults(unittest.TestCase):
             own_mounts()
             network = cls.enterClassContext(Network(SEED))
         cls.cluster = cls.enterClassContext(HostCluster(network, len(SHARDS), len(ROUTERS), disk_mb=DISK_MB if network else 0,
-                                                        shard_options=["--verify", "always", "--scrub-interval", "5"]))
+                                                        shard_options=["--verify", "always", "--scrub-interval", "5"], registry_options=["--lease-ms", "1500"]))
         cls.tree = NumberedTree()
         cls.history = History(cls.tree)
 
@@ -168,8 +179,16 @@ class RandomFaults(unittest.TestCase):
         errors = collections.Counter(espalier.Code(answer.status).name for answer in answers if answer.status)
         times = sorted(answer.received - answer.sent for answer in answers if answer.status == 0)
         print(f"{dict(faults)}: {len(answers)} answers {dict(reasons)}, {dict(errors) or 'no error'}; median {times[len(times) // 2] * 1e3:.1f} ms, "
-              f"99 % {times[len(times) * 99 // 100] * 1e3:.0f} ms, longest {times[-1] * 1e3:.0f} ms; {publisher.releases} releases, "
+              f"99 % {times[len(times) * 99 // 100] * 1e3:.0f} ms, longest {times[-1] * 1e3:.0f} ms; {len(self.history.releases)} releases, "
               f"refused on the way: {dict(publisher.refused)}", flush=True)
+
+        self.say("the longest", max(answers, key=lambda answer: answer.received - answer.sent))
+
+    def say(self, what, answer):
+        """With the faults around it."""
+        at = answer.sent - self.chaos.begin
+        near = [str(fault) for fault, is_done in self.chaos.done if is_done and fault.at - 1 <= at <= fault.at + fault.seconds + 5]
+        print(f"{at:.2f} s: {what}, {answer.received - answer.sent:.3f} s: {answer}\n  " + "\n  ".join(near), flush=True)
 
     def violation(self, answer):
         account = self.chaos.account
@@ -196,9 +215,7 @@ class RandomFaults(unittest.TestCase):
         for (shard, run), of_run in runs.items():
             found += [(f"run {run} of {shard} knew epoch {newer.epoch} before", answer) for newer, answer in epochs_that_go_back(of_run)]
         for violation, answer in found[:20]:
-            at = answer.sent - self.chaos.begin
-            near = [str(fault) for fault, is_done in self.chaos.done if is_done and fault.at - 1 <= at <= fault.at + fault.seconds + 5]
-            print(f"{at:.2f} s: {violation}: {answer}\n  " + "\n  ".join(near), flush=True)
+            self.say(violation, answer)
         self.assertEqual(len(found), 0, f"{len(found)} violations; ESPALIER_CHAOS_SEED={SEED} repeats the schedule")
 
     def all_is_as_before(self, publisher):

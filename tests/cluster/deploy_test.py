@@ -16,7 +16,7 @@ import types
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from espalier_cluster import BIN, ROOT, wait_until  # noqa: E402
+from espalier_cluster import BIN, ROOT  # noqa: E402
 from host_cluster import Process  # noqa: E402
 from network import Network, why_not  # noqa: E402
 
@@ -82,32 +82,63 @@ class Reference(unittest.TestCase):
 
 @unittest.skipIf(why_not(), why_not())
 class ThreeHosts(unittest.TestCase):
-    def test_they_serve(self):
+    def test_they_serve_lose_a_shard_and_come_back_from_a_backup(self):
         files = sorted((DEPLOY / "three-hosts").glob("*/*.toml"))
         hosts = {file.parent.name: re.search(r'bind = \["tcp://([0-9.]+):', file.read_text())[1] for file in files}
-        with Network() as network, tempfile.TemporaryDirectory() as folder:
+        with Network() as self.network, tempfile.TemporaryDirectory() as self.folder:
             for host, address in [*hosts.items(), ("client", "10.20.0.99")]:
-                network.add(host, f"{address}/24")
-            cluster = types.SimpleNamespace(folder=pathlib.Path(folder), prefix=network.prefix)
-            processes = [Process(cluster, file.stem, f"{file.stem}-{file.parent.name}", file.parent.name,
-                                 [BIN / f"espalier-{file.stem}", "--config", file]) for file in files]
+                self.network.add(host, f"{address}/24")
+            cluster = types.SimpleNamespace(folder=pathlib.Path(self.folder), prefix=self.network.prefix)
+            processes = {f"{file.stem}-{file.parent.name}": Process(cluster, file.stem, f"{file.stem}-{file.parent.name}", file.parent.name,
+                                                                    [BIN / f"espalier-{file.stem}", "--config", file]) for file in files}
             try:
-                for process in processes:
+                for process in processes.values():
                     process.launch()
-                for process in processes:
+                for process in processes.values():
                     process.wait_ready()
-                self.use(network, folder)
+                self.use(processes)
             finally:
-                for process in processes:
+                for process in processes.values():
                     process.end(signal.SIGKILL)
 
-    def use(self, network, folder):
+    def use(self, processes):
         """The commands that the page shows, from a host of their own."""
-        (block,) = [block for block in re.findall(r"```sh\n(.*?)```", OPERATIONS.read_text(), re.S) if "cluster.json" in block]
-        script = "set -e\n" + block.replace("~/espalier", f"{folder}/here").replace("rides.csv", f"{folder}/rides.csv")
-        done = run(*network.prefix("client"), "bash", "-c", script, cwd=ROOT, env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"})
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("exact", done.stdout)
+        said = self.shell(self.block("cluster.json"))
+        self.assertIn("exact", said)
+        predict = said_line(self.block("cluster.json"), "espalier predict")
+        self.shell(self.block("espalier drain"))
+        self.assertEqual(processes["shard-gamma"].wait(), 0)
+        self.assertIn("exact", self.shell(predict))
+        os.mkdir(f"{self.folder}/backup")
+        self.shell(self.block("espalier registry backup"))
+        registry = processes["registry-alpha"]
+        self.assertEqual(registry.end(), 0)
+        shutil.rmtree(registry.folder)
+        (backup,) = pathlib.Path(self.folder, "backup").iterdir()
+        restore = said_line(self.block("registry.lost"), "sudo espalier registry restore").removeprefix("sudo ")
+        self.shell(restore.replace("FILE", backup.name).replace("/var/lib/espalier/registry", str(registry.folder)))
+        self.assertIn("exact", self.shell(predict))
+        registry.start()
+        self.shell("espalier registry check")
+        self.assertIn("exact", self.shell(predict))
+
+    @staticmethod
+    def block(what):
+        (block,) = [block for block in re.findall(r"```sh\n(.*?)```", OPERATIONS.read_text(), re.S) if what in block]
+        return block
+
+    def shell(self, script):
+        script = script.replace("~/espalier", f"{self.folder}/here").replace("rides.csv", f"{self.folder}/rides.csv")
+        script = script.replace("/backup/", f"{self.folder}/backup/")
+        done = run(*self.network.prefix("client"), "bash", "-c", "set -e\n" + script, cwd=ROOT,
+                   env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "ESPALIER_CLUSTER": f"{self.folder}/here"})
+        self.assertEqual(done.returncode, 0, script + done.stdout + done.stderr)
+        return done.stdout
+
+
+def said_line(block, beginning):
+    (line,) = [line for line in block.splitlines() if line.startswith(beginning)]
+    return line
 
 
 class Units(unittest.TestCase):

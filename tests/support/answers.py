@@ -64,22 +64,26 @@ class History:
     def __init__(self, tree):
         self._tree = tree
         self._lock = threading.Lock()
-        self._of_node = {}  # (epoch, version) by node, in ascending order
-        self._committed = {}  # (epoch, release) by version
-        self.newest = 0
+        self._of_node = {}  # (epoch, release, version), in ascending order; version None: the tag names none
+        self.releases = []  # (epoch, release)
 
     def add(self, epoch, release, versions):
-        """A release that the registry has acknowledged."""
+        """A release that the registry has acknowledged: by node its version, None where it unsets the node."""
         with self._lock:
             for node, version in versions.items():
-                self._committed[version] = (epoch, release)
-                self._of_node.setdefault(node, []).append((epoch, version))
+                self._of_node.setdefault(node, []).append((epoch, release, version))
                 self._of_node[node].sort()
-            self.newest = max(self.newest, epoch)
+            self.releases.append((epoch, release))
 
-    def wanted(self, node, epoch):
-        """The version that the tag names for this node as of the epoch; None where it names none."""
-        return next((version for since, version in reversed(self._of_node.get(node, [])) if since <= epoch), None)
+    def differences(self, epoch):
+        """What a move to the state of this epoch moves: by node its version then, where it is another than now."""
+        with self._lock:
+            then = {node: self._wanted(node, epoch)[2] for node in self._of_node}
+            return {node: version for node, version in then.items() if version != self._of_node[node][-1][2]}
+
+    def _wanted(self, node, epoch):
+        """What the tag says of this node as of the epoch: (epoch, release, version)."""
+        return next((entry for entry in reversed(self._of_node.get(node, [])) if entry[0] <= epoch), (0, None, None))
 
     def violation(self, answer):
         """What is wrong with an answer whose status is 0; None where nothing is. All releases up to now have been added."""
@@ -88,34 +92,35 @@ class History:
 
     def _violation(self, answer):
         said = answer.provenance
-        version, served, reason = said.get("version"), tuple(said.get("served", [])), said.get("reason", EXACT)
-        asked = answer.asked
+        version, served, asked = said.get("version"), tuple(said.get("served", [])), answer.asked
         if tuple(said.get("asked", [])) != asked:
             return "an answer to another question"
-        if version not in self._committed:
+        if version not in self._tree.numbers:
             return "a version that no release has"
         if self._tree.nodes[version] != served or self._tree.numbers[version] != answer.value:
             return f"its version is {self._tree.nodes[version]}'s, which says {self._tree.numbers[version]}"
         if asked[: len(served)] != served:
             return "a node answered that doesn't stand above"
-        since, release = self._committed[version]
-        if (said.get("release_epoch"), said.get("release")) != (since, release):
-            return f"another release than that which set it, of epoch {since}"
-        if since > answer.epoch:
-            return f"set by epoch {since}, which it doesn't know"
-        return self._wrong_reason(answer, served, version, reason)
+        entry = (said.get("release_epoch"), said.get("release"), version)
+        if entry not in self._of_node[served]:
+            return "no release of this name and epoch put this version there"
+        if entry[0] > answer.epoch:
+            return f"set by epoch {entry[0]}, which it doesn't know"
+        return self._wrong_reason(answer, served, entry)
 
-    def _wrong_reason(self, answer, served, version, reason):
+    def _wrong_reason(self, answer, served, entry):
         path = [answer.asked[:depth] for depth in range(len(answer.asked), -1, -1)]
-        wanted = {node: self.wanted(node, answer.epoch) for node in path}
-        nearest = next((node for node in path if wanted[node] is not None), None)
-        is_wanted = wanted[served] == version
+        wanted = {node: self._wanted(node, answer.epoch) for node in path}
+        nearest = next((node for node in path if wanted[node][2] is not None), None)
+        reason = answer.provenance.get("reason", EXACT)
+        if nearest is None:
+            return "as of its epoch no node answers"
         if reason in (EXACT, NO_VERSION):
-            if nearest != served or not is_wanted:
-                return f"as of its epoch {nearest} answers"
+            if nearest != served or wanted[served] != entry:
+                return f"as of its epoch {nearest} answers, by {wanted[nearest]}"
             return None if (reason == EXACT) == (served == answer.asked) else "the reason doesn't fit"
         if reason == PREVIOUS:
-            return "the wanted version is no previous one" if is_wanted else None
+            return "the wanted version is no previous one" if wanted[served][2] == entry[2] else None
         if reason in (COLD, CORRUPT, OVER_BUDGET):
             return None if len(served) < len(nearest) else "nothing below was wanted"
         return "no such reason is possible here"

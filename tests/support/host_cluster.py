@@ -79,6 +79,13 @@ class Process:
     def kill(self):
         self.end(signal.SIGKILL)
 
+    def wait(self, seconds=30):
+        """Its exit code, once it has ended by itself."""
+        code = self._process.wait(seconds)
+        self._process.stdout.close()
+        self._process = None
+        return code
+
     def end(self, number=signal.SIGTERM, seconds=30):
         """Returns its exit code; nothing where it doesn't run."""
         if self._process is None:
