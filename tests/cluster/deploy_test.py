@@ -44,7 +44,7 @@ class Reference(unittest.TestCase):
     def test_its_defaults_are_those_of_the_process(self):
         for role in ROLES:
             reference = tomllib.loads((DEPLOY / "config" / f"{role}.toml").read_text())
-            for option, default in re.findall(r"^  --([a-z-]+) [^=\n]*=(\S+)", help_of(f"espalier-{role}"), re.M):
+            for option, default in re.findall(r"^  --([a-z-]+) (?:\S+ )*?\S*=([^\s()\[\],]+)(?=\s|$)", help_of(f"espalier-{role}"), re.M):
                 with self.subTest(f"{role} --{option}"):
                     self.assertEqual(str(reference[option]), default)
 
