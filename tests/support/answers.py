@@ -4,12 +4,17 @@ docs/life-of-a-prediction.md says which node answers, docs/wire-protocol.md what
 """
 
 import dataclasses
+import math
 import threading
 import time
 
 import msgpack
 
 EXACT, NO_VERSION, PREVIOUS, COLD, CORRUPT, OVER_BUDGET = 0, 1, 2, 4, 5, 7
+# What must have been amiss on the shard itself before it gives one of these reasons.
+CAUSES = {CORRUPT: "corrupt", OVER_BUDGET: "disk full"}
+# After so long a stretch in which nothing that a shard needs is broken, it knows what was released before and answers exactly.
+SETTLED_S = 5.0
 
 
 @dataclasses.dataclass
@@ -58,18 +63,78 @@ def read(parts, way, sent, received, reply, bodies):
     return answers
 
 
+@dataclasses.dataclass(eq=False)
+class Trouble:
+    """Something that is broken: a host, or the way between two."""
+
+    kind: str
+    hosts: frozenset
+    since: float
+    until: float = math.inf
+
+    def concerns(self, shard):
+        """Whether it keeps the shard from knowing, fetching or keeping what it should: the ways to routers and clients don't."""
+        return self.hosts in ({shard}, {"registry"}, {shard, "registry"})
+
+    def begins_anew(self, shard):
+        """Whether it costs the shard something that it had ready."""
+        return self.hosts == {shard} and self.kind in ("kill", "corrupt")
+
+    def moves_leaves(self):
+        """Whether it may cost a shard its lease, or is that of one that comes back."""
+        return not any(host.startswith(("router", "client")) for host in self.hosts)
+
+
+class Troubles:
+    """What is broken when. Written by one thread; judged by it, or after it."""
+
+    def __init__(self, lease_s=10.0, clock=time.monotonic):
+        """`lease_s`: so long after one shard's trouble the others may still take leaves from it, or give them back."""
+        self._lease_s, self._clock, self._all = lease_s, clock, []
+
+    def begins(self, kind, *hosts):
+        self._all.append(Trouble(kind, frozenset(hosts), self._clock()))
+        return self._all[-1]
+
+    def never_mind(self, trouble):
+        """It did no harm."""
+        self._all.remove(trouble)
+
+    def ends(self, trouble):
+        trouble.until = min(trouble.until, self._clock())
+
+    def has_been(self, kind, host, until):
+        return any(trouble.kind == kind and trouble.hosts == {host} and trouble.since <= until for trouble in self._all)
+
+    def longest_whole(self, shard, is_leaf, since, until):
+        """Seconds of the longest stretch, since what last made the shard begin anew, in which nothing was broken that it needs to serve a
+        node; for a leaf that is also what makes leaves change hands."""
+        concerning = sorted((trouble for trouble in self._all if trouble.since < until and
+                             (trouble.moves_leaves() if is_leaf else trouble.concerns(shard))), key=lambda trouble: trouble.since)
+        lease_s = self._lease_s if is_leaf else 0
+        whole_since = max([since, *(trouble.since for trouble in concerning if is_leaf or trouble.begins_anew(shard))])
+        longest = 0.0
+        for trouble in concerning:
+            longest = max(longest, trouble.since - whole_since)
+            whole_since = max(whole_since, trouble.until + lease_s)
+        return max(longest, until - whole_since)
+
+
 class History:
     """The releases of one tag of a NumberedTree. Any thread may call anything."""
 
-    def __init__(self, tree):
-        self._tree = tree
+    def __init__(self, tree, troubles=None, clock=time.monotonic):
+        """`troubles`: what may excuse answers by others; none: nothing is ever broken."""
+        self._tree, self._troubles, self._clock = tree, troubles or Troubles(), clock
         self._lock = threading.Lock()
         self._of_node = {}  # (epoch, release, version), in ascending order; version None: the tag names none
+        self._added = {}  # when, by epoch
         self.releases = []  # (epoch, release)
 
     def add(self, epoch, release, versions):
-        """A release that the registry has acknowledged: by node its version, None where it unsets the node."""
+        """A release that the registry has acknowledged just now: by node its version, None where it unsets the node."""
         with self._lock:
+            self._added[epoch] = self._clock()
             for node, version in versions.items():
                 self._of_node.setdefault(node, []).append((epoch, release, version))
                 self._of_node[node].sort()
@@ -106,7 +171,16 @@ class History:
             return "no release of this name and epoch put this version there"
         if entry[0] > answer.epoch:
             return f"set by epoch {entry[0]}, which it doesn't know"
+        newer = min((epoch for epoch in self._added if epoch > answer.epoch), default=None)
+        if newer is not None and (late := self._is_late(answer, (), self._added[newer])):
+            return f"it doesn't know epoch {newer}, {late}"
         return self._wrong_reason(answer, served, entry)
+
+    def _is_late(self, answer, node, since):
+        """In words, that what was wanted from `since` on should be there by now; nothing where it needn't."""
+        is_leaf = len(node) == max(map(len, self._of_node))
+        whole_s = self._troubles.longest_whole(answer.shard, is_leaf, since, answer.sent)
+        return f"although all was whole for {whole_s:.2f} s since" if whole_s > SETTLED_S else None
 
     def _wrong_reason(self, answer, served, entry):
         path = [answer.asked[:depth] for depth in range(len(answer.asked), -1, -1)]
@@ -119,22 +193,65 @@ class History:
             if nearest != served or wanted[served] != entry:
                 return f"as of its epoch {nearest} answers, by {wanted[nearest]}"
             return None if (reason == EXACT) == (served == answer.asked) else "the reason doesn't fit"
+        if reason in CAUSES and not self._troubles.has_been(CAUSES[reason], answer.shard, answer.received):
+            return f"nothing was {CAUSES[reason]} there"
         if reason == PREVIOUS:
-            return "the wanted version is no previous one" if wanted[served][2] == entry[2] else None
-        if reason in (COLD, CORRUPT, OVER_BUDGET):
-            return None if len(served) < len(nearest) else "nothing below was wanted"
-        return "no such reason is possible here"
+            if served != nearest or wanted[served] == entry:
+                return "the wanted version is no previous one, or another node's was wanted"
+        elif reason in (COLD, CORRUPT, OVER_BUDGET):
+            if len(served) >= len(nearest) or wanted[served][2] is None:
+                return "nothing below was wanted, or nothing of the node that answers"
+            if late := self._is_late(answer, nearest, self._wanted_since(nearest, answer.epoch, reason)):
+                return f"{nearest} is wanted, {late}"
+        else:
+            return "no such reason is possible here"
+        return self._wrong_version(answer, served, entry, wanted[served])
+
+    def _wanted_since(self, node, epoch, reason):
+        """Since when it has had an answer of its own; where that was damaged, since when this one is wanted."""
+        since = None
+        for of_epoch, _, version in self._of_node[node]:
+            if of_epoch <= epoch:
+                since = None if version is None else self._added[of_epoch] if since is None or reason == CORRUPT else since
+        return since
+
+    def _wrong_version(self, answer, served, entry, wanted):
+        """The node that answers for another may itself be behind, but no longer than it would be on its own."""
+        if entry == wanted:
+            return None
+        replaced = next(later for later in self._of_node[served] if later > entry)
+        late = self._is_late(answer, served, self._added[replaced[0]])
+        return f"{served} has had another version since epoch {replaced[0]}, {late}" if late else None
+
+    def versions_that_go_back(self, answers):
+        """Pairs of answers of one shard's run by one node, of which the later one is by an older version: a node keeps the last version that
+        was ready, unless something broke between."""
+        by_node, found = {}, []
+        for answer in answers:
+            by_node.setdefault(tuple(answer.provenance["served"]), []).append(answer)
+        for node, of_node in by_node.items():
+            is_leaf = len(node) == max(map(len, self._of_node))
+            for newer, older in go_back(of_node, lambda answer: answer.provenance["release_epoch"]):
+                since = newer.received - SETTLED_S
+                if self._troubles.longest_whole(older.shard, is_leaf, since, older.sent) == older.sent - since:
+                    found.append((newer, older))
+        return found
 
 
 def epochs_that_go_back(answers):
     """Pairs of answers of one shard's run, of which the later one, sent after the other had come, knows less."""
+    return go_back(answers, lambda answer: answer.epoch)
+
+
+def go_back(answers, number):
+    """Pairs of which the later one, sent after the other had come, has a smaller number."""
     found, done, newest = [], sorted(answers, key=lambda answer: answer.received), None
     at = 0
     for answer in sorted(answers, key=lambda answer: answer.sent):
         while at < len(done) and done[at].received < answer.sent:
-            if newest is None or done[at].epoch > newest.epoch:
+            if newest is None or number(done[at]) > number(newest):
                 newest = done[at]
             at += 1
-        if newest is not None and answer.epoch < newest.epoch:
+        if newest is not None and number(answer) < number(newest):
             found.append((newest, answer))
     return found

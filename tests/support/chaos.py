@@ -5,10 +5,13 @@ import random
 import signal
 import time
 
+from answers import Troubles
 from damage import flip_bit, frames
 
 # Until a fault's victim is taken to be as before, so that the next one may begin: its own end is waited for besides.
 RECOVERY_SECONDS = {"shard": 2.5, "router": 2.5, "registry": 1.0}
+# Damage is found by then: what isn't asked for is checked by the scrub, every five seconds in this test.
+FOUND_SECONDS = 7.0
 # One of so many shard faults begins although another shard is broken.
 ONE_IN_TOO_MANY = 12
 
@@ -62,7 +65,6 @@ class Account:
     def __init__(self):
         self.broken = {}  # by process: [since, until], until being None while it lasts
         self.killed = {}  # by process: when
-        self.corrupted = {}  # by shard: when first
 
     def breaks(self, name, now):
         times = self.broken.setdefault(name, [])
@@ -94,9 +96,10 @@ class Chaos:
     shard breaks the shard, one between client and router the router.
     """
 
-    def __init__(self, cluster, faults, artefacts):
-        """`artefacts`: gives the hashes of artefacts that may be damaged."""
-        self.cluster, self.account = cluster, Account()
+    def __init__(self, cluster, faults, artefacts, troubles):
+        """`artefacts`: gives the hashes of artefacts that may be damaged; `troubles`: what excuses answers by others."""
+        self.cluster, self.account, self._troubles = cluster, Account(), troubles
+        self._trouble_of = {}  # of each fault that lasts
         self._coming, self._going, self._artefacts = list(faults), [], artefacts
         self._starting = {}  # processes that are not ready yet, with the fault that killed them
         self.done = []  # (fault, whether it did harm)
@@ -112,18 +115,23 @@ class Chaos:
             self._mend(fault)
         for name in list(self._starting):
             if self.cluster[name].is_ready():
-                del self._starting[name]
-                self._settle(name)
+                self._is_up(name)
         return bool(self._coming or self._going or self._starting)
 
     def _make(self, fault):
         """Does the harm, unless its victim suffers from another already."""
         victims = {one for going in self._going for one in (going.target, going.other) if one} | set(self._starting)
         is_taken = bool({fault.target, fault.other} & victims) and fault.kind != "corrupt"
+        trouble = self._troubles.begins(fault.kind, *filter(None, (fault.target, fault.other)))
         is_done = not is_taken and getattr(self, "_" + fault.kind.replace(" ", "_"))(fault)
         self.done.append((fault, bool(is_done)))
-        if is_done and fault.kind != "corrupt":
+        if not is_done:
+            self._troubles.never_mind(trouble)
+        elif fault.kind == "corrupt":
+            trouble.until = trouble.since + FOUND_SECONDS
+        else:
             self._going.append(fault)
+            self._trouble_of[id(fault)] = trouble
 
     def _victim(self, fault):
         """Whom the account says to be broken; the registry may be away at any time."""
@@ -136,6 +144,11 @@ class Chaos:
         if not any(self._victim(fault) == name for fault in self._going) and name not in self._starting:
             self.account.mends(name, time.monotonic())
 
+    def _is_up(self, name):
+        """It has said that it is ready again."""
+        self._troubles.ends(self._trouble_of.pop(id(self._starting.pop(name))))
+        self._settle(name)
+
     def _mend(self, fault):
         if fault.kind == "kill":
             self.cluster[fault.target].launch()
@@ -146,6 +159,8 @@ class Chaos:
             self.cluster.network.both_ways(fault.target, fault.other, "open")
         elif fault.kind == "disk full":
             self.cluster.empty_disk(fault.target)
+        if fault.kind != "kill":
+            self._troubles.ends(self._trouble_of.pop(id(fault)))
         self._settle(self._victim(fault))
 
     def _kill(self, fault):
@@ -173,14 +188,12 @@ class Chaos:
 
     def _corrupt(self, fault):
         """A bit in some of the artefacts that the shard holds; none of the root's, above which nobody answers."""
-        chance, now, allowed = random.Random(fault.seed), time.monotonic(), set(self._artefacts())
+        chance, allowed = random.Random(fault.seed), set(self._artefacts())
         done = False
         for path in sorted((self.cluster[fault.target].folder / "pack").glob("*.pack")):
             held = sorted(allowed.intersection(frames(path)))
             for artefact in chance.sample(held, min(len(held), 4)):
                 done = flip_bit(path, artefact, chance) or done
-        if done:
-            self.account.corrupted.setdefault(fault.target, now)
         return done
 
     def heal(self):
@@ -191,5 +204,4 @@ class Chaos:
             self._mend(fault)
         for name in list(self._starting):
             self.cluster[name].wait_ready()
-            del self._starting[name]
-            self._settle(name)
+            self._is_up(name)
