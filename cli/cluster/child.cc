@@ -19,9 +19,10 @@ namespace espalier::cli {
 namespace {
 
 // In the child, between fork and exec: system calls only.
-[[noreturn]] void become(const char* program, char* const* arguments, int output, int log, pid_t parent) {
+[[noreturn]] void become(const char* program, char* const* arguments, int output, int log, int at_parent_end,
+                         pid_t parent) {
   setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  prctl(PR_SET_PDEATHSIG, at_parent_end);
   if (getppid() != parent) _exit(127);  // the parent ended before it could be watched
   const int nothing = open("/dev/null", O_RDONLY);
   dup2(nothing, STDIN_FILENO);
@@ -43,7 +44,7 @@ std::string end_text(int status) {
 }  // namespace
 
 Result<Child> Child::start(const std::string& program, const std::vector<std::string>& arguments,
-                           const std::string& log) {
+                           const std::string& log, int at_parent_end) {
   if (access(program.c_str(), X_OK) != 0) return unavailable(program + ": " + std::strerror(errno));
   int log_file = -1;
   if (!log.empty()) {
@@ -59,7 +60,7 @@ Result<Child> Child::start(const std::string& program, const std::vector<std::st
   Child child;
   const pid_t parent = getpid();
   child.pid_ = fork();
-  if (child.pid_ == 0) become(program.c_str(), argv.data(), ends[1], log_file, parent);
+  if (child.pid_ == 0) become(program.c_str(), argv.data(), ends[1], log_file, at_parent_end, parent);
   const int error = errno;
   close(ends[1]);
   if (log_file >= 0) close(log_file);
@@ -129,7 +130,9 @@ std::optional<std::string> Child::ended() {
 }
 
 void Child::signal(int number) const {
-  if (pid_ > 0 && !end_) kill(pid_, number);
+  if (pid_ <= 0 || end_) return;
+  kill(pid_, number);
+  if (number == SIGTERM) kill(pid_, SIGCONT);  // one that stands would not hear it
 }
 
 bool Child::wait(int timeout_ms) {

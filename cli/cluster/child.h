@@ -1,7 +1,7 @@
 // A process that a command started: it ends with its parent, and says one line when it is ready.
 //
 // The child is in a process group of its own (Ctrl-C reaches the parent only, which decides the order of ends) and gets
-// SIGTERM when the parent's thread that started it ends. Its stdin is empty; stdout is a pipe to the parent; stderr
+// a signal when the parent's thread that started it ends. Its stdin is empty; stdout is a pipe to the parent; stderr
 // goes to a file or stays the parent's. Thread safety: one thread. Ownership: a child that still runs is killed by the
 // destructor. Errors: unavailable, naming the program.
 #pragma once
@@ -19,9 +19,10 @@ namespace espalier::cli {
 
 class Child {
  public:
-  /// `log`: stderr is appended to this file; empty: the parent's. `program` is a path.
+  /// `log`: stderr is appended to this file; empty: the parent's. `program` is a path. `at_parent_end`: the signal
+  /// then; only SIGKILL ends a child that stands (SIGSTOP) as well.
   static Result<Child> start(const std::string& program, const std::vector<std::string>& arguments,
-                             const std::string& log);
+                             const std::string& log, int at_parent_end);
   Child() = default;
   ~Child();
   Child(Child&& other) noexcept;

@@ -177,7 +177,7 @@ Status Supervisor::start_planned(std::size_t from) {
 Status Supervisor::start_member(Member& member) {
   std::vector<std::string> arguments = member.arguments;
   for (const std::string& endpoint : member.binds) arguments.insert(arguments.end(), {"--bind", endpoint});
-  ASSIGN_OR_RETURN(member.child, Child::start(member.program, arguments, log_path(member)));
+  ASSIGN_OR_RETURN(member.child, Child::start(member.program, arguments, log_path(member), SIGKILL));
   member.running = true;
   member.started_us = now_us();
   return Status();

@@ -131,7 +131,7 @@ Status run_train(const TrainOptions& options, const Shared& shared) {
   RETURN_IF_ERROR(model::check_description(options.description));
   StopSignals stop;
   ASSIGN_OR_RETURN(Child trainer,
-                   Child::start(sibling_program("espalier-trainer"), arguments_of(options, cluster), ""));
+                   Child::start(sibling_program("espalier-trainer"), arguments_of(options, cluster), "", SIGTERM));
   Progress progress(shared.json);
   bool was_published = false;
   for (;;) {

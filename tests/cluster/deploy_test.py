@@ -63,7 +63,7 @@ class Reference(unittest.TestCase):
             try:
                 for role in ROLES:
                     # Everything else as it stands there.
-                    words = [BIN / f"espalier-{role}", "--config", DEPLOY / "config" / f"{role}.toml", "--dir", f"{folder}/{role}",
+                    words = ["setpriv", "--pdeathsig", "KILL", "--", BIN / f"espalier-{role}", "--config", DEPLOY / "config" / f"{role}.toml", "--dir", f"{folder}/{role}",
                              "--bind", f"ipc://{folder}/{role}.sock"]
                     words += [] if role == "registry" else ["--registry", f"ipc://{folder}/registry.sock"]
                     started.append(subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))

@@ -1,6 +1,7 @@
 """Processes that die, and what callers see of it."""
 
 import concurrent.futures
+import json
 import os
 import pathlib
 import signal
@@ -120,18 +121,47 @@ class GoingDown(unittest.TestCase):
         self.assert_all_gone()
         self.assertFalse((self.cluster.dir / "cluster.json").exists())
 
-    def test_children_end_with_a_parent_that_was_killed_and_a_new_one_starts(self):
-        router = self.cluster.processes("router")[0]["pid"]
-        os.kill(router, signal.SIGSTOP)  # so that it is still there when the new ones come
+    def test_a_child_that_stands_ends_with_an_interrupt(self):
+        os.kill(self.cluster.processes("shard")[0]["pid"], signal.SIGSTOP)
+        self.cluster.process.send_signal(signal.SIGINT)
+        self.assertEqual(self.cluster.process.wait(60), 0)
+        self.assert_all_gone()
+        self.assertFalse([line for line in self.cluster.said if "is killed" in line])
+
+    def test_children_end_with_a_parent_that_was_killed_also_one_that_stands(self):
+        os.kill(self.cluster.processes("router")[0]["pid"], signal.SIGSTOP)
         self.cluster.process.kill()
         self.cluster.process.wait()
+        self.assert_all_gone()
+        self.cluster.start()
+
+    def test_a_new_one_waits_for_what_is_left_of_the_one_before(self):
+        self.cluster.process.kill()
+        self.cluster.process.wait()
+        self.assert_all_gone()
+        # Stands for a process of that one which takes its time to end.
+        left = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", BIN / "espalier-registry", "--dir", self.cluster.folder / "left",
+                                 "--bind", f"ipc://{self.cluster.folder}/left.sock"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(left.stdout.close)
+        self.addCleanup(left.wait)
+        self.addCleanup(left.kill)
+        self.assertIn(b"ready", left.stdout.readline())
+        said = self.cluster.file()
+        next(process for process in said["processes"] if process["role"] == "router")["pid"] = left.pid
+        (self.cluster.dir / "cluster.json").write_text(json.dumps(said))
+        was_ready = []
+
+        def end_it_once_waited_for():
+            wait_until(lambda: any(str(left.pid) in line for line in self.cluster.said), what="the new one waits for the old")
+            was_ready.append(any(line == "ready" for line in self.cluster.said))
+            left.kill()
+
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            started = pool.submit(self.cluster.start)
-            wait_until(lambda: any(str(router) in line for line in self.cluster.said), what="the new one waits for the old")
-            self.assertFalse(started.done())
-            os.kill(router, signal.SIGCONT)
-            started.result()
-        self.assertFalse(any(alive(pid) for pid in self.pids), "the new cluster was ready before the old had ended")
+            self.cluster.said = []
+            ended = pool.submit(end_it_once_waited_for)
+            self.cluster.start()
+            ended.result()
+        self.assertEqual(was_ready, [False], "the new cluster was ready before the old had ended")
 
     def test_one_folder_has_one_cluster(self):
         second = subprocess.run([BIN / "espalier", "up", "--dir", self.cluster.dir], capture_output=True, text=True, timeout=60, check=False)

@@ -65,7 +65,7 @@ class Cluster:
         """`prefix`: a command to run it under, such as taskset; `options`: further options of `up` by name."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="espalier-test-"))
         self.dir = self.folder / "cluster"
-        self._arguments = [*prefix, BIN / "espalier", "up", "--dir", self.dir, "--shards", str(shards)]
+        self._arguments = ["setpriv", "--pdeathsig", "KILL", "--", *prefix, BIN / "espalier", "up", "--dir", self.dir, "--shards", str(shards)]
         for name, value in options.items():
             self._arguments += [f"--{name}"] if value is True else [f"--{name}", str(value)]
         self.process = None
@@ -82,7 +82,7 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self):
-        """Returns when the cluster has said that it is ready."""
+        """Returns when the cluster has said that it is ready. It ends at the latest with the thread that calls this."""
         self.said = []
         self.process = subprocess.Popen(
             [str(a) for a in self._arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
