@@ -13,7 +13,7 @@ import unittest
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from answers import History, ask, epochs_that_go_back  # noqa: E402
+from answers import EXACT, History, Troubles, ask, epochs_that_go_back  # noqa: E402
 from espalier_cluster import wait_until  # noqa: E402
 from host_cluster import HostCluster, NumberedTree  # noqa: E402
 from network import Network, why_not  # noqa: E402
@@ -73,7 +73,8 @@ class CutNetwork(unittest.TestCase):
         cls.registry = cls.cluster.registry_client()
         cls.addClassCleanup(cls.registry.close)
         cls.tree = NumberedTree()
-        cls.history = History(cls.tree)
+        cls.troubles = Troubles()
+        cls.history = History(cls.tree, cls.troubles)
         cls.release(NODES, wait_s=30)
 
     @classmethod
@@ -98,7 +99,8 @@ class CutNetwork(unittest.TestCase):
         self.assertTrue(answers)
         for answer in answers:
             self.assertEqual(answer.status, 0, answer)
-            self.assertIsNone(self.history.violation(answer), answer)
+            violation = self.history.violation(answer)
+            self.assertIsNone(violation, (violation, answer))
         runs = collections.defaultdict(list)
         for answer in answers:
             runs[run_of(answer)].append(answer)
@@ -120,17 +122,22 @@ class CutNetwork(unittest.TestCase):
         return time.monotonic() - since
 
     def direct(self, shard, nodes=NODES):
-        """What a shard itself says of nodes."""
+        """What a shard itself says of nodes; every answer is right."""
         wire = self.cluster.wire(self.endpoint(shard))
         try:
-            return ask(wire, shard, self.tree.header(nodes, 2_000_000), ROW)
+            answers = ask(wire, shard, self.tree.header(nodes, 2_000_000), ROW)
         finally:
             wire.socket.close()
+        self.assert_right(answers)
+        self.assertEqual({answer.shard for answer in answers}, {shard})
+        return answers
 
     def test_shard_and_router_cut_from_the_registry_go_on_and_catch_up(self):
         before = self.release(NODES[:3], wait_s=10)
         other, router = NumberedTree(model="late"), self.cluster.routers[0]
         with Follower(self.cluster, self.tree, self.cluster.routers) as follower, self.cluster.wire(router) as wire:
+            cut = self.troubles.begins("cut", "registry", "s0")
+            self.addCleanup(self.troubles.ends, cut)
             for name in ("s0", "router0"):
                 self.network.both_ways("registry", name, "cut")
             made = []
@@ -140,6 +147,7 @@ class CutNetwork(unittest.TestCase):
             wait_until(lambda: all(self.direct(name, [()])[0].epoch >= made[-1] for name in ("s1", "s2")), what="the other shards know the newest")
             for name in ("s0", "router0"):
                 self.network.both_ways("registry", name, "open")
+            self.troubles.ends(cut)
             shard_took = self.healed(lambda: self.direct("s0", [()])[0].epoch >= made[-1], "s0 knows the newest release")
             router_took = self.healed(lambda: self.are_answers(ask(wire, router, other.header(NODES), ROW), versions), "the new model answers")
             wait_until(lambda: any(answer.shard == "s0" and answer.epoch >= made[-1] for answer in follower.answers[-200:]),
@@ -147,6 +155,9 @@ class CutNetwork(unittest.TestCase):
         self.assert_right(follower.answers)
         for name in ("s0", "s1", "s2"):
             self.assertTrue(all(answer.epoch >= made[-1] for answer in self.direct(name)), name)
+            # Inner nodes are held by all shards. Each has what the newest release with it says: no step of the feed was left out.
+            for answer in self.direct(name, [node for node in NODES if len(node) < 2]):
+                self.assertEqual(answer.provenance.get("reason", EXACT), EXACT, answer)
         print(f"{len(made)} releases while s0 and router0 were cut off for {CUT_SECONDS:g} s; s0 knew the newest {shard_took:.2f} s after that, "
               f"router0 the new model {router_took:.2f} s; {len(follower.answers)} answers")
 
@@ -161,26 +172,39 @@ class CutNetwork(unittest.TestCase):
             wait_until(lambda: any(answer.shard == "s2" for answer in list(follower.answers)), what="s2 answers")
             # Another shard's name, and no models, for want of a registry; then with them.
             killed = time.monotonic()
+            away = [self.troubles.begins("kill", name) for name in ("s2", "s9")]
+            for trouble in away:
+                self.addCleanup(self.troubles.ends, trouble)
             s2.kill()
             self.network.both_ways("registry", "s2", "cut")
             stranger.launch()
-            self.wait_for(1)
+            self.wait_asked("s2")
             self.network.both_ways("registry", "s2", "open")
             stranger.wait_ready()
-            self.wait_for(1.5)
+            self.troubles.ends(away[1])
+            since = time.monotonic()
+            wait_until(lambda: any(answer.shard == "s9" and answer.sent > since for answer in follower.answers[-200:]), what="s9 answers")
+            self.wait_asked("s2")
             # Its own name, and nothing on its disk.
             stranger.kill()
             self.registry.call("leave", {"idem": uuid.uuid4().bytes, "shard": "s9"})
             shutil.rmtree(s2.folder)
             self.network.both_ways("registry", "s2", "cut")
             s2.launch()
-            self.wait_for(1)
+            self.wait_asked("s2")
             self.network.both_ways("registry", "s2", "open")
             s2.wait_ready()
+            self.troubles.ends(away[0])
             since = time.monotonic()
             wait_until(lambda: any(answer.shard == "s2" and answer.sent > since for answer in follower.answers[-200:]), what="s2 answers again")
         self.assert_right(follower.answers, lambda answer: (answer.shard, answer.sent > killed))
         print(f"{len(follower.answers)} answers; by s9: {sum(answer.shard == 's9' for answer in follower.answers)}")
+
+    def wait_asked(self, host):
+        """Until both routers have sent to the host, and it to them, again and again from now on."""
+        links = [link for router in ("router0", "router1") for link in ((router, host), (host, router))]
+        before = [self.network.passed(*link) for link in links]
+        wait_until(lambda: all(self.network.passed(*link) >= was + 5 for link, was in zip(links, before)), what=f"{host} is asked, and replies")
 
     def expect_others_answer(self, *cuts):
         """While `cuts` hold nothing comes from s0 by way of router0, and all is answered; afterwards s0 answers again."""
@@ -214,6 +238,9 @@ class CutNetwork(unittest.TestCase):
     def test_what_is_lost_now_and_then_is_answered(self):
         for source, target in [("router0", "s1"), ("s1", "router0"), ("registry", "s1"), ("client", "router0")]:
             self.network.one_way(source, target, "loss", 0.1)
+        # A connection to be made anew waits for its first packet for as long as the kernel likes.
+        lossy = self.troubles.begins("loss", "registry", "s1")
+        self.addCleanup(self.troubles.ends, lossy)
         with Follower(self.cluster, self.tree, self.cluster.routers, 5_000_000) as follower:
             made = []
             self.wait_for(CUT_SECONDS / 8, lambda: made.append(self.release(NODES[::4])))
