@@ -59,9 +59,7 @@ TEST(Moves, AJoinMovesLittleMoreThanTheShareOfWhoJoins) {
     const Moves moves = moves_between(before, after);
     std::printf("%d shards after the join: %.2f/N of the pairs move; the worst tenant is %s: %.0f %%\n", shards,
                 moves.share * shards, moves.worst_tenant.c_str(), moves.worst * 100);
-    // A cluster that is larger than the tenants' spread also moves what the tenant's other shards take over from one
-    // whose place the joiner takes: docs/placement.md says how much.
-    EXPECT_LE(moves.share, (shards <= 4 ? 1.3 : 1.6) / shards) << shards;
+    EXPECT_LE(moves.share, 1.3 / shards) << shards;
   }
 }
 
