@@ -15,6 +15,8 @@ constexpr std::int64_t kLongestTryUs = 1'000'000;
 /// From one look at the connections to the next while something is in flight, and while nothing is.
 constexpr std::int64_t kWatchUs = 10'000;
 constexpr std::int64_t kIdleWatchUs = 10'000'000;
+/// So long the least time of an answer is remembered, and up to twice as long.
+constexpr std::int64_t kLeastWindowUs = 5'000'000;
 /// Of the time between two looks so much counts as waking: what goes beyond it the router was held up.
 constexpr std::int64_t kWakingUs = kWatchUs + kWatchUs / 2;
 /// How much of a new measurement of an endpoint's pace counts, and the slowest that is believed.
@@ -153,7 +155,17 @@ void Backends::suspect(Backend& backend, std::int64_t now_us) {
 
 bool Backends::is_silent(const Backend& backend) const {
   if (backend.is_suspect || backend.flow.in_flight() == 0) return false;
-  return waking_us_ - backend.silent_since_us > limits_.silence_us + backend.flow.next_work_us();
+  const std::int64_t way_us = std::max({backend.least_us, backend.least_before_us, std::int64_t{0}});
+  return waking_us_ - backend.silent_since_us > limits_.silence_us + 2 * way_us + backend.flow.next_work_us();
+}
+
+void Backends::answered(Backend& backend, std::int64_t took_us, std::int64_t now_us) {
+  if (now_us >= backend.window_end_us) {
+    backend.least_before_us = backend.least_us;
+    backend.least_us = -1;
+    backend.window_end_us = now_us + kLeastWindowUs;
+  }
+  if (backend.least_us < 0 || took_us < backend.least_us) backend.least_us = took_us;
 }
 
 const std::vector<std::uint32_t>& Backends::watch(std::int64_t now_us) {

@@ -60,6 +60,9 @@ struct Backend {
   std::int64_t heard_us = 0;  ///< monotonic time of the last message
   /// Since when it owes an answer, as the router's waking time: of the last message, or of the first in flight since.
   std::int64_t silent_since_us = 0;
+  /// The least that an answer has taken, in the present window of some seconds and the one before; -1: none came.
+  std::int64_t least_us = -1, least_before_us = -1;
+  std::int64_t window_end_us = 0;
   /// How long work takes there, as a share of what it was said to take; learned while it is busy.
   ResponseTimes times;  ///< where requests are hedged
   double pace = 0.05;
@@ -107,6 +110,8 @@ class Backends {
   std::uint64_t crowd_work_us() const { return crowd_work_us_; }
 
   void heard(Backend& backend, std::int64_t now_us);
+  /// A request was answered so long after it was sent.
+  void answered(Backend& backend, std::int64_t took_us, std::int64_t now_us);
   /// A message goes to it; before it is counted in its flow.
   void sends(Backend& backend) {
     if (backend.flow.in_flight() != 0) return;

@@ -20,9 +20,9 @@ struct Limits {
   /// most once to each shard that holds it.
   std::uint32_t retry_percent = 10;
   std::uint32_t retry_reserve = 4096;
-  /// So long an endpoint with something in flight may be silent, beyond what its next answer may take: then it is
-  /// suspect.
-  std::int64_t silence_us = 50'000;
+  /// So long an endpoint with something in flight may be silent, beyond what its next answer may take and twice the
+  /// least that an answer has taken lately (the way there and back): then it is suspect.
+  std::int64_t silence_us = 80'000;
   /// Waiting for so long at some endpoint, or half of what may be in flight there, is a crowd: then a tenant may hold
   /// no more than its share of what is in flight at this router.
   std::int64_t crowd_us = 20'000;

@@ -36,6 +36,7 @@ void Router::handle_shard(std::uint32_t number) {
     counters_.late.add();
     return;
   }
+  backends_.answered(backend, now_us_ - piece.attempts[id.attempt].sent_us, now_us_);
   if (backends_.hedges()) backend.times.record(now_us_ - piece.attempts[id.attempt].sent_us);
   close_attempt(piece.attempts[id.attempt]);
   if (piece.is_done) {

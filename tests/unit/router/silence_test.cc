@@ -33,7 +33,7 @@ TEST_F(SilenceTest, OneThatIsSilentIsPassedOverLongBeforeItsShareOfTheBudget) {
   wire::Socket& silent = asked(first);
   for (int i = 0; i < 3; ++i) advance(kLookUs);
   EXPECT_EQ(router_->counters().asked_again.value(), 0u);
-  for (int i = 0; i < 5; ++i) advance(kLookUs);
+  for (int i = 0; i < 8; ++i) advance(kLookUs);
   wire::Socket& other = other_than(silent);
   wire::Message again = next_prediction(other);
   answer(other, again);
@@ -250,7 +250,7 @@ TEST(Silence, LastsLongerWhereMuchIsToBeComputed) {
     std::int64_t silent_us;
     bool is_suspect;
   };
-  for (const Case& c : {Case{"a row, soon", 1, 100, 40'000, false}, Case{"a row, late", 1, 100, 70'000, true},
+  for (const Case& c : {Case{"a row, soon", 1, 100, 70'000, false}, Case{"a row, late", 1, 100, 100'000, true},
                         Case{"many rows, soon", 40'000, 1'000'000, 1'000'000, false},
                         Case{"many rows, late", 40'000, 1'000'000, 1'300'000, true}}) {
     wire::Context context;
@@ -268,6 +268,28 @@ TEST(Silence, LastsLongerWhereMuchIsToBeComputed) {
     for (std::int64_t now_us = kLookUs; now_us <= c.silent_us; now_us += kLookUs) backends.watch(now_us);
     EXPECT_EQ(backend.is_suspect, c.is_suspect) << c.name;
   }
+}
+
+TEST(Silence, LastsLongerWhereTheWayIsLong) {
+  wire::Context context;
+  Backends backends(context, Limits{});
+  auto shard = *wire::Socket::make(context, wire::SocketKind::router);
+  const auto bound = shard->bind("tcp://127.0.0.1:*");
+  ASSERT_OK(bound);
+  cluster::View view;
+  view.shards.push_back({"s0", {*bound}, 1});
+  backends.take_view(view, 0);
+  Backend& backend = backends.at(0);
+  backends.answered(backend, 700'000, 0);  // it waited there
+  backends.answered(backend, 100'000, 0);
+  std::int64_t now_us = 0;
+  backends.watch(now_us);
+  backends.sends(backend);
+  backend.flow.send(100);
+  for (; now_us <= 270'000; now_us += kLookUs) backends.watch(now_us);
+  EXPECT_FALSE(backend.is_suspect);
+  for (; now_us <= 320'000; now_us += kLookUs) backends.watch(now_us);
+  EXPECT_TRUE(backend.is_suspect);
 }
 
 TEST(Silence, WhereNothingIsOwedNobodyIsSilent) {
