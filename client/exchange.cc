@@ -14,6 +14,21 @@ namespace {
 constexpr std::int64_t kFirstMoveUs = 20'000;
 constexpr std::int64_t kLongestMoveUs = 1'000'000;
 
+/// A round in which nobody answered a request makes the next so much more patient: twice, and 8 times at most.
+constexpr std::uint32_t kMostPatience = 3;
+/// What sending again costs of the budget, and what each first sending earns.
+constexpr std::uint64_t kToken = 100;
+constexpr std::uint64_t kResendPercent = 10;
+
+/// How long so many bytes may be on their way, at the slowest that is believed: as a router counts them.
+std::int64_t way_us(std::uint64_t bytes) { return static_cast<std::int64_t>(bytes / 8); }
+
+std::uint64_t bytes_of(const wire::Message& message) {
+  std::uint64_t bytes = 0;
+  for (const wire::Frame& frame : message) bytes += frame.size();
+  return bytes;
+}
+
 std::string seconds_text(std::int64_t us) {
   std::string text = std::to_string(us / 1'000'000) + "." + std::to_string(us / 100'000 % 10);
   return text + " s";
@@ -22,7 +37,11 @@ std::string seconds_text(std::int64_t us) {
 }  // namespace
 
 Exchange::Exchange(std::vector<std::string> endpoints, Options options, const Clock& clock)
-    : endpoints_(std::move(endpoints)), options_(std::move(options)), clock_(clock), chance_(std::random_device{}()) {}
+    : endpoints_(std::move(endpoints)),
+      options_(std::move(options)),
+      clock_(clock),
+      resend_room_(options_.resend_reserve * kToken),
+      chance_(std::random_device{}()) {}
 
 Result<std::unique_ptr<Exchange>> Exchange::open(std::vector<std::string> endpoints, Options options,
                                                  const Clock& clock) {
@@ -36,6 +55,9 @@ Status Exchange::reconnect() {
   ASSIGN_OR_RETURN(socket_, wire::Socket::make(context_, wire::SocketKind::dealer, options_.socket));
   heard_us_ = clock_.monotonic_us();
   hello_sent_us_ = 0;
+  there_us_ = 0;
+  up_us_ = 0;
+  was_lost_ = false;
   if (is_watched()) RETURN_IF_ERROR(socket_->watch_connection(context_));
   return socket_->connect(endpoints_[endpoint_]);
 }
@@ -44,14 +66,22 @@ Ticket Exchange::send(std::string header, std::vector<std::string> bodies, std::
                       std::int64_t resend_us) {
   const Ticket ticket = ++last_ticket_;
   const std::int64_t now_us = clock_.monotonic_us();
-  if (in_flight_.empty()) busy_since_us_ = now_us;
-  Request request{{}, now_us + timeout_us, timeout_us, resend_us, false};
+  if (in_flight_.empty()) {
+    busy_since_us_ = now_us;
+    up_us_ = std::max<std::int64_t>(0, there_us_ - now_us);
+    largest_sent_ = 0;
+  }
+  Request request{{}, now_us + timeout_us, timeout_us, resend_us, 0, false};
   request.frames.reserve(bodies.size() + 2);
   std::string id;
   append(id, ticket);
   request.frames.emplace_back(std::string_view(id));
   request.frames.emplace_back(std::move(header));
   for (std::string& body : bodies) request.frames.emplace_back(std::move(body));
+
+  request.bytes = bytes_of(request.frames);
+  largest_sent_ = std::max(largest_sent_, request.bytes);
+  resend_room_ = std::min(options_.resend_reserve * kToken, resend_room_ + kResendPercent);
 
   Request& kept = in_flight_.emplace(ticket, std::move(request)).first->second;
   ++unsent_;
@@ -82,24 +112,48 @@ void Exchange::try_send(Request& request) {
   if (sent.ok() && !*sent) return;
   request.sent = true;
   --unsent_;
+  there_us_ = std::max(there_us_, clock_.monotonic_us()) + way_us(request.bytes);
+  up_us_ += way_us(request.bytes);
   if (once) request.frames.clear();
 }
 
+/// What was asked of somebody silent, as far as the budget goes.
+void Exchange::send_waiting() {
+  while (!waiting_.empty() && resend_room_ >= kToken) {
+    const auto found = in_flight_.find(waiting_.front());
+    waiting_.pop_front();
+    if (found == in_flight_.end() || !found->second.sent) continue;
+    resend_room_ -= kToken;
+    found->second.sent = false;
+    found->second.was_sent = true;
+    ++unsent_;
+  }
+}
+
 void Exchange::send_kept() {
+  send_waiting();
   if (unsent_ == 0) return;
   for (auto& [ticket, request] : in_flight_) {
     if (!request.sent) try_send(request);
   }
 }
 
+/// A whole message is a sign of life; only an answer to a request says that moving has helped.
+void Exchange::heard(const wire::Message& message) {
+  heard_us_ = clock_.monotonic_us();
+  hello_sent_us_ = 0;
+  up_us_ = std::max<std::int64_t>(0, there_us_ - heard_us_);
+  if (!was_lost_) must_move_us_ = 0;
+  if (message.size() < 2 || message[0].size() != sizeof(Ticket) || load<Ticket>(message[0].view().data()) == 0) return;
+  moves_ = 0;
+  largest_heard_ = std::max(largest_heard_ - largest_heard_ / 16, bytes_of(message));
+}
+
 void Exchange::drain() {
   for (;;) {
     const Result<bool> got = socket_->receive(incoming_);
     if (!got.ok() || !*got) return;
-    heard_us_ = clock_.monotonic_us();
-    hello_sent_us_ = 0;
-    must_move_us_ = 0;
-    moves_ = 0;
+    heard(incoming_);
     // A reply that nobody waits for any more, or that is not one, is dropped.
     if (incoming_.size() < 2 || incoming_[0].size() != sizeof(Ticket)) continue;
     const auto found = in_flight_.find(load<Ticket>(incoming_[0].view().data()));
@@ -121,19 +175,36 @@ void Exchange::fail(Ticket ticket, const Request& request) {
                                             seconds_text(request.timeout_us));
 }
 
+/// How long the next message may be on its way back: as large as the largest, or as what was asked.
+std::int64_t Exchange::back_us() const {
+  return way_us(std::max(largest_sent_, largest_heard_)) << std::min(rounds(), kMostPatience);
+}
+
+/// From when on the other side is silent, and its time to answer a hello is over.
+std::int64_t Exchange::silent_us() const {
+  return std::max(heard_us_, busy_since_us_) + options_.silence_us + up_us_ + back_us();
+}
+
+std::int64_t Exchange::hello_over_us() const {
+  return hello_sent_us_ + hello_up_us_ + (options_.hello_us << std::min(rounds(), kMostPatience)) + back_us();
+}
+
 /// Looks whether the other side is still there.
 void Exchange::watch() {
   if (!is_watched()) return;
   const wire::Socket::ConnectionNews news = socket_->take_connection_news();
   const std::int64_t now_us = clock_.monotonic_us();
   const bool has_others = endpoints_.size() > 1;
-  if (news.was_lost || (news.was_refused && has_others)) return move_on(now_us);
+  if (news.was_lost || (news.was_refused && has_others)) {
+    was_lost_ = true;
+    return move_on(now_us);
+  }
   if (must_move_us_ > 0 && now_us >= must_move_us_) return move_on(now_us);
   if (!has_others || in_flight_.empty()) {
     hello_sent_us_ = 0;
   } else if (hello_sent_us_ > 0) {
-    if (now_us - hello_sent_us_ >= options_.hello_us) move_on(now_us);
-  } else if (now_us - std::max(heard_us_, busy_since_us_) >= options_.silence_us) {
+    if (now_us >= hello_over_us()) move_on(now_us);
+  } else if (now_us >= silent_us()) {
     say_hello(now_us);
   }
 }
@@ -145,9 +216,10 @@ void Exchange::say_hello(std::int64_t now_us) {
   message.emplace_back(wire::encode(wire::HelloRequest{"client"}));
   static_cast<void>(socket_->send(message));  // where the queue is full the silence says enough
   hello_sent_us_ = now_us;
+  hello_up_us_ = std::max<std::int64_t>(0, there_us_ - now_us);
 }
 
-/// To the next endpoint, or, once all were tried since the last message, after a while.
+/// To the next endpoint, or, once all were tried since the last answer, after a while.
 void Exchange::move_on(std::int64_t now_us) {
   if (now_us < may_move_us_) {
     must_move_us_ = may_move_us_;
@@ -155,8 +227,7 @@ void Exchange::move_on(std::int64_t now_us) {
   }
   must_move_us_ = 0;
   if (++moves_ >= endpoints_.size()) {
-    const std::uint32_t rounds = moves_ / static_cast<std::uint32_t>(endpoints_.size());
-    const std::int64_t longest_us = std::min(kLongestMoveUs, kFirstMoveUs << std::min(rounds, 6u));
+    const std::int64_t longest_us = std::min(kLongestMoveUs, kFirstMoveUs << std::min(rounds(), 6u));
     may_move_us_ = now_us + std::uniform_int_distribution<std::int64_t>(longest_us / 2, longest_us)(chance_);
   }
   use_next_endpoint();
@@ -165,9 +236,7 @@ void Exchange::move_on(std::int64_t now_us) {
 std::int64_t Exchange::next_watch_us(std::int64_t now_us) const {
   std::int64_t due_us = must_move_us_ > 0 ? must_move_us_ : std::numeric_limits<std::int64_t>::max();
   if (endpoints_.size() > 1 && !in_flight_.empty()) {
-    const std::int64_t silence_us = hello_sent_us_ > 0 ? hello_sent_us_ + options_.hello_us
-                                                       : std::max(heard_us_, busy_since_us_) + options_.silence_us;
-    due_us = std::min(due_us, silence_us);
+    due_us = std::min(due_us, hello_sent_us_ > 0 ? std::max(hello_over_us(), may_move_us_) : silent_us());
   }
   return std::max<std::int64_t>(0, due_us - now_us);
 }
@@ -177,19 +246,30 @@ void Exchange::use_next_endpoint() {
   endpoint_ = (endpoint_ + 1) % endpoints_.size();
   // A new socket: whatever the old one still had queued would be lost or doubled. Where it can't be made, the old one
   // stays.
+  const bool was_lost = was_lost_;
   std::unique_ptr<wire::Socket> old = std::move(socket_);
   if (!reconnect().ok()) {
     socket_ = std::move(old);
     return;
   }
   if (is_watched() && endpoints_.size() > 1 && !in_flight_.empty()) say_hello(heard_us_);
+  send_all_again(was_lost);
+}
+
+/// What was sent over the connection that was given up; after silence what there is room for, oldest first.
+void Exchange::send_all_again(bool was_lost) {
+  waiting_.clear();
   for (auto& [ticket, request] : in_flight_) {
-    if (request.sent && (request.resend_us > 0 || is_watched())) {
-      request.sent = false;
-      request.was_sent = true;
-      ++unsent_;
+    if (!request.sent || (request.resend_us <= 0 && !is_watched())) continue;
+    if (is_watched() && !was_lost) {
+      waiting_.push_back(ticket);
+      continue;
     }
+    request.sent = false;
+    request.was_sent = true;
+    ++unsent_;
   }
+  std::ranges::sort(waiting_);
 }
 
 void Exchange::expire() {
@@ -200,12 +280,13 @@ void Exchange::expire() {
     const auto found = in_flight_.find(ticket);
     if (found == in_flight_.end()) continue;
     Request& request = found->second;
-    const bool silent = now - heard_us_ >= (request.resend_us > 0 ? request.resend_us : request.timeout_us);
+    const bool silent = now - heard_us_ >= (request.resend_us > 0 ? request.resend_us : request.timeout_us) &&
+                        now >= silent_us() - options_.silence_us;
     if (now >= request.deadline_us) {
       fail(ticket, request);
       if (!request.sent) --unsent_;
       in_flight_.erase(found);
-      if (silent) use_next_endpoint();
+      if (silent) is_watched() ? move_on(now) : use_next_endpoint();
       continue;
     }
     if (request.sent) {
@@ -215,7 +296,7 @@ void Exchange::expire() {
     // Ever more rarely, so that a slow peer is not buried under repetitions.
     request.resend_us *= 2;
     events_.emplace(std::min(request.deadline_us, now + request.resend_us), ticket);
-    if (silent) use_next_endpoint();
+    if (silent) is_watched() ? move_on(now) : use_next_endpoint();
   }
 }
 

@@ -6,9 +6,11 @@
 // it is answered here with a failure.
 //
 // With Options::renew the other side is watched: where the connection is lost, or it answers neither a request nor a
-// hello, what is under way is sent again at once, over the next endpoint. Once all have been tried in vain the next
-// round waits, longer each time. A request is answered once, whatever was sent twice: a late answer to the first
-// sending has no socket left to come through.
+// hello, what is under way is sent again at once, over the next endpoint. Only whole messages are heard, so the time
+// that their bytes may be on the way is nobody's silence. Once all have been tried in vain the next round waits, longer
+// each time, and is more patient, until a request is answered. What is sent again after silence has a budget, since who
+// is silent may be busy; what was lost with its connection has none. A request is answered once, whatever was sent
+// twice: a late answer to the first sending has no socket left to come through.
 //
 // Thread safety: belongs to one thread. Ownership: keeps a request's frames until it is answered, if it may be sent
 // again.
@@ -63,6 +65,8 @@ class Exchange {
     /// so long it may take to say so.
     std::int64_t silence_us = 60'000;
     std::int64_t hello_us = 100'000;
+    /// Sent again after silence: one of ten requests, and beyond that so many, which fills up anew.
+    std::uint32_t resend_reserve = 4096;
   };
 
   /// invalid_argument: no endpoints, or one that can't be parsed. Whether somebody answers there is not known yet.
@@ -93,6 +97,7 @@ class Exchange {
     std::int64_t deadline_us;
     std::int64_t timeout_us;
     std::int64_t resend_us;
+    std::uint64_t bytes;
     bool sent;
     bool was_sent = false;  ///< once before, over a connection that was given up
   };
@@ -104,12 +109,19 @@ class Exchange {
   void watch();
   void say_hello(std::int64_t now_us);
   void move_on(std::int64_t now_us);
+  std::int64_t back_us() const;
+  std::int64_t silent_us() const;
+  std::int64_t hello_over_us() const;
+  std::uint32_t rounds() const { return moves_ / static_cast<std::uint32_t>(endpoints_.size()); }
+  void heard(const wire::Message& message);
   std::int64_t next_watch_us(std::int64_t now_us) const;
   void try_send(Request& request);
   void send_kept();
+  void send_waiting();
   void drain();
   void expire();
   void use_next_endpoint();
+  void send_all_again(bool was_lost);
   void fail(Ticket ticket, const Request& request);
 
   const std::vector<std::string> endpoints_;
@@ -132,7 +144,15 @@ class Exchange {
   std::int64_t hello_sent_us_ = 0;  ///< 0: nobody was asked since the last message
   std::int64_t may_move_us_ = 0;    ///< to the next endpoint, not before
   std::int64_t must_move_us_ = 0;   ///< a move that had to wait; 0: none
-  std::uint32_t moves_ = 0;         ///< since the last message
+  std::uint32_t moves_ = 0;         ///< since the last answer to a request
+  bool was_lost_ = false;           ///< the connection, with whatever was sent over it
+  std::int64_t there_us_ = 0;       ///< when all that was sent will have arrived, at the slowest
+  std::int64_t up_us_ = 0;          ///< what has been sent since the last message may take to arrive
+  std::int64_t hello_up_us_ = 0;    ///< what was ahead of the hello may
+  std::uint64_t largest_sent_ = 0;  ///< in bytes, since something has been under way
+  std::uint64_t largest_heard_ = 0;
+  std::uint64_t resend_room_;     ///< token bucket: see kToken
+  std::deque<Ticket> waiting_{};  ///< to be sent again when there is room
   std::minstd_rand chance_;
 };
 

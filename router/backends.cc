@@ -198,14 +198,21 @@ const std::vector<std::uint32_t>& Backends::watch(std::int64_t now_us) {
   return fallen_;
 }
 
-/// From what was answered since the last look, if it was never idle and the router never held up.
+/// From what was answered since the last look at which something was, if it was never idle and the router never held
+/// up.
 void Backends::learn_pace(Backend& backend, std::int64_t elapsed_us) {
   const std::uint64_t worked_us = backend.flow.worked_us() - backend.worked_us;
   backend.worked_us = backend.flow.worked_us();
   const bool was_busy = backend.is_busy && backend.flow.in_flight() > 0;
   backend.is_busy = backend.flow.in_flight() > 0;
-  if (!was_busy || worked_us == 0 || elapsed_us > kWakingUs) return;
-  const double pace = static_cast<double>(elapsed_us) / static_cast<double>(worked_us);
+  if (!was_busy || elapsed_us > kWakingUs) {
+    backend.unpaced_us = 0;
+    return;
+  }
+  backend.unpaced_us += elapsed_us;
+  if (worked_us == 0) return;  // a large message takes more than one look
+  const double pace = static_cast<double>(backend.unpaced_us) / static_cast<double>(worked_us);
+  backend.unpaced_us = 0;
   backend.pace += kPaceShare * (std::min(pace, kSlowestPace) - backend.pace);
 }
 

@@ -67,6 +67,7 @@ struct Backend {
   ResponseTimes times;  ///< where requests are hedged
   double pace = 0.05;
   std::uint64_t worked_us = 0;  ///< of its flow, at the last look
+  std::int64_t unpaced_us = 0;  ///< it has been busy since its pace was last learned
   bool is_busy = false;         ///< something has been in flight since the last look
   bool is_greeted = false;      ///< until everything up to message `greeted_for` is answered or lost
   std::uint32_t greeted_for = 0;

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 import unittest
+import unittest.mock
 import uuid
 
 import msgpack
@@ -219,6 +220,51 @@ class Connection(unittest.TestCase):
                 client.submit("acme", "total", [Part(rows=[{"x": 1}])], budget_us=20_000_000)
                 dying.__exit__()
                 self.assertEqual(client.receive()[1].parts[0].values, [1.0])
+
+    def test_nothing_waits_for_room_beyond_the_budget(self):
+        context = zmq.Context()
+        client = Client(["tcp://127.0.0.1:1", "tcp://127.0.0.1:2"], context)
+        answers = []
+
+        def ask():
+            for _ in range(1500):  # more than a connection's queue takes
+                client.submit("acme", "total", [Part(TOWN, rows=[{}])], budget_us=300_000)
+            for _ in range(1500):
+                answers.append(client.receive()[1].error.code)
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(20)
+        self.assertFalse(asking.is_alive())
+        self.assertEqual(answers, [Code.DEADLINE_EXCEEDED] * 1500)
+        client.close()
+        context.term()
+
+    def test_what_many_bytes_may_take_on_their_way_is_no_silence(self):
+        asked = []
+        with Router(lambda header, bodies: None) as busy, \
+                Router(lambda header, bodies: asked.append(header["op"])) as other, \
+                Client([busy.endpoint, other.endpoint]) as client:
+            client.submit("acme", "total", [Part(TOWN, columns={"x": ["y" * 4_000_000]})], budget_us=400_000)
+            self.assertEqual(client.receive()[1].error.code, Code.DEADLINE_EXCEEDED)
+            self.assertEqual(asked, [])
+
+    def test_what_is_sent_again_after_silence_has_a_budget(self):
+        context = zmq.Context()
+        silent, other = context.socket(zmq.ROUTER), context.socket(zmq.ROUTER)
+        endpoints = [f"tcp://127.0.0.1:{each.bind_to_random_port('tcp://127.0.0.1')}" for each in (silent, other)]
+        with unittest.mock.patch("espalier.routers._RESEND_RESERVE", 3):
+            client = Client(endpoints, context)
+            for _ in range(5):
+                client.submit("acme", "total", [Part(TOWN, rows=[{}])], budget_us=320_000)
+            for _ in range(5):
+                self.assertEqual(client.receive()[1].error.code, Code.DEADLINE_EXCEEDED)
+        requests = 0
+        while other.poll(200):
+            requests += msgpack.unpackb(other.recv_multipart()[2])["op"] == "predict"
+        self.assertEqual(requests, 3)
+        client.close()
+        context.destroy(linger=0)
 
     def test_a_router_that_is_slow_but_there_is_kept(self):
         asked = []

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -79,6 +80,59 @@ TEST(Exchange, OneThatIsSlowButThereIsKept) {
   EXPECT_FALSE(exchange->receive(answer, 500'000));
   EXPECT_EQ(other.asked, 0);
   EXPECT_EQ(slow.asked, 1);
+}
+
+TEST(Exchange, WhatManyBytesMayTakeOnTheirWayIsNoSilence) {
+  Peer busy(false, false), other(true);
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({busy.server.endpoint(), other.server.endpoint()}, watched()));
+  exchange->send(question(), {std::string(4'000'000, 'x')}, kPatience, 0);
+  Answer answer;
+  EXPECT_FALSE(exchange->receive(answer, 500'000));
+  EXPECT_EQ(other.asked, 0);
+  ASSERT_TRUE(exchange->receive(answer, kPatience)) << "it is left all the same, later";
+  EXPECT_OK(answer.status);
+}
+
+/// Answers the first hello of each connection, and nothing else.
+struct FirstHelloOnly {
+  FirstHelloOnly()
+      : server([this](const std::string& op, wire::Message& request) {
+          if (op == "hello") return greeted.emplace(request[0].view()).second ? ok_reply() : wire::Message();
+          ++asked;
+          return wire::Message();
+        }) {}
+  std::set<std::string> greeted;
+  std::atomic<int> asked{0};
+  FakeRegistry server;
+};
+
+TEST(Exchange, AnAnswerToAHelloDoesNotMakeItMoveMoreOften) {
+  FirstHelloOnly one, other;
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({one.server.endpoint(), other.server.endpoint()}, watched()));
+  exchange->send(question(), {}, kPatience, 0);
+  Answer answer;
+  EXPECT_FALSE(exchange->receive(answer, 2'000'000));
+  EXPECT_GT(one.asked + other.asked, 2);
+  EXPECT_LE(one.asked + other.asked, 8) << "160 ms each would be 12 and more";
+}
+
+TEST(Exchange, WhatIsSentAgainAfterSilenceHasABudget) {
+  Peer silent(false, false), other(true);
+  Exchange::Options options = watched();
+  options.resend_reserve = 3;
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({silent.server.endpoint(), other.server.endpoint()}, options));
+  std::vector<Ticket> tickets;
+  for (int i = 0; i < 5; ++i) tickets.push_back(exchange->send(question(), {}, kPatience, 0));
+  Answer answer;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(exchange->receive(answer, kPatience));
+    EXPECT_LE(answer.ticket, tickets[2]) << "the oldest first";
+  }
+  EXPECT_FALSE(exchange->receive(answer, 50'000));
+  EXPECT_EQ(other.asked, 3);
+  for (int i = 0; i < 20; ++i) exchange->send(question(), {}, kPatience, 0);
+  for (int i = 0; i < 22; ++i) ASSERT_TRUE(exchange->receive(answer, kPatience)) << "ten requests pay for one more";
+  EXPECT_EQ(other.asked, 25);
 }
 
 TEST(Exchange, WhereNobodyIsThereItWaitsForWhoeverComesFirst) {

@@ -111,6 +111,30 @@ TEST(Backends, ASilentOneIsGreetedUntilItIsHeard) {
   EXPECT_EQ(backends.next_us(10'000'000), -1);
 }
 
+TEST(Backends, ALargeMessageCountsWithAllTheTimeItTook) {
+  wire::Context context;
+  Backends backends(context, Limits{});
+  auto shard = *wire::Socket::make(context, wire::SocketKind::router);
+  const auto bound = shard->bind("tcp://127.0.0.1:*");
+  ASSERT_OK(bound);
+  backends.take_view(view_of({{*bound}}), 0);
+  Backend& backend = backends.at(0);
+  backends.sends(backend);
+  for (int i = 0; i < 60; ++i) backend.flow.send(1000, 100'000);
+  std::int64_t now_us = 0;
+  backends.watch(now_us);
+  for (std::uint32_t message = 1; message <= 50; ++message) {
+    for (int look = 0; look < 5; ++look) {
+      if (look == 4) {
+        backend.flow.hear(message);
+        backends.heard(backend, now_us);
+      }
+      backends.watch(now_us += 10'000);
+    }
+  }
+  EXPECT_NEAR(backend.pace, 0.5, 0.01) << "50 ms for what was said to take 100 ms";
+}
+
 TEST(Backends, WhatWasLetGoOfHoldsNoMemoryForMessages) {
   wire::Context context;
   Backends backends(context, Limits{});
