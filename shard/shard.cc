@@ -32,7 +32,7 @@ constexpr int kWatchEveryMs = 1000;
 /// So long a shard that could answer from its own disk looks for the registry first.
 constexpr std::int64_t kLookUs = 500'000;
 /// A shard that has left the view ends when nobody has asked it for so long, and at the latest.
-constexpr std::int64_t kQuietUs = 1'000'000;
+constexpr std::int64_t kUnaskedUs = 1'000'000;
 constexpr std::int64_t kLongestLeaveUs = 10'000'000;
 constexpr int kLeaveLookMs = 50;
 
@@ -87,7 +87,7 @@ void leave(const std::vector<std::unique_ptr<Worker>>& workers, StopSignals& sto
   while (!stop.wait(kLeaveLookMs)) {
     const std::int64_t now = clock.monotonic_us();
     if (const std::uint64_t sum = answered(); sum != last) last = sum, last_us = now;
-    if (now - last_us >= kQuietUs || now >= end) break;
+    if (now - last_us >= kUnaskedUs || now >= end) break;
   }
   log::info("shard", "drained", {{"last_request_ms_ago", (clock.monotonic_us() - last_us) / 1000}});
   stop.request();
