@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -155,17 +156,18 @@ TEST(Exchange, WhereNobodyIsThereItWaitsForWhoeverComesFirst) {
 TEST(Exchange, AChangeIsSentAgainAsTheSameBytes) {
   std::vector<std::string> seen;
   std::atomic<int> count{0};
-  FakeRegistry server([&](const std::string&, wire::Message& request) {
+  std::optional<FakeRegistry> server(std::in_place, [&](const std::string&, wire::Message& request) {
     seen.emplace_back(request[2].view());
     return ++count < 3 ? wire::Message() : ok_reply();
   });
-  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({server.endpoint()}, {}));
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({server->endpoint()}, {}));
   wire::LeaveRequest change;
   change.idem = UuidSource(Clock::system()).next();
   change.shard = "s0";
   exchange->send(wire::encode(change), {}, kPatience, 20'000);
   Answer answer;
   ASSERT_TRUE(exchange->receive(answer, kPatience));
+  server.reset();
   ASSERT_EQ(seen.size(), 3u);
   for (const std::string& header : seen) EXPECT_EQ(header, wire::encode(change));
 }
@@ -200,7 +202,7 @@ TEST(ClientUnderTrouble, SendsAgainWithWhatRemainsOfTheBudget) {
 
 TEST(ClientUnderTrouble, AsksAgainForWhatWasRefusedWhereThatIsWanted) {
   std::vector<std::size_t> asked;
-  FakeRegistry router([&](const std::string&, wire::Message& request) {
+  std::optional<FakeRegistry> router(std::in_place, [&](const std::string&, wire::Message& request) {
     const std::size_t parts = request.size() - 3;
     asked.push_back(parts);
     if (asked.size() == 1) return refused();
@@ -215,12 +217,13 @@ TEST(ClientUnderTrouble, AsksAgainForWhatWasRefusedWhereThatIsWanted) {
   });
   Client::Options options;
   options.asks_again = true;
-  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint()}, options));
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router->endpoint()}, options));
   const Prediction prediction = client->predict(parts_of(2), {"a", "b"});
   EXPECT_OK(prediction.status);
   ASSERT_EQ(prediction.parts.size(), 2u);
   EXPECT_CODE(prediction.parts[0].status, Code::no_model);
   EXPECT_CODE(prediction.parts[1].status, Code::no_model);
+  router.reset();
   EXPECT_EQ(asked, (std::vector<std::size_t>{2, 2, 1}));
 }
 
