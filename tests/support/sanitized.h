@@ -10,11 +10,11 @@ inline constexpr bool kIsSanitized = true;
 inline constexpr bool kIsSanitized = false;
 #endif
 
-/// ThreadSanitizer doesn't see the order that libzmq gives to messages handed from thread to thread within a process.
+/// Under ThreadSanitizer, which doesn't see the order that libzmq gives to messages handed from thread to thread within a process.
 #if defined(__SANITIZE_THREAD__)
-inline constexpr bool kSeesThreads = true;
+inline constexpr bool kIsThreadSanitized = true;
 #else
-inline constexpr bool kSeesThreads = false;
+inline constexpr bool kIsThreadSanitized = false;
 #endif
 
 }  // namespace espalier::testing
