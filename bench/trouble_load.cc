@@ -2,8 +2,9 @@
 //
 //   espalier-trouble-load RECORDING RATE SECONDS ROUTER...
 //
-// Sends the recorded requests at RATE a second, whatever the answers do (open loop); with RATE "wN" keeps N of them
-// under way (closed loop), which measures a capacity. Knows all the ROUTERs, as an application would. Prints one line
+// Sends the recorded requests at RATE a second, whatever the answers do (open loop); RATE "900,300" with SECONDS "10,4"
+// goes on at 300 after ten seconds at 900. With RATE "wN" it keeps N of them under way (closed loop), which measures a
+// capacity. Knows all the ROUTERs, as an application would. Prints one line
 // of JSON: how many were answered, refused or failed and how, latencies of those answered and of those refused, and a
 // timeline in steps of 100 ms.
 //
@@ -16,11 +17,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <msgpack.hpp>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
@@ -84,6 +87,50 @@ bool same(const wire::PartPrediction& a, const wire::PartPrediction& b) {
          a.scores == b.scores;
 }
 
+/// So many requests a second for so long.
+struct Phase {
+  double rate;
+  double seconds;
+};
+
+double seconds_of(const std::vector<Phase>& phases) {
+  double seconds = 0;
+  for (const Phase& phase : phases) seconds += phase.seconds;
+  return seconds;
+}
+
+/// When each request of an open loop is to be sent, phase after phase.
+class Sendings {
+ public:
+  Sendings(std::vector<Phase> phases, std::int64_t start_us) : phases_(std::move(phases)), begin_us_(start_us) {
+    skip_what_is_over();
+  }
+
+  bool are_over() const { return phase_ == phases_.size(); }
+  /// Of the next one; the end once they are over.
+  std::int64_t due_us() const {
+    return are_over() ? begin_us_ : begin_us_ + static_cast<std::int64_t>(1e6 * sent_ / phases_[phase_].rate);
+  }
+  void next() {
+    ++sent_;
+    skip_what_is_over();
+  }
+
+ private:
+  void skip_what_is_over() {
+    while (!are_over() && sent_ >= std::floor(phases_[phase_].rate * phases_[phase_].seconds)) {
+      begin_us_ += static_cast<std::int64_t>(phases_[phase_].seconds * 1e6);
+      ++phase_;
+      sent_ = 0;
+    }
+  }
+
+  const std::vector<Phase> phases_;
+  std::int64_t begin_us_;  ///< of the phase
+  std::size_t phase_ = 0;
+  double sent_ = 0;  ///< of the phase
+};
+
 class Load {
  public:
   Load(std::vector<Request> requests, std::vector<std::string> routers) : requests_(std::move(requests)) {
@@ -92,24 +139,21 @@ class Load {
     client_ = value_of(client::Client::connect(std::move(routers), options));
   }
 
-  void run_open(double rate, double seconds) {
-    begin(seconds);
-    const auto count = static_cast<std::uint64_t>(rate * seconds);
+  void run_open(const std::vector<Phase>& phases) {
+    begin(seconds_of(phases));
+    Sendings sendings(phases, start_us_);
     const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     require(timer >= 0, "no timer");
-    while (sent_ < count || !under_way_.empty()) {
+    while (!sendings.are_over() || !under_way_.empty()) {
       const std::int64_t now = clock_.monotonic_us();
-      const auto due_us = [&] {
-        return start_us_ + static_cast<std::int64_t>(static_cast<double>(sent_) * 1e6 / rate);
-      };
-      while (sent_ < count && due_us() <= now) {
-        held_up_us_ = std::max(held_up_us_, now - due_us());
+      while (!sendings.are_over() && sendings.due_us() <= now) {
+        held_up_us_ = std::max(held_up_us_, now - sendings.due_us());
         send();
+        sendings.next();
       }
       take_answers();
-      if (sent_ == count && now > start_us_ + static_cast<std::int64_t>(seconds * 1e6) + budget_us_ + kFarewellUs)
-        break;
-      const std::int64_t next = sent_ < count ? std::min(due_us(), now + 5'000) : now + 5'000;
+      if (sendings.are_over() && now > sendings.due_us() + budget_us_ + kFarewellUs) break;
+      const std::int64_t next = sendings.are_over() ? now + 5'000 : std::min(sendings.due_us(), now + 5'000);
       itimerspec when{};
       when.it_value = {next / 1'000'000, next % 1'000'000 * 1000 + 1};
       timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, nullptr);
@@ -204,7 +248,7 @@ class Load {
     if (code == Code::ok) {
       answered_.record(static_cast<std::uint64_t>(us));
       ++step[0];
-      step[3] = std::max<std::int64_t>(step[3], us / 1000);
+      step[3] = std::max(step[3], us);
       check(request);
     } else if (code == Code::overloaded) {
       refused_.record(static_cast<std::uint64_t>(us));
@@ -245,29 +289,44 @@ class Load {
   std::unordered_map<client::Ticket, UnderWay> under_way_;
   std::map<Code, std::uint64_t> codes_;
   std::vector<std::array<std::int64_t, 4>>
-      timeline_;  ///< of those sent in a step: answered, refused, failed, longest ms
+      timeline_;  ///< of those sent in a step: answered, refused, failed, longest us
   std::int64_t start_us_ = 0, budget_us_ = 0, held_up_us_ = 0;
   std::uint64_t sent_ = 0, wrong_ = 0, late_ = 0, again_ = 0, answered_in_time_ = 0;
   std::string first_wrong_, first_failure_;
   espalier::Histogram answered_, refused_;
 };
 
+/// "900,300"
+std::vector<double> numbers_of(const std::string& words) {
+  std::vector<double> numbers;
+  std::istringstream stream(words);
+  for (std::string word; std::getline(stream, word, ',');) numbers.push_back(std::stod(word));
+  require(!numbers.empty(), "a number is missing");
+  return numbers;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() < 4) {
-    std::fputs("usage: espalier-trouble-load RECORDING RATE|wWINDOW SECONDS ROUTER...\n", stderr);
+    std::fputs("usage: espalier-trouble-load RECORDING RATE[,RATE...]|wWINDOW SECONDS[,SECONDS...] ROUTER...\n",
+               stderr);
     return 2;
   }
-  const double seconds = std::stod(words[2]);
+  const std::vector<double> seconds = numbers_of(words[2]);
   Load load(read_recording(words[0]), {words.begin() + 3, words.end()});
   if (words[1].starts_with("w")) {
-    load.run_closed(std::stoul(words[1].substr(1)), seconds);
-  } else {
-    load.run_open(std::stod(words[1]), seconds);
+    load.run_closed(std::stoul(words[1].substr(1)), seconds.front());
+    std::puts(load.result(seconds.front()).dump().c_str());
+    return 0;
   }
-  std::puts(load.result(seconds).dump().c_str());
+  const std::vector<double> rates = numbers_of(words[1]);
+  require(rates.size() == seconds.size(), "as many SECONDS as RATEs are needed");
+  std::vector<Phase> phases;
+  for (std::size_t i = 0; i < rates.size(); ++i) phases.push_back({rates[i], seconds[i]});
+  load.run_open(phases);
+  std::puts(load.result(seconds_of(phases)).dump().c_str());
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "espalier-trouble-load: %s\n", error.what());

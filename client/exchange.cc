@@ -19,6 +19,9 @@ constexpr std::uint32_t kMostPatience = 3;
 /// What sending again costs of the budget, and what each first sending earns.
 constexpr std::uint64_t kToken = 100;
 constexpr std::uint64_t kResendPercent = 10;
+/// Who falls silent after so long without a silence is asked for nothing any more: all of it is sent again, whatever
+/// the budget says, so that a router that stands still costs nobody a request however many are under way.
+constexpr std::int64_t kCalmUs = 10'000'000;
 
 /// How long so many bytes may be on their way, at the slowest that is believed: as a router counts them.
 std::int64_t way_us(std::uint64_t bytes) { return static_cast<std::int64_t>(bytes / 8); }
@@ -256,12 +259,15 @@ void Exchange::use_next_endpoint() {
   send_all_again(was_lost);
 }
 
-/// What was sent over the connection that was given up; after silence what there is room for, oldest first.
+/// What was sent over the connection that was given up; after one silence soon after another what there is room for,
+/// oldest first.
 void Exchange::send_all_again(bool was_lost) {
+  const bool calm = !last_silence_us_ || heard_us_ - *last_silence_us_ >= kCalmUs;
+  if (!was_lost) last_silence_us_ = heard_us_;
   waiting_.clear();
   for (auto& [ticket, request] : in_flight_) {
     if (!request.sent || (request.resend_us <= 0 && !is_watched())) continue;
-    if (is_watched() && !was_lost) {
+    if (is_watched() && !was_lost && !calm) {
       waiting_.push_back(ticket);
       continue;
     }

@@ -8,9 +8,10 @@
 // With Options::renew the other side is watched: where the connection is lost, or it answers neither a request nor a
 // hello, what is under way is sent again at once, over the next endpoint. Only whole messages are heard, so the time
 // that their bytes may be on the way is nobody's silence. Once all have been tried in vain the next round waits, longer
-// each time, and is more patient, until a request is answered. What is sent again after silence has a budget, since who
-// is silent may be busy; what was lost with its connection has none. A request is answered once, whatever was sent
-// twice: a late answer to the first sending has no socket left to come through.
+// each time, and is more patient, until a request is answered. What is sent again after one silence soon after another
+// has a budget, since who is silent may be busy; what was lost with its connection, or after long calm, has none. A
+// request is answered once, whatever was sent twice: a late answer to the first sending has no socket left to come
+// through.
 //
 // Thread safety: belongs to one thread. Ownership: keeps a request's frames until it is answered, if it may be sent
 // again.
@@ -20,6 +21,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <random>
 #include <string>
@@ -65,7 +67,8 @@ class Exchange {
     /// so long it may take to say so.
     std::int64_t silence_us = 60'000;
     std::int64_t hello_us = 100'000;
-    /// Sent again after silence: one of ten requests, and beyond that so many, which fills up anew.
+    /// Sent again after a silence within 10 s of another: one of ten requests, and beyond that so many, which fills up
+    /// anew.
     std::uint32_t resend_reserve = 4096;
   };
 
@@ -140,16 +143,17 @@ class Exchange {
   wire::Message incoming_;
   std::int64_t heard_us_ = 0;
   // While the other side is watched.
-  std::int64_t busy_since_us_ = 0;  ///< something has been under way
-  std::int64_t hello_sent_us_ = 0;  ///< 0: nobody was asked since the last message
-  std::int64_t may_move_us_ = 0;    ///< to the next endpoint, not before
-  std::int64_t must_move_us_ = 0;   ///< a move that had to wait; 0: none
-  std::uint32_t moves_ = 0;         ///< since the last answer to a request
-  bool was_lost_ = false;           ///< the connection, with whatever was sent over it
-  std::int64_t there_us_ = 0;       ///< when all that was sent will have arrived, at the slowest
-  std::int64_t up_us_ = 0;          ///< what has been sent since the last message may take to arrive
-  std::int64_t hello_up_us_ = 0;    ///< what was ahead of the hello may
-  std::uint64_t largest_sent_ = 0;  ///< in bytes, since something has been under way
+  std::int64_t busy_since_us_ = 0;               ///< something has been under way
+  std::int64_t hello_sent_us_ = 0;               ///< 0: nobody was asked since the last message
+  std::int64_t may_move_us_ = 0;                 ///< to the next endpoint, not before
+  std::int64_t must_move_us_ = 0;                ///< a move that had to wait; 0: none
+  std::uint32_t moves_ = 0;                      ///< since the last answer to a request
+  std::optional<std::int64_t> last_silence_us_;  ///< for which an endpoint was given up
+  bool was_lost_ = false;                        ///< the connection, with whatever was sent over it
+  std::int64_t there_us_ = 0;                    ///< when all that was sent will have arrived, at the slowest
+  std::int64_t up_us_ = 0;                       ///< what has been sent since the last message may take to arrive
+  std::int64_t hello_up_us_ = 0;                 ///< what was ahead of the hello may
+  std::uint64_t largest_sent_ = 0;               ///< in bytes, since something has been under way
   std::uint64_t largest_heard_ = 0;
   std::uint64_t resend_room_;     ///< token bucket: see kToken
   std::deque<Ticket> waiting_{};  ///< to be sent again when there is room

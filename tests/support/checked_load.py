@@ -62,11 +62,13 @@ def routers(cluster):
 
 
 class Load:
-    """A load that runs beside the test. `rate` a second, or "wN": N under way."""
+    """A load that runs beside the test. `rate` a second for `seconds`, or "wN": N under way; `then`: (rate, seconds) that follow."""
 
-    def __init__(self, cluster, recording, rate, seconds, core=None):
-        command = [*(pinned(core) if core else []), BIN / "espalier-trouble-load", recording, rate, seconds, *routers(cluster)]
-        self.seconds = seconds
+    def __init__(self, cluster, recording, rate, seconds, core=None, then=()):
+        rates, times = zip((rate, seconds), *then)
+        command = [*(pinned(core) if core else []), BIN / "espalier-trouble-load", recording, ",".join(map(str, rates)),
+                   ",".join(map(str, times)), *routers(cluster)]
+        self.seconds = sum(times)
         self.process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self):

@@ -26,7 +26,9 @@ _LONGEST_MOVE_S = 1.0
 _MOST_PATIENCE = 3
 #: How many bytes are believed to arrive in a second, at the slowest: the time that they take is nobody's silence.
 _BYTES_PER_S = 8e6
-#: Sent again after silence: of each request that is sent first, and beyond that so many, which fills up anew.
+#: After so long without a silence all that was under way is sent again, whatever the budget says.
+_CALM_S = 10.0
+#: Sent again after a silence sooner than that: of each request that is sent first, and beyond that so many, which fills up anew.
 _RESEND_SHARE = 0.1
 _RESEND_RESERVE = 4096
 
@@ -50,7 +52,7 @@ class Routers:
 
     A connection that is lost, or silent while something is under way, is given up: what is under way is sent again to the next
     router with what remains of its budget, and answered once, since the old connection is closed. Sending never waits: what the
-    connection's queue has no room for is kept. What is sent again after silence has a budget, since who is silent may be busy.
+    connection's queue has no room for is kept. What is sent again after one silence soon after another has a budget, since who is silent may be busy.
     """
 
     def __init__(self, endpoints: Sequence[str], context: "zmq.Context[zmq.Socket[bytes]]") -> None:
@@ -68,6 +70,7 @@ class Routers:
         self._hello_up = 0.0
         self._moves = 0
         self._may_move = 0.0
+        self._last_silence: Optional[float] = None  # for which a router was given up
         self._heard = 0.0
         self._hello_sent: Optional[float] = None
         self._connect()
@@ -220,12 +223,15 @@ class Routers:
         self._connect()
         if self._has_others() and self._under_way:
             self._say_hello(now)
+        calm = self._last_silence is None or now - self._last_silence >= _CALM_S
+        if not was_lost:
+            self._last_silence = now
         unsent = set(self._unsent)
         self._waiting.clear()
         for request_id, request in self._under_way.items():
             if request_id not in unsent:
                 request.was_sent = True
-                (self._unsent if was_lost else self._waiting).append(request_id)
+                (self._unsent if was_lost or calm else self._waiting).append(request_id)
         self._send_kept()
 
     def _say_hello(self, now: float) -> None:

@@ -117,11 +117,13 @@ TEST(Exchange, AnAnswerToAHelloDoesNotMakeItMoveMoreOften) {
   EXPECT_LE(one.asked + other.asked, 8) << "160 ms each would be 12 and more";
 }
 
-TEST(Exchange, WhatIsSentAgainAfterSilenceHasABudget) {
-  Peer silent(false, false), other(true);
+TEST(Exchange, AfterLongCalmAllIsSentAgainAndAfterTheNextSilenceWhatTheBudgetAllows) {
+  Peer silent(false, false), silent_too(false, false), other(true);
   Exchange::Options options = watched();
   options.resend_reserve = 3;
-  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({silent.server.endpoint(), other.server.endpoint()}, options));
+  ASSERT_OK_AND_ASSIGN(
+      auto exchange,
+      Exchange::open({silent.server.endpoint(), silent_too.server.endpoint(), other.server.endpoint()}, options));
   std::vector<Ticket> tickets;
   for (int i = 0; i < 5; ++i) tickets.push_back(exchange->send(question(), {}, kPatience, 0));
   Answer answer;
@@ -130,6 +132,7 @@ TEST(Exchange, WhatIsSentAgainAfterSilenceHasABudget) {
     EXPECT_LE(answer.ticket, tickets[2]) << "the oldest first";
   }
   EXPECT_FALSE(exchange->receive(answer, 50'000));
+  EXPECT_EQ(silent_too.asked, 5) << "no silence before this one: more than the budget";
   EXPECT_EQ(other.asked, 3);
   for (int i = 0; i < 20; ++i) exchange->send(question(), {}, kPatience, 0);
   for (int i = 0; i < 22; ++i) ASSERT_TRUE(exchange->receive(answer, kPatience)) << "ten requests pay for one more";
