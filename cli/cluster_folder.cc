@@ -15,11 +15,23 @@ using nlohmann::json;
 std::string ClusterFile::json() const {
   auto list = nlohmann::json::array();
   for (const ClusterProcess& process : processes) {
-    list.push_back(
-        {{"role", process.role}, {"name", process.name}, {"pid", process.pid}, {"endpoints", process.endpoints}});
+    list.push_back({{"role", process.role},
+                    {"name", process.name},
+                    {"pid", process.pid},
+                    {"endpoints", process.endpoints},
+                    {"metrics", process.metrics}});
   }
   const nlohmann::json file = {{"registry", registry}, {"router", router}, {"up", up}, {"processes", list}};
   return file.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string ClusterFile::metrics_targets() const {
+  auto list = nlohmann::json::array();
+  for (const ClusterProcess& process : processes) {
+    if (process.metrics.empty()) continue;
+    list.push_back({{"targets", {process.metrics}}, {"labels", {{"role", process.role}, {"process", process.name}}}});
+  }
+  return list.dump(2) + "\n";
 }
 
 namespace {
@@ -43,6 +55,7 @@ Result<ClusterFile> ClusterFile::parse(std::string_view text) {
       entry.at("name").get_to(process.name);
       entry.at("pid").get_to(process.pid);
       entry.at("endpoints").get_to(process.endpoints);
+      process.metrics = entry.value("metrics", "");
       file.processes.push_back(std::move(process));
     }
   } catch (const nlohmann::json::exception& error) {

@@ -2,6 +2,7 @@
 // command finds the cluster through it.
 //
 //   D/cluster.json   endpoints and processes; there while the cluster is up
+//   D/metrics.json   where its processes tell Prometheus, in the form of its file_sd_configs; with `up --metrics`
 //   D/lock           held by the `espalier up` that runs there
 //   D/registry, D/shards/NAME, D/routers/NAME, D/run/*.sock, D/log/*.log
 //
@@ -22,6 +23,7 @@ struct ClusterProcess {
   std::string name;
   pid_t pid = 0;
   std::vector<std::string> endpoints;
+  std::string metrics;  ///< HOST:PORT that it tells Prometheus at; empty: nowhere
 };
 
 struct ClusterFile {
@@ -31,6 +33,8 @@ struct ClusterFile {
   std::vector<ClusterProcess> processes;
 
   std::string json() const;
+  /// Of metrics.json.
+  std::string metrics_targets() const;
   static Result<ClusterFile> parse(std::string_view text);
 };
 

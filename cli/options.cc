@@ -63,6 +63,7 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   up->add_option("--lease-ms", line.up.lease_ms, "A shard that isn't heard of for so many milliseconds is gone")
       ->capture_default_str()
       ->check(CLI::Range(200, 3'600'000));
+  up->add_flag("--metrics", line.up.metrics, "Each process tells Prometheus, at the addresses that metrics.json names");
   up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
   up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
 

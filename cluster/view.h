@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace espalier::cluster {
@@ -18,6 +19,8 @@ enum class ShardState : std::uint8_t {
   draining = 2,  ///< is asked until others hold what it owns
   gone = 3,      ///< its lease has ended: as draining, but it is not there to answer
 };
+/// "serving", "joining", "draining" or "gone"; "?" for a number that is none.
+std::string_view shard_state_name(ShardState state);
 
 struct ShardInfo {
   std::string name;

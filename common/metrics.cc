@@ -27,6 +27,21 @@ std::uint64_t Histogram::percentile(double p) const {
   return max();
 }
 
+std::uint64_t Histogram::counts_up_to(std::span<const double> bounds, double scale,
+                                      std::vector<std::uint64_t>& counts) const {
+  counts.clear();
+  std::uint64_t passed = 0;
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    const std::uint64_t here = buckets_[i].load(std::memory_order_relaxed);
+    if (here == 0) continue;
+    while (counts.size() < bounds.size() && static_cast<double>(middle_of(i)) > bounds[counts.size()] * scale)
+      counts.push_back(passed);
+    passed += here;
+  }
+  counts.resize(bounds.size(), passed);
+  return passed;
+}
+
 void Histogram::merge(const Histogram& other) {
   for (std::size_t i = 0; i < kBuckets; ++i) {
     const std::uint64_t more = other.buckets_[i].load(std::memory_order_relaxed);

@@ -12,6 +12,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 namespace espalier {
 
@@ -45,6 +47,10 @@ class Histogram {
   /// The value that the share `p` of all recorded ones does not exceed; p in [0, 1], so 0.99 for the 99th percentile.
   /// 0 when nothing was recorded.
   std::uint64_t percentile(double p) const;
+  /// For each bound, ascending and in units of which the recorded ones are `scale` times as fine, how many values don't
+  /// exceed it, to a bucket; and how many there are, counted in the same look. So the last is never below any before
+  /// it.
+  std::uint64_t counts_up_to(std::span<const double> bounds, double scale, std::vector<std::uint64_t>& counts) const;
   /// Adds what `other` recorded.
   void merge(const Histogram& other);
   /// Forgets everything. REQUIRES: nobody records at the same time.

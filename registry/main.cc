@@ -1,12 +1,14 @@
 // espalier-registry: options, wiring, signals. registry/server.h is what runs.
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "common/log.h"
 #include "common/scheduling.h"
+#include "metrics/endpoint.h"
 #include "registry/server.h"
 
 namespace {
@@ -14,6 +16,7 @@ namespace {
 struct Options {
   std::string folder;
   std::vector<std::string> endpoints;
+  std::string metrics;
   espalier::registry::RegistryOptions registry;
 };
 
@@ -29,6 +32,12 @@ espalier::Status serve(const Options& options, const espalier::StopSignals& stop
   for (const auto& endpoint : options.endpoints) {
     ASSIGN_OR_RETURN(const std::string bound, server->bind(endpoint));
     ready["endpoints"].push_back(bound);
+  }
+  std::unique_ptr<espalier::metrics::Endpoint> metrics;
+  if (!options.metrics.empty()) {
+    const auto fill = [&](espalier::metrics::Page& page) { server->metrics().fill(page); };
+    ASSIGN_OR_RETURN(metrics, espalier::metrics::Endpoint::open(options.metrics, fill));
+    ready["metrics"] = metrics->address();
   }
   std::cout << ready.dump() << std::endl;
   server->run(stop);
@@ -52,6 +61,7 @@ int main(int argc, char** argv) {
   app.add_option("--lease-ms", lease_ms, "A shard that isn't heard of for so many milliseconds is gone")
       ->check(CLI::Range(std::int64_t{200}, std::int64_t{3'600'000}))
       ->capture_default_str();
+  app.add_option("--metrics", options.metrics, "HOST:PORT to tell Prometheus at (port 0 picks one)");
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/registry.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);

@@ -120,6 +120,20 @@ Result<wire::StatusReply> Registry::status(const Principal& principal, const wir
   return reply;
 }
 
+RegistryMetrics::Gauges Registry::gauges() {
+  RegistryMetrics::Gauges gauges;
+  gauges.generation = store_->generation();
+  gauges.epoch = store_->epoch();
+  gauges.being_served = served_times_.being_served();
+  const auto view = records_.membership.view(gauges.epoch);
+  if (!view.ok()) return gauges;
+  for (const cluster::ShardInfo& shard : view->shards) {
+    gauges.shards.push_back(
+        {shard.name, std::string(cluster::shard_state_name(shard.state)), acks_.newest(shard.name)});
+  }
+  return gauges;
+}
+
 Result<wire::RetentionReply> Registry::set_retention(const Principal& principal,
                                                      const wire::SetRetentionRequest& request) {
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));

@@ -23,6 +23,7 @@
 #include "registry/leases.h"
 #include "registry/leveldb_store.h"
 #include "registry/records.h"
+#include "registry/registry_metrics.h"
 #include "registry/served_times.h"
 #include "registry/space/jobs.h"
 #include "wire/dataset_messages.h"
@@ -162,6 +163,11 @@ class Registry {
   Group end_group();
   /// Whether end_group() has something to bring to the disk.
   bool is_group_pending() const { return is_group_pending_; }
+
+  /// For those who watch; what can't be read is left at zero.
+  RegistryMetrics::Gauges gauges();
+  /// How long releases took from commit to served; may be read by any thread.
+  const Histogram& served_times() const { return served_times_.times(); }
 
   /// Grows with everything that can end a feed's or a wait's waiting.
   std::uint64_t activity() const { return activity_; }

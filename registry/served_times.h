@@ -28,6 +28,8 @@ class ServedTimes {
   bool waits_for(std::uint64_t epoch) const { return !waiting_.empty() && waiting_.front().epoch <= epoch; }
   /// Every shard of the view answers from `epoch` on.
   void served(std::uint64_t epoch);
+  const Histogram& times() const { return *histogram_; }
+  std::size_t being_served() const { return waiting_.size(); }
   /// Fills in what a status says of this.
   void report(wire::StatusReply& to) const;
 

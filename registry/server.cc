@@ -47,6 +47,7 @@ void Server::run(const StopSignals& stop) {
     // lease, everybody has a full one anew.
     if (!more) registry_.tend_view();
     registry_.work();
+    tell_gauges();
   }
   // A sender that goes on asking must not keep the process.
   const std::int64_t end = clock_.monotonic_us() + kDrainUs;
@@ -60,14 +61,15 @@ bool Server::answer_group() {
   const Registry::Group group = registry_.end_group();
   for (Held& held : std::exchange(held_, {})) {
     const Status& outcome = !group.changes.ok() || held.kind != Kind::upload ? group.changes : group.uploads;
-    if (!outcome.ok() && held.kind == Kind::reading) {
-      // The next one reads what is on the disk.
-      send(std::move(held.envelope), error_header(unavailable("what was read is not on the disk: " + outcome.text())));
-    } else if (outcome.ok()) {
-      send(std::move(held.envelope), held.header, std::move(held.bodies));
-    } else {
-      send(std::move(held.envelope), error_header(outcome));
+    if (!outcome.ok()) {
+      // One that only read reads what is on the disk the next time.
+      const bool has_read = held.kind == Kind::reading;
+      held.header =
+          error_header(has_read ? unavailable("what was read is not on the disk: " + outcome.text()) : outcome);
+      held.bodies.clear();
     }
+    count(held.op, held.header, held.us);
+    send(std::move(held.envelope), held.header, std::move(held.bodies));
   }
   return more;
 }
@@ -89,6 +91,7 @@ bool Server::answer_arrived() {
 void Server::answer(wire::Message& message) {
   wire::Envelope opened = wire::open_envelope(message);
   const std::size_t id = opened.id_at;
+  const std::int64_t began_us = clock_.monotonic_us();
   Envelope envelope;
   for (std::size_t i = 0; i <= id && i < message.size(); ++i) envelope.push_back(std::move(message[i]));
   Reply reply;
@@ -115,6 +118,7 @@ void Server::answer(wire::Message& message) {
     reply.waits_for.reset();
     reply.header = error_header(Status(Code::overloaded, "too many requests are waiting"));
   }
+  reply.us = clock_.monotonic_us() - began_us;
   if (!reply.waits_for) return give(std::move(envelope), std::move(reply));
   const std::int64_t deadline = clock_.monotonic_us() + std::clamp<std::int64_t>(reply.wait_us, 0, kMaxWaitUs);
   waiting_.push_back({std::move(envelope), deadline, *std::move(reply.waits_for)});
@@ -137,12 +141,12 @@ Server::Reply Server::call(std::string_view header, Operation operation) {
 Server::Reply Server::handle(std::string_view header, const std::vector<std::string_view>& bodies) {
   const auto op = wire::peek_op(header);
   if (!op.ok()) return {error_header(op.status()), {}, {}, 0, {}};
-  if (*op == wire::FeedRequest::op) return feed(header);
-  if (*op == wire::WaitRequest::op) return wait(header);
-  if (*op == wire::ReceiptRequest::op) return receipt(header);
-  if (*op == wire::FetchRequest::op) return fetch(header);
-  if (*op == wire::ArchiveRequest::op) return archive(header);
   std::optional<Reply> reply;
+  if (*op == wire::FeedRequest::op) reply = feed(header);
+  if (*op == wire::WaitRequest::op) reply = wait(header);
+  if (*op == wire::ReceiptRequest::op) reply = receipt(header);
+  if (*op == wire::FetchRequest::op) reply = fetch(header);
+  if (*op == wire::ArchiveRequest::op) reply = archive(header);
   // Tries the op of one method without bodies, or with.
   const auto plain = [&]<class Request, class Result>(Result (Registry::*method)(const Principal&, const Request&)) {
     if (reply || *op != Request::op) return;
@@ -198,6 +202,7 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::datasets);
   if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, {}};
   if (*op == wire::UploadRequest::op) reply->kind = Kind::upload;
+  reply->op = *op;
   return *std::move(reply);
 }
 
@@ -282,6 +287,8 @@ void Server::answer_waiting(bool all) {
     if (reply.waits_for && !over) {
       still.push_back(std::move(waiting));
     } else {
+      count(std::visit([](const auto& request) { return std::decay_t<decltype(request)>::op; }, waiting.request),
+            reply.header, clock_.monotonic_us() - now);
       send(std::move(waiting.envelope), reply.header);
     }
   }
@@ -299,8 +306,24 @@ std::int64_t Server::until_next_event_us() const {
 void Server::give(Envelope envelope, Reply reply) {
   wire::Message bodies;
   for (const auto body : reply.bodies) bodies.emplace_back(body);
-  if (!registry_.is_group_pending()) return send(std::move(envelope), reply.header, std::move(bodies));
-  held_.push_back({std::move(envelope), std::move(reply.header), std::move(bodies), reply.kind});
+  if (registry_.is_group_pending()) {
+    held_.push_back(
+        {std::move(envelope), std::move(reply.header), std::move(bodies), reply.kind, std::move(reply.op), reply.us});
+    return;
+  }
+  count(reply.op, reply.header, reply.us);
+  send(std::move(envelope), reply.header, std::move(bodies));
+}
+
+void Server::count(std::string_view op, const std::string& header, std::int64_t us) {
+  metrics_.count(op.empty() ? "_unknown" : op, wire::peek_status(header).code(), us);
+}
+
+void Server::tell_gauges() {
+  if (std::exchange(activity_told_, registry_.activity() + 1) == registry_.activity() + 1) return;
+  RegistryMetrics::Gauges gauges = registry_.gauges();
+  gauges.waiting = waiting_.size();
+  metrics_.tell(std::move(gauges));
 }
 
 void Server::send(Envelope envelope, const std::string& header, wire::Message bodies) {

@@ -24,6 +24,7 @@
 #include "common/signals.h"
 #include "common/status.h"
 #include "registry/registry.h"
+#include "registry/registry_metrics.h"
 #include "wire/messages.h"
 #include "wire/socket.h"
 
@@ -40,6 +41,7 @@ class Server {
   Result<std::string> bind(const std::string& endpoint);
   /// Answers until a stop is asked for; then what has arrived is answered, those who wait included.
   void run(const StopSignals& stop);
+  RegistryMetrics& metrics() { return metrics_; }
 
  private:
   /// What goes back in front of a reply: identity, the REQ socket's frames, request id.
@@ -57,6 +59,8 @@ class Server {
     std::optional<std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest>> waits_for;
     std::int64_t wait_us = 0;
     Kind kind = Kind::reading;
+    std::string op = {};  ///< empty: none that the registry has
+    std::int64_t us = 0;  ///< that it took
   };
   /// A reply that owns its bodies: where they lay may be gone at the group's end.
   struct Held {
@@ -64,10 +68,16 @@ class Server {
     std::string header;
     wire::Message bodies;
     Kind kind = Kind::reading;
+    std::string op;
+    std::int64_t us = 0;  ///< that it took
   };
 
   Server(Registry& registry, const Clock& clock, std::unique_ptr<wire::Socket> socket)
-      : registry_(registry), clock_(clock), principal_(Principal::local()), socket_(std::move(socket)) {}
+      : registry_(registry),
+        clock_(clock),
+        principal_(Principal::local()),
+        socket_(std::move(socket)),
+        metrics_(registry.served_times()) {}
 
   /// Answers a group of what has arrived; false: there is nothing left.
   bool answer_group();
@@ -94,6 +104,9 @@ class Server {
   std::int64_t until_next_event_us() const;
   /// Sends, or keeps it until the group's end.
   void give(Envelope envelope, Reply reply);
+  /// For the metrics.
+  void count(std::string_view op, const std::string& header, std::int64_t us);
+  void tell_gauges();
   void send(Envelope envelope, const std::string& header, wire::Message bodies = {});
 
   Registry& registry_;
@@ -104,6 +117,8 @@ class Server {
   std::vector<Waiting> waiting_;
   std::vector<Held> held_;
   std::uint64_t activity_seen_ = 0;
+  std::uint64_t activity_told_ = 0;
+  RegistryMetrics metrics_;
 };
 
 }  // namespace espalier::registry

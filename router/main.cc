@@ -16,7 +16,9 @@
 #include "common/log.h"
 #include "common/scheduling.h"
 #include "common/signals.h"
+#include "metrics/endpoint.h"
 #include "router/router.h"
+#include "router/router_metrics.h"
 #include "router/routes_feed.h"
 #include "router/routes_file.h"
 
@@ -28,7 +30,8 @@ struct Options {
   std::vector<std::string> registry;
   std::vector<std::string> endpoints;
   espalier::router::Limits limits;
-  std::string folder;  ///< of its routes; empty: they are not kept
+  std::string metrics;  ///< HOST:PORT to tell Prometheus at; empty: nowhere
+  std::string folder;   ///< of its routes; empty: they are not kept
 };
 
 /// Answers until a stop is asked for; ready once the routes are known.
@@ -51,8 +54,17 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
     if (routes_fd < 0) return Status(espalier::Code::resource_exhausted, "no file descriptor is free");
     espalier::router::RoutesEvents events;
     events.published = [&] { eventfd_write(routes_fd, 1); };
+    espalier::router::RouterMetrics metrics(router->counters(), live);
+    std::unique_ptr<espalier::metrics::Endpoint> endpoint;
+    if (!options.metrics.empty()) {
+      const auto fill = [&](espalier::metrics::Page& page) { metrics.fill(page); };
+      ASSIGN_OR_RETURN(endpoint, espalier::metrics::Endpoint::open(options.metrics, fill));
+    }
     events.ready = [&] {
-      const nlohmann::json line = {{"ready", "router"}, {"name", "router"}, {"endpoints", router->endpoints()}};
+      const nlohmann::json line = {{"ready", "router"},
+                                   {"name", "router"},
+                                   {"endpoints", router->endpoints()},
+                                   {"metrics", endpoint == nullptr ? "" : endpoint->address()}};
       std::printf("%s\n", line.dump().c_str());
       std::fflush(stdout);
     };
@@ -92,6 +104,7 @@ int main(int argc, char** argv) {
   app.add_option("--dir", options.folder,
                  "folder where it keeps what it knows of the cluster, so that it can start while the registry is away; "
                  "made when missing");
+  app.add_option("--metrics", options.metrics, "HOST:PORT to tell Prometheus at (port 0 picks one)");
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/router.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);

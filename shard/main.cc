@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   app.add_option("--memory-budget", options.memory_budget,
                  "bytes of artefacts that may answer (also 512M, 2G); the least recently used leaves go first; 0: none")
       ->transform(CLI::AsSizeValue(false));
+  app.add_option("--metrics", options.metrics, "HOST:PORT to tell Prometheus at (port 0 picks one)");
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/shard.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);
@@ -47,8 +48,8 @@ int main(int argc, char** argv) {
   };
   const espalier::Status status = espalier::shard::run(
       options, stop,
-      [&](const std::vector<std::string>& endpoints) {
-        say({{"ready", "shard"}, {"name", options.name}, {"endpoints", endpoints}});
+      [&](const espalier::shard::Addresses& at) {
+        say({{"ready", "shard"}, {"name", options.name}, {"endpoints", at.endpoints}, {"metrics", at.metrics}});
       },
       [&] {
         say({{"drained", options.name}});

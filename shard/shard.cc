@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/lost_pages.h"
 #include "common/scheduling.h"
+#include "metrics/endpoint.h"
 #include "model/ids.h"
 #include "model/pack.h"
 #include "shard/admission.h"
@@ -19,6 +20,7 @@
 #include "shard/feed.h"
 #include "shard/registry_upstream.h"
 #include "shard/scrub.h"
+#include "shard/shard_metrics.h"
 #include "shard/shard_status.h"
 #include "shard/space.h"
 #include "shard/worker.h"
@@ -95,8 +97,8 @@ void leave(const std::vector<std::unique_ptr<Worker>>& workers, StopSignals& sto
 
 }  // namespace
 
-Status run(const ShardOptions& options, StopSignals& stop,
-           const std::function<void(const std::vector<std::string>&)>& ready, const std::function<void()>& drained) {
+Status run(const ShardOptions& options, StopSignals& stop, const std::function<void(const Addresses&)>& ready,
+           const std::function<void()>& drained) {
   RETURN_IF_ERROR(model::check_name("name", options.name));
   survive_lost_pages();
   Files& files = Files::system();
@@ -140,6 +142,12 @@ Status run(const ShardOptions& options, StopSignals& stop,
     while (!stop.wait(kWatchEveryMs)) watch.step(sum_of(status.counts()));
   });
 
+  ShardMetrics metrics(status, live);
+  std::unique_ptr<metrics::Endpoint> endpoint;
+  if (!options.metrics.empty()) {
+    ASSIGN_OR_RETURN(endpoint,
+                     metrics::Endpoint::open(options.metrics, [&](metrics::Page& page) { metrics.fill(page); }));
+  }
   upstream.renew_with([&] {
     wire::RenewRequest request = feed.renewal();
     for (const auto& worker : workers) worker->busiest().add_to(request, clock.monotonic_us());
@@ -155,7 +163,7 @@ Status run(const ShardOptions& options, StopSignals& stop,
                {"workers", workers.size()},
                {"nodes_ready", counts.ready},
                {"nodes_wanted", counts.wanted}});
-    ready(feed_options.self.endpoints);
+    ready({feed_options.self.endpoints, endpoint == nullptr ? "" : endpoint->address()});
     yield_to_requests();
     repeat(
         stop,

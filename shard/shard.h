@@ -23,14 +23,21 @@ struct ShardOptions {
   std::string zone;                    ///< what fails together with it; empty: not said
   Verify verify = Verify::admission;
   std::uint64_t memory_budget = 0;                 ///< bytes of artefacts that may answer; 0: none
+  std::string metrics;                             ///< HOST:PORT to tell Prometheus at; empty: nowhere
   std::int64_t scrub_interval_us = 3'600'000'000;  ///< in which all that answers is checked; 0: never
 };
 
+/// Where others reach a running shard.
+struct Addresses {
+  std::vector<std::string> endpoints;  ///< of its worker threads
+  std::string metrics;                 ///< HOST:PORT; empty: it has none
+};
+
 /// Answers until a stop is asked for, or it was drained and nobody asks it any more: `unavailable` at first. Calls
-/// `ready` with the endpoints that others connect to, once the shard holds what it owns, or all of it but leaves where
+/// `ready` with where others reach it, once the shard holds what it owns, or all of it but leaves where
 /// there are many (docs/shard-memory.md): after the first sync with the registry, or from its own disk while the
 /// registry is away. Calls `drained` where the end was that: others hold what the shard owned.
 Status run(const ShardOptions& options, StopSignals& stop,
-           const std::function<void(const std::vector<std::string>&)>& ready, const std::function<void()>& drained);
+           const std::function<void(const Addresses&)>& ready, const std::function<void()>& drained);
 
 }  // namespace espalier::shard

@@ -86,16 +86,6 @@ void sort(std::vector<Shard>& shards) {
   std::ranges::stable_sort(shards, {}, rank);
 }
 
-std::string_view state_name(cluster::ShardState state) {
-  switch (state) {
-    case cluster::ShardState::serving: return "serving";
-    case cluster::ShardState::joining: return "joining";
-    case cluster::ShardState::draining: return "draining";
-    case cluster::ShardState::gone: return "gone";
-  }
-  return "?";
-}
-
 json reasons_json(const std::vector<wire::ReasonCount>& reasons) {
   json document = json::object();
   for (const auto& [reason, count] : reasons) document[std::string(wire::reason_name(reason))] = count;
@@ -103,7 +93,7 @@ json reasons_json(const std::vector<wire::ReasonCount>& reasons) {
 }
 
 json document_of(const Shard& shard) {
-  json document = {{"name", shard.info.name},           {"state", state_name(shard.info.state)},
+  json document = {{"name", shard.info.name},           {"state", cluster::shard_state_name(shard.info.state)},
                    {"zone", shard.info.zone},           {"weight", shard.info.weight},
                    {"endpoints", shard.info.endpoints}, {"answers", shard.status.ok()}};
   if (!shard.status.ok()) {
@@ -153,7 +143,7 @@ std::string budget_text(std::uint64_t bytes, std::uint64_t budget) {
 void print_table(const std::vector<Shard>& shards) {
   Table table({"SHARD", "STATE", "ZONE", "WEIGHT", "READY", "MEMORY", "DISK", "ANSWERED", "FALLBACK"});
   for (const Shard& shard : shards) {
-    std::vector<std::string> cells = {shard.info.name, std::string(state_name(shard.info.state)),
+    std::vector<std::string> cells = {shard.info.name, std::string(cluster::shard_state_name(shard.info.state)),
                                       shard.info.zone.empty() ? "-" : shard.info.zone, number_text(shard.info.weight)};
     if (shard.status.ok()) {
       const wire::ShardStatusReply& status = *shard.status;

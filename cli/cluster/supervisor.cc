@@ -30,13 +30,18 @@ constexpr std::int64_t kHealthyUs = 60'000'000;
 
 std::int64_t now_us() { return Clock::system().monotonic_us(); }
 
-// {"ready": "shard", "name": "s0", "endpoints": [...]}
-Result<std::vector<std::string>> endpoints_of(const std::string& line) {
+struct Addresses {
+  std::vector<std::string> endpoints;
+  std::string metrics;
+};
+
+// {"ready": "shard", "name": "s0", "endpoints": [...], "metrics": "127.0.0.1:9464"}
+Result<Addresses> addresses_of(const std::string& line) {
   try {
     const auto ready = nlohmann::json::parse(line);
-    auto endpoints = ready.at("endpoints").get<std::vector<std::string>>();
-    if (endpoints.empty() || !ready.contains("ready")) return unavailable("it said: " + line);
-    return endpoints;
+    Addresses addresses{ready.at("endpoints").get<std::vector<std::string>>(), ready.value("metrics", "")};
+    if (addresses.endpoints.empty() || !ready.contains("ready")) return unavailable("it said: " + line);
+    return addresses;
   } catch (const nlohmann::json::exception&) {
     return unavailable("it said: " + line);
   }
@@ -131,6 +136,7 @@ Supervisor::Member& Supervisor::plan(std::string role, std::string name, std::ve
   member->name = std::move(name);
   member->arguments = std::move(arguments);
   member->binds = std::move(binds);
+  if (options_.metrics) member->metrics = "127.0.0.1:0";
   members_.push_back(std::move(member));
   return *members_.back();
 }
@@ -160,15 +166,16 @@ Status Supervisor::start_planned(std::size_t from) {
   for (std::size_t i = from; i < members_.size(); ++i) {
     Member& member = *members_[i];
     auto line = member.child.read_line(kReadyTimeoutMs, stop_.fd());
-    auto endpoints = line.ok() ? endpoints_of(*line) : Result<std::vector<std::string>>(line.status());
-    if (!endpoints.ok()) {
+    auto addresses = line.ok() ? addresses_of(*line) : Result<Addresses>(line.status());
+    if (!addresses.ok()) {
       if (stop_.requested()) return unavailable("stopped before the cluster was ready");
       member.child.wait(1000);
       const auto end = member.child.ended();
-      return unavailable(member.name + " did not start: " + (end ? *end : endpoints.status().message()) +
+      return unavailable(member.name + " did not start: " + (end ? *end : addresses.status().message()) +
                          log_tail(member));
     }
-    member.binds = *endpoints;
+    member.binds = addresses->endpoints;
+    member.metrics = addresses->metrics;
     say_(member.name + ": " + member.binds.front());
   }
   return Status();
@@ -177,6 +184,7 @@ Status Supervisor::start_planned(std::size_t from) {
 Status Supervisor::start_member(Member& member) {
   std::vector<std::string> arguments = member.arguments;
   for (const std::string& endpoint : member.binds) arguments.insert(arguments.end(), {"--bind", endpoint});
+  if (!member.metrics.empty()) arguments.insert(arguments.end(), {"--metrics", member.metrics});
   ASSIGN_OR_RETURN(member.child, Child::start(member.program, arguments, log_path(member), SIGKILL));
   member.running = true;
   member.started_us = now_us();
@@ -189,7 +197,7 @@ Status Supervisor::write_cluster_file() {
   for (const auto& member : members_) {
     if (member->is_drained) continue;
     if (member->role == "registry") cluster_.registry = member->binds;
-    cluster_.processes.push_back({member->role, member->name, member->child.pid(), member->binds});
+    cluster_.processes.push_back({member->role, member->name, member->child.pid(), member->binds, member->metrics});
   }
   // Each router's first endpoint before any one's second: whoever passes over a router meets another one next.
   for (std::size_t place = 0, added = 1; added > 0; ++place) {
@@ -200,6 +208,7 @@ Status Supervisor::write_cluster_file() {
       ++added;
     }
   }
+  if (options_.metrics) RETURN_IF_ERROR(Files::system().replace(dir_ + "/metrics.json", cluster_.metrics_targets()));
   return Files::system().replace(dir_ + "/cluster.json", cluster_.json());
 }
 

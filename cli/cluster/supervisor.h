@@ -43,6 +43,7 @@ class Supervisor {
     std::string role, name, program;
     std::vector<std::string> arguments;  ///< without the endpoints
     std::vector<std::string> binds;      ///< wanted first, from the first start on those it got
+    std::string metrics;                 ///< HOST:PORT; empty: it tells nobody
     Child child;
     bool running = false;
     bool is_drained = false;          ///< a shard that ended by itself: it stays ended

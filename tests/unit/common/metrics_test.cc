@@ -34,6 +34,17 @@ TEST(Histogram, SmallValuesAreExact) {
   EXPECT_EQ(histogram.mean(), 9.5);
 }
 
+TEST(Histogram, CountsUpToEachBound) {
+  Histogram histogram;
+  const std::vector<double> bounds = {0.001, 0.01, 1};
+  std::vector<std::uint64_t> counts;
+  EXPECT_EQ(histogram.counts_up_to(bounds, 1e6, counts), 0u);
+  EXPECT_EQ(counts, (std::vector<std::uint64_t>{0, 0, 0}));
+  for (const std::uint64_t us : {1, 900, 1100, 5000, 2'000'000}) histogram.record(us);
+  EXPECT_EQ(histogram.counts_up_to(bounds, 1e6, counts), 5u);
+  EXPECT_EQ(counts, (std::vector<std::uint64_t>{2, 4, 4}));
+}
+
 TEST(Histogram, EverySizeIsWithinItsError) {
   for (int bit = 0; bit < 64; ++bit) {
     for (const std::uint64_t offset : {0ull, 1ull, (1ull << bit) / 3, (1ull << bit) - 1}) {

@@ -1,0 +1,36 @@
+// The page of a process over HTTP, for Prometheus: http://ADDRESS/metrics.
+//
+// Thread safety: the threads of the HTTP server call `fill`, never two at once; it must not wait for long. Ownership:
+// what `fill` uses outlives the endpoint. Errors: what can't be bound is told by open(); a request that can't be
+// answered is the HTTP server's business.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/status.h"
+#include "metrics/page.h"
+
+namespace espalier::metrics {
+
+class Endpoint {
+ public:
+  /// `address`: HOST:PORT, port 0 picks one. invalid_argument: not an address; unavailable: it is taken.
+  static Result<std::unique_ptr<Endpoint>> open(const std::string& address, std::function<void(Page&)> fill);
+  ~Endpoint();
+
+  /// HOST:PORT that it is reached at.
+  const std::string& address() const { return address_; }
+
+ private:
+  class Source;
+  struct Server;
+  Endpoint();
+
+  std::shared_ptr<Source> source_;
+  std::unique_ptr<Server> server_;
+  std::string address_;
+};
+
+}  // namespace espalier::metrics
