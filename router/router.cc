@@ -54,9 +54,10 @@ void Router::run(int stop_fd, int routes_fd) {
     now_us_ = clock_.monotonic_us();
     if (turn()) {
       quiet_since_us = now_us_;
-      continue;
+    } else if (is_stopping_ && is_done(quiet_since_us)) {
+      return;
     }
-    if (is_stopping_ && is_done(quiet_since_us)) return;
+    // Also after a turn that was busy: one poll(2) says which sockets have more, instead of a receive() of each.
     wait(stop_fd, routes_fd);
   }
 }
@@ -72,8 +73,9 @@ bool Router::turn() {
   const auto routes = reader_.lease();
   if (routes->number != routes_number_) take_routes(*routes);
   // In this order: a reply that is there counts before the look or the alarm that misses it, and the wheel is at the
-  // present when alarms are added.
-  bool was_busy = drain_shards();
+  // present when alarms are added. Where one of these is due, sockets that had nothing at the last poll are asked
+  // again.
+  bool was_busy = drain_shards(backends_.must_watch(now_us_) || alarms_.is_behind(now_us_));
   if (backends_.must_watch(now_us_)) {
     for (const std::uint32_t backend : backends_.watch(now_us_)) ask_elsewhere(backend);
   }
@@ -85,26 +87,26 @@ bool Router::turn() {
 }
 
 void Router::wait(int stop_fd, int routes_fd) {
-  wire::Poller poller;
-  if (!is_stopping_ || now_us_ - stopping_since_us_ < kTakesInUs) poller.add(*socket_);
+  poller_.clear();
+  if (!is_stopping_ || now_us_ - stopping_since_us_ < kTakesInUs) poller_.add(*socket_);
   for (std::uint32_t i = 0; i < backends_.size(); ++i) {
-    if (backends_.is_open(i)) poller.add(*backends_.at(i).socket);
+    if (backends_.is_open(i)) poller_.add(*backends_.at(i).socket);
   }
-  const std::size_t routes = poller.add_fd(routes_fd);
+  const std::size_t routes = poller_.add_fd(routes_fd);
   const std::int64_t next =
       sooner(sooner(alarms_.next_us(now_us_), backends_.next_us(now_us_)), backends_.next_watch_us(now_us_));
   const auto read_routes = [&] {
     eventfd_t count;
-    if (poller.ready(routes)) eventfd_read(routes_fd, &count);
+    if (poller_.ready(routes)) eventfd_read(routes_fd, &count);
   };
   if (is_stopping_) {
-    if (poller.wait(sooner(next, kQuietUs))) read_routes();
+    if (poller_.wait(sooner(next, kQuietUs))) read_routes();
     return;
   }
-  const std::size_t stop = poller.add_fd(stop_fd);
-  if (!poller.wait(next)) return;
+  const std::size_t stop = poller_.add_fd(stop_fd);
+  if (!poller_.wait(next)) return;
   read_routes();
-  if (poller.ready(stop)) {
+  if (poller_.ready(stop)) {
     is_stopping_ = true;
     stopping_since_us_ = now_us_;
     log::info("router", "stopping", {{"in_flight", in_flight_.size()}});
@@ -118,6 +120,7 @@ void Router::take_routes(const Routes& routes) {
 }
 
 bool Router::drain_clients(const Routes& routes) {
+  if (!socket_->may_have_message()) return false;
   wall_us_ = clock_.wall_us();
   int taken = 0;
   for (; taken < kMessagesPerDrain; ++taken) {
@@ -130,9 +133,11 @@ bool Router::drain_clients(const Routes& routes) {
   return taken > 0;
 }
 
-bool Router::drain_shards() {
+/// `all`: also those that are known to have had nothing at the last poll.
+bool Router::drain_shards(bool all) {
   bool was_busy = false;
   for (std::uint32_t i = 0; i < backends_.size(); ++i) {
+    if (!all && backends_.is_open(i) && !backends_.at(i).socket->may_have_message()) continue;
     for (int taken = 0; taken < kMessagesPerDrain && backends_.is_open(i); ++taken) {
       const Result<bool> received = backends_.at(i).socket->receive(message_);
       if (!received.ok()) log::error("router", "receive failed", {{"why", received.status()}});

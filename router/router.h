@@ -80,7 +80,7 @@ class Router {
   void wait(int stop_fd, int routes_fd);
   void take_routes(const Routes& routes);
   bool drain_clients(const Routes& routes);
-  bool drain_shards();
+  bool drain_shards(bool all);
 
   // From a client to the shards (request_way.cc).
   void handle_client(const Routes& routes);
@@ -130,6 +130,7 @@ class Router {
   bool is_stopping_ = false;
   std::int64_t stopping_since_us_ = 0;
   // Reused.
+  wire::Poller poller_;
   wire::Message message_;
   wire::Message out_;
   wire::PredictHeader header_;

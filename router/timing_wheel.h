@@ -29,6 +29,8 @@ class TimingWheel {
     occupied_[place / 64] |= std::uint64_t{1} << (place % 64);
   }
 
+  /// Whether advance() may find something to do.
+  bool is_behind(std::int64_t now_us) const { return now_us / kTickUs > tick_; }
   /// Calls `ring` for each alarm that is due. It may add alarms.
   template <class Ring>
   void advance(std::int64_t now_us, Ring&& ring) {

@@ -172,10 +172,8 @@ class Writer {
   template <std::size_t N>
   void key(const char (&name)[N]) {
     static_assert(N > 1 && N <= 32);
-    char bytes[N];
-    bytes[0] = static_cast<char>(0xa0 | (N - 1));
-    std::memcpy(bytes + 1, name, N - 1);
-    to_.append(bytes, N);
+    byte(0xa0 | (N - 1));
+    to_.append(name, N - 1);
   }
   void nil();
   void boolean(bool value);
@@ -211,10 +209,114 @@ class Writer {
   std::string& to_;
 };
 
-/// Whether a key read is this one; its size being known, that is a comparison or two.
+/// A short text as msgpack, made by the compiler.
+template <std::size_t N>
+struct Key {
+  static_assert(N > 1 && N <= 32);
+  char bytes[N];
+  consteval Key(const char (&name)[N]) : bytes() {  // NOLINT: implicit by design
+    bytes[0] = static_cast<char>(0xa0 | (N - 1));
+    for (std::size_t i = 0; i + 1 < N; ++i) bytes[i + 1] = name[i];
+  }
+};
+
+/// Writes msgpack as a Writer does, to memory that was found large enough before. A value takes at most kHead bytes,
+/// beside those of a text or binary.
+class Pen {
+ public:
+  static constexpr std::size_t kHead = 9;
+
+  explicit Pen(char* at) : at_(at) {}
+  /// After what was written.
+  char* at() const { return at_; }
+
+  template <Key kName>
+  void key() {
+    std::memcpy(at_, kName.bytes, sizeof kName.bytes);
+    at_ += sizeof kName.bytes;
+  }
+  void boolean(bool value) { byte(value ? 0xc3 : 0xc2); }
+  void number(std::uint64_t value) {
+    if (value < 0x80) return byte(value);
+    if (value <= 0xff) return byte(0xcc), byte(value);
+    if (value <= 0xffff) return byte(0xcd), big_endian(__builtin_bswap16(static_cast<std::uint16_t>(value)));
+    if (value <= 0xffffffff) return byte(0xce), big_endian(__builtin_bswap32(static_cast<std::uint32_t>(value)));
+    byte(0xcf);
+    big_endian(__builtin_bswap64(value));
+  }
+  void signed_number(std::int64_t value) {
+    if (value >= 0) return number(static_cast<std::uint64_t>(value));
+    if (value >= -32) return byte(static_cast<std::uint64_t>(value) & 0xff);
+    if (value >= INT8_MIN) return byte(0xd0), byte(static_cast<std::uint64_t>(value) & 0xff);
+    const auto bits = static_cast<std::uint64_t>(value);
+    if (value >= INT16_MIN) return byte(0xd1), big_endian(__builtin_bswap16(static_cast<std::uint16_t>(bits)));
+    if (value >= INT32_MIN) return byte(0xd2), big_endian(__builtin_bswap32(static_cast<std::uint32_t>(bits)));
+    byte(0xd3);
+    big_endian(__builtin_bswap64(bits));
+  }
+  void text(std::string_view value) {
+    head(0xa0, 32, 0xd9, value.size());
+    raw(value);
+  }
+  void binary(std::string_view value) {
+    head(0, 0, 0xc4, value.size());
+    raw(value);
+  }
+  void array(std::uint32_t count) { list(0x90, 0xdc, count); }
+  void map(std::uint32_t count) { list(0x80, 0xde, count); }
+  /// Bytes that are msgpack already.
+  void raw(std::string_view bytes) {
+    if (bytes.empty()) return;
+    std::memcpy(at_, bytes.data(), bytes.size());
+    at_ += bytes.size();
+  }
+
+ private:
+  void byte(std::uint64_t value) { *at_++ = static_cast<char>(value); }
+  template <class T>
+  void big_endian(T swapped) {
+    std::memcpy(at_, &swapped, sizeof swapped);
+    at_ += sizeof swapped;
+  }
+  /// Of a text or binary: fewer than `few` bytes are said in the first one.
+  void head(unsigned short_form, std::size_t few, unsigned form, std::size_t bytes) {
+    if (bytes < few) return byte(short_form | bytes);
+    if (bytes <= 0xff) return byte(form), byte(bytes);
+    if (bytes <= 0xffff) return byte(form + 1), big_endian(__builtin_bswap16(static_cast<std::uint16_t>(bytes)));
+    byte(form + 2);
+    big_endian(__builtin_bswap32(static_cast<std::uint32_t>(bytes)));
+  }
+  void list(unsigned short_form, unsigned form, std::uint32_t count) {
+    if (count < 16) return byte(short_form | count);
+    if (count <= 0xffff) return byte(form), big_endian(__builtin_bswap16(static_cast<std::uint16_t>(count)));
+    byte(form + 1);
+    big_endian(__builtin_bswap32(count));
+  }
+
+  char* at_;
+};
+
+/// Whether as many bytes are the same. Compilers call memcmp for most sizes.
+template <std::size_t kSize>
+bool same_bytes(const char* a, const char* b) {
+  const auto differ = [&]<class T>(T, std::size_t at) { return load<T>(a + at) ^ load<T>(b + at); };
+  if constexpr (kSize > 16) {
+    return std::memcmp(a, b, kSize) == 0;
+  } else if constexpr (kSize >= 8) {
+    return (differ(std::uint64_t{}, 0) | differ(std::uint64_t{}, kSize - 8)) == 0;
+  } else if constexpr (kSize >= 4) {
+    return (differ(std::uint32_t{}, 0) | differ(std::uint32_t{}, kSize - 4)) == 0;
+  } else if constexpr (kSize >= 2) {
+    return (differ(std::uint16_t{}, 0) | differ(std::uint16_t{}, kSize - 2)) == 0;
+  } else {
+    return *a == *b;
+  }
+}
+
+/// Whether a key read is this one.
 template <std::size_t N>
 bool is_key(std::string_view key, const char (&name)[N]) {
-  return key.size() == N - 1 && std::memcmp(key.data(), name, N - 1) == 0;
+  return key.size() == N - 1 && same_bytes<N - 1>(key.data(), name);
 }
 
 }  // namespace espalier::wire

@@ -146,60 +146,86 @@ bool read_member(Reader& reader, std::string_view key, PredictHeader& header, Ke
   return reader.skip();
 }
 
-template <std::size_t N>
-void write_uuid(Writer& writer, const char (&key)[N], const Uuid& uuid) {
-  writer.key(key);
-  writer.binary(uuid.view());
+/// Bytes of the keys, numbers and ids of a header or provenance, more than all that there are together.
+constexpr std::size_t kFixedBytes = 512;
+
+std::size_t most_bytes(std::span<const std::string_view> texts) {
+  std::size_t bytes = Pen::kHead;
+  for (const std::string_view text : texts) bytes += Pen::kHead + text.size();
+  return bytes;
 }
 
-void write_texts(Writer& writer, std::span<const std::string_view> texts) {
-  writer.array(static_cast<std::uint32_t>(texts.size()));
-  for (const std::string_view text : texts) writer.text(text);
+/// Appends what `write` gives a Pen, at most so many bytes.
+template <class Write>
+void append_written(std::string& to, std::size_t most, Write&& write) {
+  const std::size_t size = to.size();
+  to.resize(size + most);
+  Pen pen(to.data() + size);
+  write(pen);
+  const auto written = static_cast<std::size_t>(pen.at() - to.data());
+  assert(written <= to.size());
+  to.resize(written);
 }
 
-void write_members(Writer& writer, const PredictHeader& header) {
-  writer.map(6 + !header.refs.empty() + header.all_scores + (header.min_epoch != 0) + !header.prediction.is_nil() +
-             (header.attempt != 1) + !header.principal.empty() + (header.sent_us != 0) + !header.shard.empty());
-  writer.key("v");
-  writer.number(kProtocolVersion);
-  writer.key("op");
-  writer.text("predict");
-  writer.key("tenant");
-  writer.text(header.tenant);
-  writer.key("model");
-  writer.text(header.model);
+template <Key kName>
+void write_uuid(Pen& pen, const Uuid& uuid) {
+  pen.key<kName>();
+  pen.binary(uuid.view());
+}
+
+void write_texts(Pen& pen, std::span<const std::string_view> texts) {
+  pen.array(static_cast<std::uint32_t>(texts.size()));
+  for (const std::string_view text : texts) pen.text(text);
+}
+
+std::size_t most_bytes(const PredictHeader& header) {
+  return kFixedBytes + header.tenant.size() + header.model.size() + most_bytes(header.refs) + header.principal.size() +
+         header.shard.size();
+}
+
+void write_members(Pen& pen, const PredictHeader& header) {
+  pen.map(6 + !header.refs.empty() + header.all_scores + (header.min_epoch != 0) + !header.prediction.is_nil() +
+          (header.attempt != 1) + !header.principal.empty() + (header.sent_us != 0) + !header.shard.empty());
+  pen.key<"v">();
+  pen.number(kProtocolVersion);
+  pen.key<"op">();
+  pen.text("predict");
+  pen.key<"tenant">();
+  pen.text(header.tenant);
+  pen.key<"model">();
+  pen.text(header.model);
   if (!header.refs.empty()) {
-    writer.key("refs");
-    write_texts(writer, header.refs);
+    pen.key<"refs">();
+    write_texts(pen, header.refs);
   }
-  writer.key("budget_us");
-  writer.signed_number(header.budget_us);
+  pen.key<"budget_us">();
+  pen.signed_number(header.budget_us);
   if (header.all_scores) {
-    writer.key("all_scores");
-    writer.boolean(true);
+    pen.key<"all_scores">();
+    pen.boolean(true);
   }
   if (header.min_epoch != 0) {
-    writer.key("min_epoch");
-    writer.number(header.min_epoch);
+    pen.key<"min_epoch">();
+    pen.number(header.min_epoch);
   }
-  if (!header.prediction.is_nil()) write_uuid(writer, "prediction", header.prediction);
+  if (!header.prediction.is_nil()) write_uuid<"prediction">(pen, header.prediction);
   if (header.attempt != 1) {
-    writer.key("attempt");
-    writer.number(header.attempt);
+    pen.key<"attempt">();
+    pen.number(header.attempt);
   }
   if (!header.principal.empty()) {
-    writer.key("principal");
-    writer.text(header.principal);
+    pen.key<"principal">();
+    pen.text(header.principal);
   }
   if (header.sent_us != 0) {
-    writer.key("sent_us");
-    writer.signed_number(header.sent_us);
+    pen.key<"sent_us">();
+    pen.signed_number(header.sent_us);
   }
   if (!header.shard.empty()) {
-    writer.key("shard");
-    writer.text(header.shard);
+    pen.key<"shard">();
+    pen.text(header.shard);
   }
-  writer.key("parts");
+  pen.key<"parts">();
 }
 
 }  // namespace
@@ -240,29 +266,36 @@ Status decode_predict(std::string_view header, PredictHeader& into) {
 }
 
 void encode_predict(const PredictHeader& header, std::span<const std::uint32_t> parts, std::string& to) {
+  std::size_t most = most_bytes(header);
+  for (const std::uint32_t index : parts) most += header.parts[index].raw.size();
   to.clear();
-  Writer writer(to);
-  write_members(writer, header);
-  writer.array(static_cast<std::uint32_t>(parts.size()));
-  for (const std::uint32_t index : parts) writer.raw(header.parts[index].raw);
+  append_written(to, most, [&](Pen& pen) {
+    write_members(pen, header);
+    pen.array(static_cast<std::uint32_t>(parts.size()));
+    for (const std::uint32_t index : parts) pen.raw(header.parts[index].raw);
+  });
 }
 
 void encode_predict(const PredictHeader& header, std::string& to) {
+  std::size_t most = most_bytes(header);
+  for (const PredictHeader::Part& part : header.parts) most += part.raw.size();
   to.clear();
-  Writer writer(to);
-  write_members(writer, header);
-  writer.array(static_cast<std::uint32_t>(header.parts.size()));
-  for (const PredictHeader::Part& part : header.parts) writer.raw(part.raw);
+  append_written(to, most, [&](Pen& pen) {
+    write_members(pen, header);
+    pen.array(static_cast<std::uint32_t>(header.parts.size()));
+    for (const PredictHeader::Part& part : header.parts) pen.raw(part.raw);
+  });
 }
 
 void begin_reply(std::string& to, std::uint32_t parts) {
   to.clear();
-  Writer writer(to);
-  writer.map(2);
-  writer.key("status");
-  writer.number(0);
-  writer.key("parts");
-  writer.array(parts);
+  append_written(to, kFixedBytes, [&](Pen& pen) {
+    pen.map(2);
+    pen.key<"status">();
+    pen.number(0);
+    pen.key<"parts">();
+    pen.array(parts);
+  });
 }
 
 namespace {
@@ -281,50 +314,57 @@ bool is_unready(std::string_view header) {
   return !header.empty() && header.front() == kThreeMembers && header.ends_with(kUnready);
 }
 
-void append_answered(std::string& to, std::uint32_t rows, const ProvenanceView& from) {
-  assert(from.served_levels <= from.asked.size());
-  Writer writer(to);
-  writer.map(2);
-  writer.key("rows");
-  writer.number(rows);
-  writer.key("provenance");
+namespace {
+void write_answered(Pen& pen, std::uint32_t rows, const ProvenanceView& from) {
+  pen.map(2);
+  pen.key<"rows">();
+  pen.number(rows);
+  pen.key<"provenance">();
   const bool tagged = !from.tag.empty();
   const bool armed = !from.arm.empty();
   const bool again = from.attempt != 1;
-  writer.map(10 + tagged + armed + from.exposed + again);
-  writer.key("asked");
-  write_texts(writer, from.asked);
-  writer.key("served");
-  write_texts(writer, from.asked.first(from.served_levels));
-  writer.key("level");
-  writer.text(from.level);
-  writer.key("reason");
-  writer.number(static_cast<std::uint64_t>(from.reason));
-  write_uuid(writer, "version", from.version);
+  pen.map(10 + tagged + armed + from.exposed + again);
+  pen.key<"asked">();
+  write_texts(pen, from.asked);
+  pen.key<"served">();
+  write_texts(pen, from.asked.first(from.served_levels));
+  pen.key<"level">();
+  pen.text(from.level);
+  pen.key<"reason">();
+  pen.number(static_cast<std::uint64_t>(from.reason));
+  write_uuid<"version">(pen, from.version);
   if (tagged) {
-    writer.key("tag");
-    writer.text(from.tag);
+    pen.key<"tag">();
+    pen.text(from.tag);
   }
-  write_uuid(writer, "release", from.release);
-  writer.key("release_epoch");
-  writer.number(from.release_epoch);
+  write_uuid<"release">(pen, from.release);
+  pen.key<"release_epoch">();
+  pen.number(from.release_epoch);
   if (armed) {
-    writer.key("arm");
-    writer.text(from.arm);
+    pen.key<"arm">();
+    pen.text(from.arm);
   }
   if (from.exposed) {
-    writer.key("exposed");
-    writer.boolean(true);
+    pen.key<"exposed">();
+    pen.boolean(true);
   }
-  writer.key("epoch");
-  writer.number(from.epoch);
-  writer.key("shard");
-  writer.text(from.shard);
-  write_uuid(writer, "prediction", from.prediction);
+  pen.key<"epoch">();
+  pen.number(from.epoch);
+  pen.key<"shard">();
+  pen.text(from.shard);
+  write_uuid<"prediction">(pen, from.prediction);
   if (again) {
-    writer.key("attempt");
-    writer.number(from.attempt);
+    pen.key<"attempt">();
+    pen.number(from.attempt);
   }
+}
+}  // namespace
+
+void append_answered(std::string& to, std::uint32_t rows, const ProvenanceView& from) {
+  assert(from.served_levels <= from.asked.size());
+  const std::size_t most = kFixedBytes + 2 * most_bytes(from.asked) + from.level.size() + from.tag.size() +
+                           from.arm.size() + from.shard.size();
+  append_written(to, most, [&](Pen& pen) { write_answered(pen, rows, from); });
 }
 
 void append_failed(std::string& to, std::uint32_t rows, Code code, std::string_view message) {

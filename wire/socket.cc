@@ -2,10 +2,13 @@
 
 #include <zmq.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -23,6 +26,8 @@ constexpr int kLongestConnectMs = 2000;
 constexpr int kUnacknowledgedMs = 5000;
 /// A peer that went away without a word while nobody sends to it: its connection is kept for less than half a minute.
 constexpr int kKeepaliveIdleS = 10, kKeepaliveEveryS = 5, kKeepaliveProbes = 3;
+/// The longest wait of one poll(2); a caller waits again.
+constexpr std::int64_t kLongestMs = std::numeric_limits<int>::max();
 /// Below this, copying a string into a frame is cheaper than keeping the string alive for ZeroMQ.
 constexpr std::size_t kCopiedBytes = 1024;
 
@@ -47,6 +52,13 @@ Status failed(std::string_view what) {
 
 void make_message(void* storage, std::size_t size) {
   if (zmq_msg_init_size(message_of(storage), size) != 0) throw std::bad_alloc();
+}
+
+int descriptor_of(void* handle) {
+  int descriptor = -1;
+  std::size_t size = sizeof descriptor;
+  zmq_getsockopt(handle, ZMQ_FD, &descriptor, &size);
+  return descriptor;
 }
 
 void free_string(void*, void* hint) { delete static_cast<std::string*>(hint); }
@@ -122,6 +134,7 @@ Result<std::unique_ptr<Socket>> Socket::make(Context& context, SocketKind kind, 
   if (handle == nullptr) return failed("cannot make a socket").at("wire");
   std::unique_ptr<Socket> socket(new Socket());
   socket->handle_ = handle;
+  socket->descriptor_ = descriptor_of(handle);
 
   const auto set = [handle](int option, const auto& value) { zmq_setsockopt(handle, option, &value, sizeof value); };
   set(ZMQ_SNDHWM, options.send_queue);
@@ -159,6 +172,7 @@ Socket::~Socket() {
 }
 
 Result<std::string> Socket::bind(const std::string& endpoint) {
+  is_drained_ = false;
   if (zmq_bind(handle_, endpoint.c_str()) != 0) return failed("cannot bind " + endpoint);
   char bound[512];
   std::size_t size = sizeof bound;
@@ -167,11 +181,13 @@ Result<std::string> Socket::bind(const std::string& endpoint) {
 }
 
 Status Socket::connect(const std::string& endpoint) {
+  is_drained_ = false;
   if (zmq_connect(handle_, endpoint.c_str()) != 0) return failed("cannot connect to " + endpoint);
   return {};
 }
 
 Status Socket::disconnect(const std::string& endpoint) {
+  is_drained_ = false;
   if (zmq_disconnect(handle_, endpoint.c_str()) != 0) return failed("cannot disconnect from " + endpoint);
   return {};
 }
@@ -220,6 +236,7 @@ Result<bool> Socket::receive(Message& message) {
     while (zmq_msg_recv(frame, handle_, ZMQ_DONTWAIT) < 0) {
       if (errno == EINTR) continue;
       const bool nothing = errno == EAGAIN || errno == EFSM;
+      is_drained_ = errno == EAGAIN;
       const Status status = nothing ? Status() : failed("cannot receive");
       message.clear();
       if (nothing) return false;
@@ -233,6 +250,7 @@ Result<bool> Socket::receive(Message& message) {
 
 Result<bool> Socket::send(std::span<Frame> head, std::span<Frame> rest) {
   assert(!head.empty());
+  is_drained_ = false;  // sending, too, may take in the sign of a message that has come
   const std::size_t count = head.size() + rest.size();
   bool lost = false;
   for (std::size_t i = 0; i < count; ++i) {
@@ -253,33 +271,87 @@ Result<bool> Socket::send(std::span<Frame> head, std::span<Frame> rest) {
 }
 
 std::size_t Poller::add(Socket& socket) {
-  items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
+  items_.push_back({socket.handle_, &socket, false});
+  descriptors_.push_back({socket.descriptor_, POLLIN, 0});
   return items_.size() - 1;
 }
 
 std::size_t Poller::add_news(Socket& socket) {
   assert(socket.news_ != nullptr);
-  items_.push_back({socket.news_, 0, ZMQ_POLLIN, 0});
+  items_.push_back({socket.news_, nullptr, false});
+  descriptors_.push_back({descriptor_of(socket.news_), POLLIN, 0});
   return items_.size() - 1;
 }
 
 std::size_t Poller::add_fd(int fd) {
-  items_.push_back({nullptr, fd, ZMQ_POLLIN, 0});
+  items_.push_back({nullptr, nullptr, false});
+  descriptors_.push_back({fd, POLLIN, 0});
+  has_plain_ = true;
   return items_.size() - 1;
 }
 
-bool Poller::wait(std::int64_t timeout_us) {
-  static_assert(sizeof(Item) == sizeof(zmq_pollitem_t) && offsetof(Item, events) == offsetof(zmq_pollitem_t, events));
-  const long timeout_ms = timeout_us < 0 ? -1 : static_cast<long>((timeout_us + 999) / 1000);
-  const int ready =
-      zmq_poll(reinterpret_cast<zmq_pollitem_t*>(items_.data()), static_cast<int>(items_.size()), timeout_ms);
-  if (ready > 0) return true;
-  for (Item& item : items_) item.revents = 0;
-  return false;
+/// Whether the socket has a message. Takes its signs in: its descriptor is readable again only once there are new ones.
+bool Poller::look_at(Item& item) {
+  int events = 0;
+  std::size_t size = sizeof events;
+  const bool is_known = zmq_getsockopt(item.handle, ZMQ_EVENTS, &events, &size) == 0;
+  item.is_ready = is_known && (events & ZMQ_POLLIN) != 0;
+  if (item.socket != nullptr) item.socket->is_drained_ = is_known && !item.is_ready;
+  return item.is_ready;
 }
 
-bool Poller::ready(std::size_t index) const { return items_[index].revents != 0; }
+/// At those whose descriptors may say nothing though there is a message.
+bool Poller::look_at_all() {
+  bool is_any = false;
+  for (Item& item : items_) {
+    item.is_ready = false;
+    if (item.handle == nullptr || (item.socket != nullptr && item.socket->is_drained_)) continue;
+    is_any = look_at(item) || is_any;
+  }
+  return is_any;
+}
 
-void Poller::clear() { items_.clear(); }
+/// What so many descriptors say.
+bool Poller::take(int found) {
+  bool is_any = false;
+  for (std::size_t i = 0; i < items_.size() && found > 0; ++i) {
+    if (descriptors_[i].revents == 0) continue;
+    --found;
+    Item& item = items_[i];
+    if (item.handle == nullptr) {
+      item.is_ready = true;
+    } else if (!item.is_ready) {
+      look_at(item);
+    }
+    is_any = is_any || item.is_ready;
+  }
+  return is_any;
+}
+
+bool Poller::wait(std::int64_t timeout_us) {
+  using std::chrono::steady_clock;
+  const auto since = timeout_us > 0 ? steady_clock::now() : steady_clock::time_point();
+  bool is_any = look_at_all();
+  if (is_any && !has_plain_) return true;
+  for (std::int64_t left_us = timeout_us;;) {
+    const int timeout_ms = is_any        ? 0
+                           : left_us < 0 ? -1
+                                         : static_cast<int>(std::min((left_us + 999) / 1000, kLongestMs));
+    const int found = ::poll(descriptors_.data(), descriptors_.size(), timeout_ms);
+    if (found < 0) return is_any;
+    is_any = take(found) || is_any;
+    if (is_any || found == 0) return is_any;
+    // Signs, but not of messages: a connection came or went.
+    if (timeout_us <= 0) continue;
+    const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - since);
+    left_us = std::max<std::int64_t>(0, timeout_us - elapsed.count());
+  }
+}
+
+void Poller::clear() {
+  items_.clear();
+  descriptors_.clear();
+  has_plain_ = false;
+}
 
 }  // namespace espalier::wire

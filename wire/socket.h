@@ -4,6 +4,8 @@
 // value. Errors: would-block is a value (false), not a failure.
 #pragma once
 
+#include <poll.h>
+
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -90,6 +92,10 @@ class Socket {
   /// The same for a message whose frames lie in two places: `head` (at least one frame), then `rest`.
   Result<bool> send(std::span<Frame> head, std::span<Frame> rest);
 
+  /// False: receive() or a Poller has found nothing, nothing was sent since, and no Poller has seen a sign of more. So
+  /// who polls between any two looks may leave out a receive() that would find nothing.
+  bool may_have_message() const { return !is_drained_; }
+
   void* handle() const { return handle_; }
 
  private:
@@ -97,29 +103,37 @@ class Socket {
   Socket() = default;
   void* handle_ = nullptr;
   void* news_ = nullptr;  ///< the other end of its monitor
+  int descriptor_ = -1;   ///< readable once there may be something new, from when it was found drained
+  bool is_drained_ = false;
 };
 
-/// Waits on sockets and file descriptors.
+/// Waits on sockets and file descriptors. A socket that is known to be drained costs nothing but its place among the
+/// descriptors of one poll(2), so a loop receives until there is nothing and only then waits.
 class Poller {
  public:
-  /// Returns the index under which readiness is reported.
+  /// Returns the index under which readiness is reported. The socket has to be there until clear().
   std::size_t add(Socket& socket);
   /// Ready when there is news of its connections. REQUIRES: they are watched.
   std::size_t add_news(Socket& socket);
   std::size_t add_fd(int fd);
   /// Waits up to `timeout_us` (-1: for ever); false when nothing is ready. A signal counts as nothing ready.
   bool wait(std::int64_t timeout_us);
-  bool ready(std::size_t index) const;
+  bool ready(std::size_t index) const { return items_[index].is_ready; }
   void clear();
 
  private:
   struct Item {
-    void* socket;
-    int fd;
-    short events;
-    short revents;
+    void* handle;    ///< null: a plain descriptor
+    Socket* socket;  ///< null: not one whose state is known
+    bool is_ready;
   };
+  static bool look_at(Item& item);
+  bool look_at_all();
+  bool take(int found);
+
   std::vector<Item> items_;
+  std::vector<pollfd> descriptors_;  ///< of each
+  bool has_plain_ = false;
 };
 
 }  // namespace espalier::wire

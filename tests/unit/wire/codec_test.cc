@@ -158,6 +158,56 @@ TEST(Reader, RefusesBytesAfterTheValue) {
   EXPECT_EQ(reader.status().message(), "header: 1 bytes too many after the value");
 }
 
+TEST(Pen, WritesTheBytesThatMsgpackDoes) {
+  char room[200'000];
+  const auto written = [&](const auto& write) {
+    Pen pen(room);
+    write(pen);
+    return std::string(room, pen.at());
+  };
+  const auto packed = [](const auto& pack) {
+    msgpack::sbuffer buffer;
+    msgpack::packer<msgpack::sbuffer> packer(buffer);
+    pack(packer);
+    return std::string(buffer.data(), buffer.size());
+  };
+  for (int bits = 0; bits < 64; ++bits) {
+    for (const std::int64_t near : {-1, 0, 1}) {
+      const std::uint64_t value = (std::uint64_t{1} << bits) + static_cast<std::uint64_t>(near);
+      EXPECT_EQ(written([&](Pen& pen) { pen.number(value); }), packed([&](auto& to) { to.pack_uint64(value); }));
+      for (const auto number : {static_cast<std::int64_t>(value), static_cast<std::int64_t>(-value)})
+        EXPECT_EQ(written([&](Pen& pen) { pen.signed_number(number); }),
+                  packed([&](auto& to) { to.pack_int64(number); }));
+    }
+  }
+  for (const std::uint32_t count : {0, 1, 15, 16, 31, 32, 255, 256, 65535, 65536}) {
+    const std::string text(count, 't');
+    EXPECT_EQ(written([&](Pen& pen) { pen.text(text); }), packed([&](auto& to) { to.pack(text); })) << count;
+    EXPECT_EQ(written([&](Pen& pen) { pen.binary(text); }),
+              packed([&](auto& to) { to.pack_bin(count).pack_bin_body(text.data(), count); }));
+    EXPECT_EQ(written([&](Pen& pen) { pen.array(count); }), packed([&](auto& to) { to.pack_array(count); }));
+    EXPECT_EQ(written([&](Pen& pen) { pen.map(count); }), packed([&](auto& to) { to.pack_map(count); }));
+  }
+  EXPECT_EQ(written([](Pen& pen) { pen.key<"budget_us">(); }), packed([](auto& to) { to.pack("budget_us"); }));
+  EXPECT_EQ(written([](Pen& pen) { pen.boolean(true), pen.boolean(false); }), "\xc3\xc2");
+}
+
+TEST(IsKey, ComparesEveryByte) {
+  const auto check = []<std::size_t N>(const char(&name)[N]) {
+    const std::string right(name, N - 1);
+    EXPECT_TRUE(is_key(right, name));
+    EXPECT_FALSE(is_key(right + "x", name));
+    for (std::size_t i = 0; i + 1 < N; ++i) {
+      std::string wrong = right;
+      wrong[i] ^= 1;
+      EXPECT_FALSE(is_key(wrong, name)) << name << " but for byte " << i;
+    }
+  };
+  check("v"), check("op"), check("abc"), check("rows"), check("model"), check("tenant"), check("attempt");
+  check("eightlet"), check("budget_us"), check("prediction"), check("abcdefghijklmno"), check("abcdefghijklmnop");
+  check("abcdefghijklmnopq");
+}
+
 TEST(Writer, WritesWhatMsgpackReads) {
   std::string message;
   Writer writer(message);
