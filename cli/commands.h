@@ -29,6 +29,7 @@ struct UpOptions {
   std::uint64_t keep_changes = 1'000'000;  ///< epochs whose changes stay in the registry's feed; 0: all
   std::string verify = "admission";        ///< when shards check what answers: admission, always
   std::uint64_t memory_budget = 0;         ///< bytes of artefacts that may answer, in each shard; 0: none
+  std::uint64_t disk_budget = 0;           ///< bytes of artefacts' files, in each shard; 0: none
   double scrub_seconds = 3600;             ///< in which shards check all of it once; 0: never
   bool metrics = false;                    ///< each process tells Prometheus, at a port of this machine
   std::uint32_t lease_ms = 10'000;         ///< a shard that isn't heard of for so long is gone

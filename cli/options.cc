@@ -60,6 +60,9 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
   up->add_option("--memory-budget", line.up.memory_budget,
                  "Bytes of artefacts in each shard (also 512M, 2G; 0: no budget)")
       ->transform(CLI::AsSizeValue(false));
+  up->add_option("--disk-budget", line.up.disk_budget,
+                 "Bytes of artefacts' files on each shard's disk (also 512M, 2G; at least 1M; 0: no budget)")
+      ->transform(CLI::AsSizeValue(false));
   up->add_option("--lease-ms", line.up.lease_ms, "A shard that isn't heard of for so many milliseconds is gone")
       ->capture_default_str()
       ->check(CLI::Range(200, 3'600'000));

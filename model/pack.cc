@@ -20,6 +20,7 @@ struct Pack::State {
     std::shared_ptr<const Mapping> mapping;
     std::uint64_t live_bytes = 0;
     std::uint64_t all_bytes = 0;  ///< of all frames, dead or alive
+    std::uint64_t frames = 0;     ///< how many
     bool is_damaged = false;
   };
   struct Place {
@@ -83,11 +84,12 @@ struct Pack::State {
   Status make_segment(std::uint64_t bytes);
   Status name_segment();
   void give_up_segment();
-  Status make_room(std::uint64_t size);
+  Status make_room(std::uint64_t size, std::uint64_t most_bytes);
+  std::uint64_t disk_bytes() const;
   Status remove_unfinished(const std::vector<std::string>& names);
   Status seal();
   Status sync();
-  Result<Place> write_frame(const Hash256& hash, std::string_view bytes);
+  Result<Place> write_frame(const Hash256& hash, std::string_view bytes, std::uint64_t most_bytes);
   Status begin_moving(std::uint32_t number);
   Status copy(const Frame& frame);
 };
@@ -117,7 +119,7 @@ Status Pack::State::remove_unfinished(const std::vector<std::string>& names) {
 
 Status Pack::State::load_segment(std::uint32_t number, bool is_last) {
   last_number = std::max(last_number, number);
-  Segment segment{folder + "/" + segment_name(number), nullptr, 0, 0, false};
+  Segment segment{folder + "/" + segment_name(number), nullptr, 0, 0, 0, false};
   ASSIGN_OR_RETURN(segment.mapping, files.map(segment.path));
   const auto walked = walk_segment(segment.mapping->bytes(), number);
   if (walked.status().code() == Code::unimplemented) return walked.status().at(segment.path);
@@ -126,6 +128,7 @@ Status Pack::State::load_segment(std::uint32_t number, bool is_last) {
   const bool is_usable = walked.ok() && !contents.is_damaged;
   if (contents.is_damaged) log::warn("pack", "segment damaged", {{"path", segment.path}, {"offset", contents.end}});
   segment.is_damaged = !is_usable;
+  segment.frames = contents.frames.size();
   for (const Frame& frame : contents.frames) segment.all_bytes += frame_bytes(frame.size);
   const std::string path = segment.path;
   segments.insert_or_assign(number, std::move(segment));
@@ -174,7 +177,7 @@ bool Pack::State::secure_tail(std::uint32_t number, File& file, const SegmentCon
 // Nothing is synced here: the sync() of its first frames covers it, for all new segments of a group beside each other.
 Status Pack::State::make_segment(std::uint64_t bytes) {
   const std::uint32_t number = last_number + 1;
-  Segment segment{folder + "/" + segment_name(number), nullptr, 0, 0, false};
+  Segment segment{folder + "/" + segment_name(number), nullptr, 0, 0, 0, false};
   std::string name = segment.path + std::string(kMakingSuffix);
   std::unique_ptr<File> file;
   const auto make = [&]() -> Status {
@@ -262,22 +265,35 @@ Status Pack::State::sync() {
   return {};
 }
 
-Status Pack::State::make_room(std::uint64_t size) {
+std::uint64_t Pack::State::disk_bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& [number, segment] : segments) sum += segment.mapping->bytes().size();
+  return sum;
+}
+
+Status Pack::State::make_room(std::uint64_t size, std::uint64_t most_bytes) {
   // A mark must still fit behind it.
   const std::uint64_t needed = frame_bytes(size) + kPackHeaderBytes;
   if (writable != nullptr && needed > last().mapping->bytes().size() - end) RETURN_IF_ERROR(seal());
   if (writable != nullptr) return {};
-  return make_segment(std::max(options.segment_bytes, kPackHeaderBytes + needed));
+  const std::uint64_t fresh = std::max(options.segment_bytes, kPackHeaderBytes + needed);
+  if (most_bytes != 0 && disk_bytes() + fresh > most_bytes) {
+    return Status(Code::resource_exhausted, folder + ": one segment more would make it larger than the " +
+                                                std::to_string(most_bytes) + " bytes that it may be");
+  }
+  return make_segment(fresh);
 }
 
-Result<Pack::State::Place> Pack::State::write_frame(const Hash256& hash, std::string_view bytes) {
-  RETURN_IF_ERROR(make_room(bytes.size()));
+Result<Pack::State::Place> Pack::State::write_frame(const Hash256& hash, std::string_view bytes,
+                                                    std::uint64_t most_bytes) {
+  RETURN_IF_ERROR(make_room(bytes.size(), most_bytes));
   // The bytes come first: until the header is there, the walk ends before them.
   RETURN_IF_ERROR(writable->write_at(end + kPackHeaderBytes, bytes));
   RETURN_IF_ERROR(writable->write_at(end, frame_header(hash, bytes.size())));
   const Place place{segments.rbegin()->first, end + kPackHeaderBytes, bytes.size()};
   end += frame_bytes(bytes.size());
   last().all_bytes += frame_bytes(bytes.size());
+  ++last().frames;
   return place;
 }
 
@@ -298,7 +314,7 @@ Status Pack::State::copy(const Frame& frame) {
   if (blake2b_256(bytes) != frame.hash) {
     return corrupt(segments.at(from.segment).path + ": artefact " + frame.hash.hex() + " no longer has its hash");
   }
-  ASSIGN_OR_RETURN(const Place to, write_frame(frame.hash, bytes));
+  ASSIGN_OR_RETURN(const Place to, write_frame(frame.hash, bytes, 0));
   copies.push_back({frame.hash, from, to});
   return {};
 }
@@ -317,7 +333,7 @@ Status Pack::add(const Hash256& hash, std::string_view bytes) {
     return invalid_argument("an artefact of " + std::to_string(bytes.size()) + " bytes");
   }
   if (state_->index.contains(hash)) return {};
-  ASSIGN_OR_RETURN(const State::Place place, state_->write_frame(hash, bytes));
+  ASSIGN_OR_RETURN(const State::Place place, state_->write_frame(hash, bytes, state_->options.most_bytes));
   state_->keep(hash, place);
   state_->unsynced.push_back(hash);
   return {};
@@ -385,18 +401,21 @@ std::vector<Hash256> Pack::hashes_in(std::uint32_t segment) const {
 
 std::uint64_t Pack::artefact_bytes() const { return state_->artefact_bytes; }
 
-std::uint64_t Pack::disk_bytes() const {
+std::uint64_t Pack::live_bytes() const {
   std::uint64_t sum = 0;
-  for (const auto& [number, segment] : state_->segments) sum += segment.mapping->bytes().size();
+  for (const auto& [number, segment] : state_->segments) sum += segment.live_bytes;
   return sum;
 }
+
+std::uint64_t Pack::disk_bytes() const { return state_->disk_bytes(); }
 
 std::vector<Pack::SegmentUse> Pack::segments() const {
   std::vector<SegmentUse> uses;
   for (const auto& [number, segment] : state_->segments) {
     const bool is_open = state_->writable != nullptr && number == state_->segments.rbegin()->first;
-    uses.push_back({number, segment.mapping->bytes().size(), segment.live_bytes, segment.all_bytes - segment.live_bytes,
-                    is_open, segment.is_damaged});
+    const std::uint64_t bytes = segment.mapping->bytes().size();
+    uses.push_back({number, bytes, segment.live_bytes, segment.all_bytes - segment.live_bytes, is_open,
+                    segment.is_damaged, bytes > state_->options.segment_bytes && segment.frames > 1});
   }
   return uses;
 }

@@ -28,6 +28,7 @@ namespace espalier::model {
 
 struct PackOptions {
   std::uint64_t segment_bytes = 64ull << 20;  ///< an artefact larger than this gets a segment of its own
+  std::uint64_t most_bytes = 0;  ///< nothing is added that would make the files larger together; 0: no limit
 };
 
 class Pack {
@@ -39,7 +40,8 @@ class Pack {
   ~Pack();
 
   /// Appends unless the pack has it already; the caller has checked that `hash` is the BLAKE2b-256 of `bytes`. Durable
-  /// after sync().
+  /// after sync(). resource_exhausted: the disk is full, or the files would be larger than they may be; compaction may
+  /// make room.
   Status add(const Hash256& hash, std::string_view bytes);
   /// Makes everything added durable. resource_exhausted: the disk is full; nothing added since the last sync() counts.
   Status sync();
@@ -62,6 +64,7 @@ class Pack {
   std::vector<Hash256> hashes() const;
   std::vector<Hash256> hashes_in(std::uint32_t segment) const;
   std::uint64_t artefact_bytes() const;  ///< bytes of all artefacts held
+  std::uint64_t live_bytes() const;      ///< the same with their headers and what aligns them
   std::uint64_t disk_bytes() const;      ///< bytes of all segments
 
   struct SegmentUse {
@@ -71,6 +74,7 @@ class Pack {
     std::uint64_t dead_bytes = 0;  ///< of other frames
     bool is_open = false;          ///< the next artefact may go there
     bool is_damaged = false;       ///< kept for people to look at
+    bool is_oversized = false;     ///< larger than segments are made now, and not for one large artefact
   };
   std::vector<SegmentUse> segments() const;
   /// The next artefact begins a new segment.

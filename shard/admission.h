@@ -35,6 +35,10 @@ class Admission {
   /// Puts fetched bytes into the pack, durable after sync(). corrupt: they are not what `hash` says.
   Status store(const Hash256& hash, std::string_view bytes);
   Status sync() { return pack_.sync(); }
+  /// Gives up the pack's copy of what still may be wanted: its bytes stay for whoever reads them.
+  void give_up(const Hash256& hash) { pack_.forget(hash); }
+  /// What the pack's frames take that were not forgotten.
+  std::uint64_t live_bytes() const { return pack_.live_bytes(); }
   bool has(const Hash256& hash) const { return pack_.find(hash).has_value(); }
 
   /// The pack's copies are damaged: they are fetched and admitted anew, whatever was made of them, and not stored where

@@ -72,6 +72,10 @@ Status Feed::restore() {
     while (admit_some()) {
     }
   }
+  if (options_.disk_budget != 0) {
+    budget_.look_at_us = 0;
+    keep_budget();
+  }
   // The registry is asked for what is missing above the leaves, before requests are answered.
   for (auto& [id, failed] : failed_) failed.retry_at_us = clock_.monotonic_us();
   cursor_ = epoch_ = saved.epoch;

@@ -36,6 +36,7 @@
 #include "cluster/placement.h"
 #include "common/clock.h"
 #include "shard/admission.h"
+#include "shard/budget.h"
 #include "shard/damage.h"
 #include "shard/holdings.h"
 #include "shard/model_table.h"
@@ -57,6 +58,8 @@ struct FeedOptions {
   std::int64_t first_retry_us = 1'000'000;
   std::int64_t longest_retry_us = 60'000'000;
   std::uint64_t memory_budget = 0;        ///< bytes of artefacts that may answer; 0: none
+  std::uint64_t disk_budget = 0;          ///< bytes of the pack's files; 0: none
+  DiskShares disk;                        ///< what becomes of them, where there is a budget
   std::size_t nodes_at_once = 1000;       ///< a start that finds more takes its leaves in so many at a time
   std::int64_t old_view_us = 10'000'000;  ///< so long what was this shard's under an earlier view is held
   Uuid process;                           ///< of this run
@@ -112,8 +115,9 @@ class Feed {
     std::map<std::string, wire::ModelRecord> models;
     std::map<NodeId, Wanted> nodes;
     std::vector<Release> releases;
-    std::set<std::string> erased;       ///< tenants
-    std::map<Hash256, Status> refused;  ///< artefacts that could not be fetched or stored, and why
+    std::set<std::string> erased;         ///< tenants
+    std::map<Hash256, Status> refused;    ///< artefacts that could not be fetched or stored, and why
+    std::unordered_set<Hash256> no_room;  ///< artefacts that the disk budget leaves out
   };
   struct Failed {
     Wanted wanted;
@@ -121,7 +125,7 @@ class Feed {
     std::int64_t retry_at_us = 0;
     std::int64_t wait_us = 0;
   };
-  /// An artefact that is not in memory because of the budget.
+  /// An artefact that is not in memory because of a budget.
   struct LeftOut {
     std::uint32_t used = 0;   ///< when it was last asked for
     std::uint32_t asked = 0;  ///< looks at which that was new
@@ -134,7 +138,9 @@ class Feed {
       const Node* node;
     };
     Hash256 artefact;
-    BudgetItem item;
+    BudgetItem item;              ///< of the memory budget
+    BudgetItem on_disk;           ///< of the disk budget
+    bool is_in_question = false;  ///< in memory, or left out: else its own way in is still before it
     std::vector<Place> places;
   };
   struct Budget {
@@ -143,6 +149,7 @@ class Feed {
     std::int64_t look_at_us = 0;
     std::uint64_t looked_at_swap = 0;
     bool is_exceeded = false;  ///< by what must stay
+    bool is_disk_exceeded = false;
     std::unordered_map<Hash256, LeftOut> left_out;
     std::unordered_set<Hash256> in;  ///< as of the last look, and what came in since
   };
@@ -178,6 +185,8 @@ class Feed {
 
   // A start that finds very many nodes (feed_start.cc).
   void put_off_leaves(Batch& batch, bool keeps_budget = false) const;
+  bool is_one_above(const Batch& batch, const NodeId& id, const wire::TagEntry& entry,
+                    const wire::ModelRecord& record) const;
   bool admit_some();
   Status fetch_more();
   void admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256, Status>& refused);
@@ -188,11 +197,27 @@ class Feed {
   static void leave_out(const NodeId& id, const Node& node, TableEdit& edit);
   void end_slice(TableEdit& edit);
 
+  // What the disk has room for (feed_disk.cc).
+  std::uint64_t disk_room() const;
+  std::uint64_t disk_budget_of(const std::vector<Sharing>& all) const;
+  std::unordered_set<Hash256> named_by_batch() const;
+  bool is_answered_above_now(const NodeId& id, const wire::TagEntry& entry) const;
+  void forget_for_room(const std::vector<Sharing>& all);
+  BudgetChoice choose_for_disk(std::vector<Sharing>& all, bool may_fetch);
+  void make_disk_room(Batch& batch, std::map<std::string, std::vector<Hash256>>& missing);
+  void leave_disk(const std::vector<Sharing>& all, const std::vector<std::size_t>& out);
+  Status store(const Hash256& hash, std::string_view bytes);
+  void fit_disk();
+
   // What memory there is (feed_budget.cc).
   void keep_budget();
   std::vector<Sharing> count_artefacts() const;
-  BudgetChoice choose_artefacts(std::vector<Sharing>& all);
+  void note_wishes(std::vector<Sharing>& all);
+  BudgetChoice choose_for_memory(std::vector<Sharing>& all);
+  void note_exceeded(bool& was, const char* which, std::uint64_t bytes, std::uint64_t budget);
+  void take_out(const Sharing& sharing, TableEdit& edit, std::vector<std::shared_ptr<const Servable>>& gone);
   void apply_choice(const std::vector<Sharing>& all, const BudgetChoice& choice);
+  bool has_budget() const { return options_.memory_budget != 0 || options_.disk_budget != 0; }
   bool is_left_out(const NodeId& id, const Hash256& artefact) const;
 
   // What was found to be damaged (feed_damage.cc).
@@ -215,6 +240,8 @@ class Feed {
   Status write_state();
   void swap(Batch& batch);
   void forget_unnamed(const Batch& batch, TableEdit& edit);
+  bool is_without_room(const NodeId& id, const wire::TagEntry& entry, const wire::ModelRecord& record,
+                       const Batch& batch) const;
   void apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, TableEdit& edit,
                   Batch& batch);
   void note_failure(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, const Status& why);

@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/scheduling.h"
+#include "model/pack_format.h"
 #include "shard/feed.h"
 
 namespace espalier::shard {
@@ -116,6 +117,7 @@ Status Feed::fetch(Batch& batch) {
     missing[wanted.tenant].push_back(entry.artefact);
   }
   if (missing.empty()) return {};
+  if (options_.disk_budget != 0) make_disk_room(batch, missing);
   for (auto& [tenant, hashes] : missing) {
     std::ranges::reverse(hashes);  // taken from the back
     while (!hashes.empty()) {
@@ -146,7 +148,7 @@ Status Feed::fetch_some(const std::string& tenant, std::vector<Hash256>& hashes,
   }
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     give_way();
-    const Status stored = admission_.store(reply.found[i], bodies[i]);
+    const Status stored = store(reply.found[i], bodies[i]);
     if (!stored.ok()) batch.refused.emplace(reply.found[i], stored);
   }
   for (const Hash256& hash : reply.missing) {
@@ -321,6 +323,17 @@ std::optional<wire::ModelRecord> Feed::record_of(const std::string& model_key, c
   return record;
 }
 
+/// A leaf that a budget leaves out.
+bool Feed::is_without_room(const NodeId& id, const wire::TagEntry& entry, const wire::ModelRecord& record,
+                           const Batch& batch) const {
+  if (is_left_out(id, entry.artefact)) return true;
+  if (options_.disk_budget == 0 || admission_.has(entry.artefact) || batch.refused.contains(entry.artefact)) {
+    return false;
+  }
+  if (entry.partition.size() != record.levels.size()) return false;
+  return batch.no_room.contains(entry.artefact) || model::frame_bytes(entry.artefact_bytes) > disk_room();
+}
+
 void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelRecord& record, TableEdit& edit,
                       Batch& batch) {
   give_way();
@@ -332,7 +345,7 @@ void Feed::apply_node(const NodeId& id, const Wanted& wanted, const wire::ModelR
   std::optional<Status> failure;
   if (wanted.is_put_off && admitted.is_held) {
     backlog_.unseen.push_back(id);
-  } else if (entry.kind == EntryKind::version && admitted.is_held && is_left_out(id, entry.artefact)) {
+  } else if (entry.kind == EntryKind::version && admitted.is_held && is_without_room(id, entry, record, batch)) {
     admitted.not_ready = Reason::over_budget;
     admitted.is_left_out = true;
   } else if (entry.kind == EntryKind::version && admitted.is_held) {

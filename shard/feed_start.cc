@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/scheduling.h"
+#include "model/pack_format.h"
 #include "shard/fallback.h"
 #include "shard/feed.h"
 
@@ -18,6 +19,21 @@ constexpr std::int64_t kSaidEveryUs = 2'000'000;
 
 }  // namespace
 
+/// Whether the batch names a version for a node above this one that may answer.
+bool Feed::is_one_above(const Batch& batch, const NodeId& id, const wire::TagEntry& entry,
+                        const wire::ModelRecord& record) const {
+  NodeId above{id.model_key, id.tag, {}};
+  for (const std::string& value : entry.partition) {
+    const auto it = batch.nodes.find(above);
+    if (it != batch.nodes.end() && it->second.entry.kind == EntryKind::version &&
+        !std::ranges::binary_search(record.quarantined, it->second.entry.version)) {
+      return true;
+    }
+    model::append_component(above.node_key, value);
+  }
+  return false;
+}
+
 /// Leaves wait where a node above them answers meanwhile, and where they have not answered yet themselves. Only at a
 /// start: the nodes of a release that comes later are swapped in together.
 void Feed::put_off_leaves(Batch& batch, bool keeps_budget) const {
@@ -28,25 +44,12 @@ void Feed::put_off_leaves(Batch& batch, bool keeps_budget) const {
   if (batch.nodes.size() <= options_.nodes_at_once && !is_too_much) return;
   if (!is_starting_ && backlog_.is_empty()) return;
   const TableEdit table(live_.current());
-  const auto answers = [](const Wanted& wanted, const wire::ModelRecord& record) {
-    return wanted.entry.kind == EntryKind::version &&
-           !std::ranges::binary_search(record.quarantined, wanted.entry.version);
-  };
-  const auto is_one_above = [&](const NodeId& id, const auto& partition, const wire::ModelRecord& record) {
-    NodeId above{id.model_key, id.tag, {}};
-    for (std::size_t depth = 0; depth < partition.size(); ++depth) {
-      const auto it = batch.nodes.find(above);
-      if (it != batch.nodes.end() && answers(it->second, record)) return true;
-      model::append_component(above.node_key, partition[depth]);
-    }
-    return false;
-  };
   for (auto& [id, wanted] : batch.nodes) {
     const wire::TagEntry& entry = wanted.entry;
     const auto record = batch.models.find(id.model_key);
     if (record == batch.models.end() || entry.kind != EntryKind::version) continue;
     if (entry.partition.size() < record->second.levels.size()) continue;
-    if (!is_one_above(id, entry.partition, record->second)) continue;
+    if (!is_one_above(batch, id, entry, record->second)) continue;
     const Node* node = is_starting_ ? nullptr : table.find_node(id.model_key, id.tag, id.node_key);
     wanted.is_put_off = node == nullptr || (!node->wanted.is_ready() && !node->previous.is_ready());
   }
@@ -98,15 +101,19 @@ bool Feed::admit_some() {
     keep_budget();
   }
   TableEdit edit(live_.current());
+  const std::uint64_t room = disk_room();
   for (std::size_t i = 0; i < options_.nodes_at_once && !backlog_.unseen.empty(); ++i, backlog_.unseen.pop_front()) {
     give_way();
     const NodeId& id = backlog_.unseen.front();
     const Node* node = find_late(id, edit);
     if (node == nullptr) continue;
+    const bool is_here = admission_.has(node->wanted.artefact);
     if (!has_room_for(id, *node)) {
       leave_out(id, *node, edit);
-    } else if (admission_.has(node->wanted.artefact)) {
+    } else if (is_here) {
       admit_late(id, edit, {});
+    } else if (model::frame_bytes(node->wanted.artefact_bytes) > room) {
+      leave_out(id, *node, edit);
     } else {
       backlog_.to_fetch.push_back(id);
     }
@@ -115,21 +122,25 @@ bool Feed::admit_some() {
   return !backlog_.unseen.empty();
 }
 
-/// Fetches some of what the pack hasn't, once the rest is in.
+/// Fetches some of what the pack hasn't, once the rest is in, and as the disk budget has room for it.
 Status Feed::fetch_more() {
   if (!backlog_.unseen.empty() || backlog_.to_fetch.empty()) return {};
-  TableEdit edit(live_.current());
   std::string tenant;
   std::set<Hash256> asked;
   std::deque<NodeId>& waiting = backlog_.to_fetch;
   std::size_t taken = 0;
+  const TableEdit table(live_.current());
+  std::uint64_t room = disk_room();
   for (; taken < waiting.size() && asked.size() < kFetchedAtOnce; ++taken) {
-    const Node* node = find_late(waiting[taken], edit);
+    const Node* node = find_late(waiting[taken], table);
     if (node == nullptr) continue;
     const std::string& of = live_.current().models.find(waiting[taken].model_key)->tenant;
     if (!asked.empty() && of != tenant) break;
     tenant = of;
-    if (!admission_.has(node->wanted.artefact)) asked.insert(node->wanted.artefact);
+    const std::uint64_t bytes = model::frame_bytes(node->wanted.artefact_bytes);
+    if (admission_.has(node->wanted.artefact) || asked.contains(node->wanted.artefact) || bytes > room) continue;
+    asked.insert(node->wanted.artefact);
+    room -= bytes;
   }
   std::vector<Hash256> hashes(asked.begin(), asked.end());
   Batch came;
@@ -138,15 +149,18 @@ Status Feed::fetch_more() {
   if (!synced.ok()) {
     for (const Hash256& hash : asked) came.refused.emplace(hash, synced);
   }
+  // Storing may have moved what answers.
+  TableEdit edit(live_.current());
   for (; taken > 0; --taken, waiting.pop_front()) {
     give_way();
     const NodeId& id = waiting.front();
     const Node* node = find_late(id, edit);
     if (node == nullptr) continue;
     const Hash256 artefact = node->wanted.artefact;
-    if (!has_room_for(id, *node)) {
+    const bool is_here = admission_.has(artefact) || came.refused.contains(artefact);
+    if (!has_room_for(id, *node) || !(is_here || asked.contains(artefact))) {
       leave_out(id, *node, edit);
-    } else if (admission_.has(artefact) || came.refused.contains(artefact)) {
+    } else if (is_here) {
       admit_late(id, edit, came.refused);
     } else {
       waiting.push_back(id);  // one reply did not hold all

@@ -34,6 +34,10 @@ int main(int argc, char** argv) {
                  "bytes of artefacts that may answer (also 512M, 2G); the least recently used leaves go first; 0: none")
       ->transform(CLI::AsSizeValue(false));
   app.add_option("--metrics", options.metrics, "HOST:PORT to tell Prometheus at (port 0 picks one)");
+  app.add_option("--disk-budget", options.disk_budget,
+                 "bytes of the artefacts' files on its disk (also 512M, 2G; at least 1M); the least recently used "
+                 "leaves go first; 0: none")
+      ->transform(CLI::AsSizeValue(false));
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/shard.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);

@@ -106,7 +106,20 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   RETURN_IF_ERROR(files.create_directories(options.folder));
   // Two on one folder would write over each other's segments.
   ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(options.folder, "a shard"));
-  ASSIGN_OR_RETURN(auto pack, model::Pack::open(files, options.folder + "/pack", {}));
+  if (options.disk_budget != 0 && options.disk_budget < kLeastDiskBudget) {
+    return invalid_argument("--disk-budget " + std::to_string(options.disk_budget) + ": at least " +
+                            std::to_string(kLeastDiskBudget) + " bytes, or 0 for none");
+  }
+  model::PackOptions pack_options;
+  SpaceOptions space_options;
+  FeedOptions feed_options;
+  if (options.disk_budget != 0) {
+    feed_options.disk_budget = options.disk_budget;
+    feed_options.disk = disk_shares(options.disk_budget);
+    pack_options = {feed_options.disk.segment, feed_options.disk.added};
+    space_options.most_held_back = feed_options.disk.segment;
+  }
+  ASSIGN_OR_RETURN(auto pack, model::Pack::open(files, options.folder + "/pack", pack_options));
   auto first = std::make_unique<ModelTable>();
   first->is_starting = true;
   LiveTable live(std::move(first));
@@ -115,9 +128,9 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   FallbackWatch watch(clock);
   ShardStatus status(options.name, watch, damage);
   std::vector<std::unique_ptr<Worker>> workers;
-  FeedOptions feed_options;
   feed_options.memory_budget = options.memory_budget;
   status.gauges.memory_budget = options.memory_budget;
+  status.gauges.disk_budget = options.disk_budget;
   feed_options.self.name = options.name;
   feed_options.self.weight = options.weight;
   feed_options.self.zone = options.zone;
@@ -133,7 +146,7 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   RegistryUpstream upstream(*registry, stop.fd(), clock);
   Admission admission(*pack, damage, options.memory_budget == 0);
   StateFile state(files, options.folder + "/state");
-  Space space({}, *pack, admission, damage, clock);
+  Space space(space_options, *pack, admission, damage, clock);
   Scrub scrub(options.scrub_interval_us, damage, clock);
   Feed feed(feed_options, upstream, admission, space, scrub, damage, live, state, clock);
   std::vector<std::thread> threads;

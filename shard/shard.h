@@ -24,6 +24,7 @@ struct ShardOptions {
   Verify verify = Verify::admission;
   std::uint64_t memory_budget = 0;                 ///< bytes of artefacts that may answer; 0: none
   std::string metrics;                             ///< HOST:PORT to tell Prometheus at; empty: nowhere
+  std::uint64_t disk_budget = 0;                   ///< bytes of the pack's files; 0: none
   std::int64_t scrub_interval_us = 3'600'000'000;  ///< in which all that answers is checked; 0: never
 };
 

@@ -14,8 +14,6 @@ namespace {
 
 /// Hashing and syncing it takes some milliseconds.
 constexpr std::uint64_t kCompactedAtOnce = 1u << 20;
-/// Removed segments keep their space until nothing answers from them: this much at most, before nodes are reopened.
-constexpr std::uint64_t kMostHeldBack = 256u << 20;
 /// Opening one takes some ten microseconds; the new table's list of nodes a few milliseconds more in a large model.
 constexpr std::size_t kReopenedAtOnce = 500;
 
@@ -58,8 +56,11 @@ void Space::look(const ModelTable& table, std::int64_t keep_us) {
   phase_ = Phase::compact;
 }
 
-void Space::forget_unused(const ModelTable& table, std::int64_t keep_us) {
-  std::unordered_set<Hash256> used;
+void Space::forget_unused(const ModelTable& table, const std::unordered_set<Hash256>& also) {
+  forget_unused(table, 0, also);
+}
+
+void Space::forget_unused(const ModelTable& table, std::int64_t keep_us, std::unordered_set<Hash256> used) {
   each_node(table, [&](const Model&, const Tag&, const Node& node) {
     give_way();
     for (const Answer* answer : {&node.wanted, &node.previous}) {
@@ -91,11 +92,32 @@ Status Space::compact(const ModelTable& table) {
   bytes_removed_ += before > after ? before - after : 0;
   is_compacted_ = !more;
   if (compaction_.left_alone() > std::exchange(left_alone_, compaction_.left_alone())) report_damaged(table);
-  if (more && bytes_removed_ < kMostHeldBack) return {};
+  if (more && bytes_removed_ < options_.most_held_back) return {};
   bytes_removed_ = 0;
   find_moved(table);
   phase_ = Phase::reopen;
   return {};
+}
+
+Result<bool> Space::free_segment(LiveTable& live) {
+  const std::uint64_t before = pack_.disk_bytes();
+  // Each may be looked at once: where they are as full as they get, copying goes round in circles.
+  std::size_t left = pack_.segments().size();
+  bool has_moved = false;
+  while (pack_.disk_bytes() >= before && left > 0) {
+    const std::size_t segments = pack_.segments().size();
+    ASSIGN_OR_RETURN(const bool more, compaction_.step(kCompactedAtOnce, model::Thoroughness::tight));
+    give_way();
+    has_moved |= more;
+    if (!more) break;
+    if (pack_.segments().size() < segments) --left;
+  }
+  if (!has_moved) return false;
+  find_moved(live.current());
+  while (!moved_.empty()) reopen_some(live);
+  admission_.drop_stale();
+  live.collect();
+  return pack_.disk_bytes() < before;
 }
 
 /// A segment holds damage that the compaction has met: it won't wait for the scrub.

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "common/clock.h"
@@ -30,6 +31,8 @@ namespace espalier::shard {
 struct SpaceOptions {
   std::int64_t keep_unused_us = 600'000'000;  ///< so long an artefact stays that the table doesn't use
   std::int64_t look_every_us = 300'000'000;   ///< looking at a million nodes takes a second
+  /// Removed segments keep their space until nothing answers from them: this much at most, before nodes are reopened.
+  std::uint64_t most_held_back = 256u << 20;
 };
 
 class Space {
@@ -40,6 +43,14 @@ class Space {
   /// Some milliseconds of work, but for the looking; true: there is more. May publish a table that says the same as the
   /// current one.
   Result<bool> step(LiveTable& live);
+  /// Forgets at once what neither the table uses nor `also` names.
+  void forget_unused(const ModelTable& table, const std::unordered_set<Hash256>& also);
+  /// Until the pack's files are smaller by a segment, or as small as they get (false): as long as it takes to copy what
+  /// lives in one or a few. May publish a table that says the same as the current one.
+  Result<bool> free_segment(LiveTable& live);
+  std::uint64_t disk_bytes() const { return pack_.disk_bytes(); }
+  /// Whether a file of the pack is larger than its files are made now; free_segment() begins with those.
+  bool has_oversized() const { return model::has_oversized(pack_.segments()); }
   /// What the table uses may be something else now.
   void table_changed() { has_changed_ = true; }
   /// From now on steps leave nothing that the table doesn't use in the pack's files. Looks at once.
@@ -57,7 +68,7 @@ class Space {
   bool is_due() const;
   void look(const ModelTable& table, std::int64_t keep_us);
   /// Forgets what has not been used for `keep_us`.
-  void forget_unused(const ModelTable& table, std::int64_t keep_us);
+  void forget_unused(const ModelTable& table, std::int64_t keep_us, std::unordered_set<Hash256> used = {});
   Status compact(const ModelTable& table);
   /// Notes the nodes whose artefact no longer lies where they answer from.
   void find_moved(const ModelTable& table);

@@ -147,7 +147,7 @@ void Supervisor::plan_shards(const std::string& registry) {
     plan("shard", name,
          {"--name", name, "--dir", dir_ + "/shards/" + name, "--registry", registry, "--verify", options_.verify,
           "--scrub-interval", std::to_string(options_.scrub_seconds), "--memory-budget",
-          std::to_string(options_.memory_budget)},
+          std::to_string(options_.memory_budget), "--disk-budget", std::to_string(options_.disk_budget)},
          binds_for(name, options_.workers));
   }
 }

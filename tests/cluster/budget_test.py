@@ -47,6 +47,29 @@ def versions_of(cluster, model):
                 return {tuple(v.get("partition", [])): v for v in page}
 
 
+def resident_of_pack(pid):
+    """Bytes of a shard's pack that are in its memory."""
+    total, is_pack = 0, False
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if line[:1].islower() or line[:1].isdigit():
+            is_pack = "/segment-" in line
+        elif is_pack and line.startswith("Rss:"):
+            total += int(line.split()[1]) * 1024
+    return total
+
+
+def disk_of(cluster):
+    """What the files of its shard's pack take: the larger of their sizes and of their blocks."""
+    sizes, blocks = 0, 0
+    for path in (cluster.dir / "shards" / "s0" / "pack").iterdir():
+        try:
+            said = path.stat()
+        except FileNotFoundError:  # renamed or removed meanwhile
+            continue
+        sizes, blocks = sizes + said.st_size, blocks + 512 * said.st_blocks
+    return max(sizes, blocks)
+
+
 class Budget(unittest.TestCase):
     def test_the_least_recently_used_leaves_make_room(self):
         # Every artefact of the bench has the same size; its cluster is only there to learn that size.
@@ -109,6 +132,99 @@ class Budget(unittest.TestCase):
             self.assertEqual(set(said["not_ready"]), {"over_budget"})
             print(f"{NODES} nodes, budget {budget}: {said['memory_bytes']} bytes in, {said['nodes_ready']} nodes, {said['evicted']} evicted, "
                   f"{len(kept)} of {len(hot)} hot leaves kept through a scan, slowest answer {slowest * 1000:.1f} ms", file=sys.stderr)
+
+    def test_memory_of_leaves_that_go_is_given_back_to_the_system(self):
+        # What is asked for lies side by side in the pack: pages on which anything answers stay.
+        share = 0.15
+        budget = int(share * NODES * 704)
+        with Cluster(shards=1, **{"memory-budget": budget}) as cluster:
+            shard = cluster.processes("shard")[0]["pid"]
+            seen = [0]
+            publish = subprocess.Popen([BIN / "espalier-release-scale", "--registry", cluster.registry(), "--rounds", "0", "--nodes", str(NODES)],
+                                       stdout=subprocess.DEVNULL)
+
+            def is_published():
+                seen.append(resident_of_pack(shard))
+                return publish.poll() is not None
+
+            wait_until(is_published, what="the release")
+            self.assertEqual(publish.returncode, 0)
+            versions = versions_of(cluster, "sales")
+            hot = sorted(node for node in versions if node)[: int(0.95 * share * NODES)]
+            with Wire(cluster.router()) as wire:
+
+                def all_hot_are_in():
+                    seen.append(resident_of_pack(shard))
+                    return all(ask(wire, node)[0][2] == EXACT for node in hot)
+
+                wait_until(all_hot_are_in, seconds=60, what="all that is asked for to be in")
+                most = max(seen)
+                after = wait_until(lambda: (now := resident_of_pack(shard)) < most / 2 and now, what="the shard's resident memory to go down")
+            self.assertGreaterEqual(most, 0.8 * NODES * 704, "all were in memory before")
+            print(f"{NODES} nodes, memory budget {budget}: pack's resident memory {most} -> {after} bytes (Rss in /proc/PID/smaps)", file=sys.stderr)
+
+    def test_a_disk_budget_is_never_exceeded(self):
+        budget = 1 << 20
+        with Cluster(shards=1, **{"disk-budget": 2 * budget}) as cluster:
+            release = [BIN / "espalier-release-scale", "--registry", cluster.registry(), "--rounds", "0", "--nodes", str(NODES)]
+            subprocess.run(release, check=True, stdout=subprocess.DEVNULL)
+            body_of = {}  # of each version, while everything is in
+            versions = versions_of(cluster, "sales")
+            nodes = sorted(versions)
+            with Wire(cluster.router()) as wire:
+                for node in nodes:
+                    (body_of[node], version, reason, _), _ = ask(wire, node)
+                    self.assertEqual((version, reason), (versions[node]["version"], EXACT))
+            self.assertGreater(len(set(body_of.values())), 1, "all versions say the same, so nothing was compared")
+            self.assertGreater(disk_of(cluster), budget)
+            cluster.stop()
+
+            cluster.change("disk-budget", budget)
+            cluster.start()
+            most = disk_of(cluster)
+            self.assertLessEqual(most, budget, "within it before it answers")
+            wait_until(lambda: set(cluster.json("shards")["shards"][0]["not_ready"]) == {"over_budget"}, what="the leaves that the disk has to be taken in")
+            slowest, exact, asked = 0, set(), 0
+            hot = random.Random(3).sample([node for node in nodes if node], 300)
+            with Wire(cluster.router()) as wire:
+
+                def ask_all(nodes):
+                    nonlocal slowest, most, exact, asked
+                    exact = set()
+                    for i, node in enumerate(nodes):
+                        (body, version, reason, served), seconds = ask(wire, node)
+                        slowest, asked = max(slowest, seconds), asked + 1
+                        self.assertIn(reason, (EXACT, OVER_BUDGET))
+                        self.assertEqual(served, node if reason == EXACT else (), "the root answers for all others")
+                        self.assertEqual((body, version), (body_of[served], versions[served]["version"]))
+                        if reason == EXACT:
+                            exact.add(node)
+                        if i % 20 == 0:
+                            most = max(most, disk_of(cluster))
+                    self.assertLessEqual(most, budget)
+                    return exact
+
+                first = ask_all(nodes)
+                self.assertLess(len(first), NODES)
+                self.assertGreater(len(first), NODES // 4)
+                missing = [node for node in hot if node not in first]
+                self.assertGreater(len(missing), 0)
+                wait_until(lambda: len(ask_all(hot)) == len(hot), seconds=60, what="all that is asked for to be fetched again")
+                kept = len(ask_all(nodes) & set(hot))
+                self.assertGreaterEqual(kept, 0.8 * len(hot), "one pass over all drives nothing out that is asked for all the time")
+                # A release of all leaves, with what is asked for all the time in it.
+                subprocess.run(release[:-3] + ["1", "--nodes", str(NODES)], check=True, stdout=subprocess.DEVNULL)
+                most = max(most, disk_of(cluster))
+                self.assertLessEqual(most, budget)
+            said = cluster.json("shards")["shards"][0]
+            self.assertEqual(said["disk_budget"], budget)
+            self.assertEqual(said["disk_bytes"], disk_of(cluster))
+            self.assertGreater(said["evicted"], 0)
+            cluster.stop()
+            cluster.start()
+            self.assertLessEqual(disk_of(cluster), budget, "also after a restart")
+            print(f"{NODES} nodes, disk budget {budget}: at most {most} bytes of files, {len(first)} nodes in after the start, {len(missing)} of {len(hot)} "
+                  f"hot leaves fetched again, {kept} kept through a scan, {asked} answers, slowest {slowest * 1000:.1f} ms", file=sys.stderr)
 
     def test_the_nearest_inner_node_answers_for_a_leaf_that_is_out(self):
         with Cluster(shards=1) as cluster:

@@ -81,6 +81,10 @@ class Cluster:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def change(self, option, value):
+        """Another value of an option that it was made with, from the next start on."""
+        self._arguments[self._arguments.index(f"--{option}") + 1] = str(value)
+
     def start(self):
         """Returns when the cluster has said that it is ready. It ends at the latest with the thread that calls this."""
         self.said = []
