@@ -266,11 +266,13 @@ Status Feed::add_change(const Change& change, Batch& batch) {
   if (change.kind != ChangeKind::release) return {};
   std::vector<wire::TagEntry> entries;
   RETURN_IF_ERROR(read_entries(change, entries));
+  const bool only_removes = are_removals(entries);
   for (wire::TagEntry& entry : entries) {
     give_way();
     if (entry.epoch == 0) entry.epoch = change.epoch;
     if (entry.release.is_nil()) entry.release = change.release;
     NodeId id{key, entry.tag.empty() ? change.tag : entry.tag, node_key_of(entry.partition)};
+    if (only_removes) batch.removals.insert_or_assign(id, entry);
     batch.nodes.insert_or_assign(std::move(id), Wanted{change.tenant, std::move(entry)});
   }
   batch.releases.push_back({key, change.tag, change.release, change.epoch});
@@ -315,6 +317,7 @@ void Feed::add_erasure(const std::string& tenant, Batch& batch) {
   model::append_component(prefix, tenant);
   std::erase_if(batch.models, [&](const auto& entry) { return entry.first.starts_with(prefix); });
   std::erase_if(batch.nodes, [&](const auto& entry) { return entry.first.model_key.starts_with(prefix); });
+  std::erase_if(batch.removals, [&](const auto& entry) { return entry.first.model_key.starts_with(prefix); });
   std::erase_if(batch.releases, [&](const Release& release) { return release.model_key.starts_with(prefix); });
   batch.erased.insert(tenant);
 }

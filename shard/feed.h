@@ -8,7 +8,8 @@
 //
 // A batch is everything that the feed has given when the one before it is done, so that a shard which falls behind
 // takes several releases in one swap, and no later release can hold a swap up. While a batch's artefacts are fetched,
-// changes go on being read: removals among them are swapped in at once, the rest forms the next batch. What fails for
+// changes go on being read: removals among them are swapped in at once, the rest forms the next batch; and so are those
+// of the batch itself, before it fetches (feed_out.cc). What fails for
 // one artefact doesn't hold the others up: its node keeps what it had, the acknowledgement lists it, and it is fetched
 // anew later.
 //
@@ -115,9 +116,10 @@ class Feed {
     std::map<std::string, wire::ModelRecord> models;
     std::map<NodeId, Wanted> nodes;
     std::vector<Release> releases;
-    std::set<std::string> erased;         ///< tenants
-    std::map<Hash256, Status> refused;    ///< artefacts that could not be fetched or stored, and why
-    std::unordered_set<Hash256> no_room;  ///< artefacts that the disk budget leaves out
+    std::set<std::string> erased;               ///< tenants
+    std::map<NodeId, wire::TagEntry> removals;  ///< of releases that only remove: they don't wait for a fetch
+    std::map<Hash256, Status> refused;          ///< artefacts that could not be fetched or stored, and why
+    std::unordered_set<Hash256> no_room;        ///< artefacts that the disk budget leaves out
   };
   struct Failed {
     Wanted wanted;
@@ -224,14 +226,20 @@ class Feed {
   void mend_damage();
   std::set<Hash256> discard_damaged();
 
-  // What becomes of it (feed_batch.cc).
-  Status finish_batch();
-  Status fetch(Batch& batch);
-  Status fetch_some(const std::string& tenant, std::vector<Hash256>& hashes, Batch& batch);
+  // What goes out of service (feed_out.cc).
+  static bool are_removals(const std::vector<wire::TagEntry>& entries);
+  bool take_out(const NodeId& id, wire::TagEntry entry, bool is_new_generation, TableEdit& edit) const;
+  void take_out_first(Batch& batch);
+  bool take_out_unnamed(const Batch& batch, TableEdit& edit);
   Status take_removals_early(Batch& batch);
   Status take_early(const wire::Change& change, Batch& batch);
   Status take_quarantine_early(const wire::Change& change, Batch& batch);
   bool takes_out_of_service(const Batch& batch) const;
+
+  // What becomes of it (feed_batch.cc).
+  Status finish_batch();
+  Status fetch(Batch& batch);
+  Status fetch_some(const std::string& tenant, std::vector<Hash256>& hashes, Batch& batch);
   void erase_tenants(const Batch& batch, TableEdit& edit);
   void give_space_back();
   void end_purge();

@@ -16,12 +16,6 @@ namespace {
 
 constexpr std::size_t kHashesPerFetch = 1024;
 constexpr std::size_t kMostFailuresNamed = 10'000;
-/// Entries looked at to tell a release of removals alone from any other.
-constexpr std::uint32_t kPeekedEntries = 64;
-
-bool are_removals(const std::vector<wire::TagEntry>& entries) {
-  return std::ranges::none_of(entries, [](const wire::TagEntry& entry) { return entry.kind == EntryKind::version; });
-}
 
 }  // namespace
 
@@ -117,12 +111,13 @@ Status Feed::fetch(Batch& batch) {
     missing[wanted.tenant].push_back(entry.artefact);
   }
   if (missing.empty()) return {};
+  take_out_first(batch);
   if (options_.disk_budget != 0) make_disk_room(batch, missing);
   for (auto& [tenant, hashes] : missing) {
     std::ranges::reverse(hashes);  // taken from the back
     while (!hashes.empty()) {
       RETURN_IF_ERROR(fetch_some(tenant, hashes, batch));
-      if (!batch.is_snapshot) RETURN_IF_ERROR(take_removals_early(batch));
+      RETURN_IF_ERROR(take_removals_early(batch));
     }
   }
   const Status synced = admission_.sync();
@@ -155,71 +150,6 @@ Status Feed::fetch_some(const std::string& tenant, std::vector<Hash256>& hashes,
     batch.refused.emplace(hash, not_found("the registry doesn't have artefact " + hash.hex()));
   }
   hashes.resize(hashes.size() - reply.answered);
-  return {};
-}
-
-/// Removals and quarantine never wait for a fetch: those that came meanwhile are swapped in now, ahead of the batch
-/// that takes their change in.
-Status Feed::take_removals_early(Batch& batch) {
-  RETURN_IF_ERROR(read_changes(0));
-  for (const wire::Change& change : queue_) {
-    if (change.epoch <= looked_at_) continue;
-    if (change.kind == wire::ChangeKind::release) RETURN_IF_ERROR(take_early(change, batch));
-    if (change.kind == wire::ChangeKind::model) RETURN_IF_ERROR(take_quarantine_early(change, batch));
-    if (change.kind == wire::ChangeKind::erased && !change.tenant.empty()) {
-      add_erasure(change.tenant, batch);
-      TableEdit edit(live_.current());
-      erase_tenants(batch, edit);
-      publish(edit.finish(live_.current().generation, live_.current().epoch));
-    }
-    looked_at_ = change.epoch;
-  }
-  return {};
-}
-
-/// The batch may have read the model before.
-Status Feed::take_quarantine_early(const wire::Change& change, Batch& batch) {
-  const std::string key = model::model_key(change.tenant, change.model);
-  const Model* model = live_.current().models.find(key);
-  if (model == nullptr || !holdings_.holds_tenant(change.tenant)) return {};
-  Batch read;
-  RETURN_IF_ERROR(add_model(change.tenant, change.model, read));
-  const auto now = read.models.find(key);
-  if (now == read.models.end()) return {};
-  if (const auto it = batch.models.find(key); it != batch.models.end()) {
-    it->second.quarantined = now->second.quarantined;
-  }
-  if (model->quarantined == now->second.quarantined) return {};
-  TableEdit edit(live_.current());
-  edit.set_quarantined(key, now->second.quarantined);
-  publish(edit.finish(live_.current().generation, live_.current().epoch));
-  must_save_ = true;
-  bring_back();
-  return {};
-}
-
-Status Feed::take_early(const wire::Change& change, Batch& batch) {
-  const std::string key = model::model_key(change.tenant, change.model);
-  if (live_.current().models.find(key) == nullptr || !holdings_.holds_tenant(change.tenant)) return {};
-  wire::ChangedEntriesRequest request;
-  request.epoch = change.epoch;
-  request.limit = kPeekedEntries;
-  ASSIGN_OR_RETURN(const wire::EntriesReply page, upstream_.call(request));
-  if (!are_removals(page.entries)) return {};
-  std::vector<wire::TagEntry> entries;
-  RETURN_IF_ERROR(read_entries(change, entries));
-  if (!are_removals(entries)) return {};
-  TableEdit edit(live_.current());
-  for (wire::TagEntry& entry : entries) {
-    entry.epoch = change.epoch;
-    if (entry.release.is_nil()) entry.release = change.release;
-    const NodeId id{key, entry.tag.empty() ? change.tag : entry.tag, node_key_of(entry.partition)};
-    batch.nodes.erase(id);
-    failed_.erase(id);
-    edit.apply(key, id.tag, entry, {});
-  }
-  must_save_ = true;
-  publish(edit.finish(live_.current().generation, live_.current().epoch));
   return {};
 }
 
@@ -264,17 +194,6 @@ void Feed::swap(Batch& batch) {
              {"nodes", batch.nodes.size()},
              {"failed", failed_.size()},
              {"us", clock_.monotonic_us() - began}});
-}
-
-/// What is no longer to answer must not come back with a restart, once that has been acknowledged.
-bool Feed::takes_out_of_service(const Batch& batch) const {
-  if (batch.is_snapshot) return true;
-  const auto is_out = [](const auto& node) { return node.second.entry.kind != EntryKind::version; };
-  if (std::ranges::any_of(batch.nodes, is_out)) return true;
-  return std::ranges::any_of(batch.models, [&](const auto& entry) {
-    const Model* model = live_.current().models.find(entry.first);
-    return (model == nullptr ? std::vector<Uuid>() : model->quarantined) != entry.second.quarantined;
-  });
 }
 
 void Feed::erase_tenants(const Batch& batch, TableEdit& edit) {

@@ -1,0 +1,195 @@
+// What goes out of service: ahead of what is fetched, and on the disk before it is acknowledged.
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "shard/fallback.h"
+#include "shard/feed.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/unit/shard/fake_registry.h"
+#include "tests/unit/shard/table_builder.h"
+
+namespace espalier::shard {
+namespace {
+
+using wire::EntryKind;
+
+class OutOfService : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    registry_.release({{"", EntryKind::version, 1, 1},
+                       {"usa", EntryKind::version, 2, 2},
+                       {"usa/ca", EntryKind::version, 3, 3},
+                       {"peru", EntryKind::version, 4, 4}});
+    begin();
+    ASSERT_OK(feed_->sync());
+    registry_.artefacts_per_fetch = 1;
+  }
+
+  /// A shard process begins on the same folder.
+  void begin() {
+    feed_.reset();
+    admission_.reset();
+    live_.emplace(std::make_unique<ModelTable>());
+    pack_ = std::move(*model::Pack::open(Files::system(), dir_.path() + "/pack", {1u << 20}));
+    admission_.emplace(*pack_, damage_);
+    FeedOptions options;
+    options.self.name = "s0";
+    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
+    feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
+  }
+  std::string answer(const std::string& partition) {
+    const Model* model = live_->current().models.find(model::model_key("acme", "total"));
+    if (model == nullptr) return "no such model";
+    const Result<Choice> choice = choose(*model, *model->find_tag("production"), path_of(partition));
+    if (!choice.ok()) return std::string(code_name(choice.status().code()));
+    return std::to_string(choice->answer->version.bytes[15]) + " " + std::string(wire::reason_name(choice->reason));
+  }
+  /// What these nodes answer whenever something is about to be fetched.
+  void watch(std::vector<std::string> partitions) {
+    registry_.before_fetch = [this, partitions = std::move(partitions)] {
+      std::string all;
+      for (const std::string& partition : partitions) all += (all.empty() ? "" : ", ") + answer(partition);
+      seen_.push_back(all);
+    };
+  }
+
+  testing::TempDir dir_;
+  ManualClock clock_;
+  FakeRegistry registry_;
+  StateFile state_{Files::system(), dir_.path() + "/state"};
+  std::unique_ptr<model::Pack> pack_;
+  std::optional<LiveTable> live_;
+  std::optional<Admission> admission_;
+  std::optional<Space> space_;
+  Damage damage_;
+  Scrub scrub_{0, damage_, clock_};
+  std::optional<Feed> feed_;
+  std::vector<std::string> seen_;
+};
+
+TEST_F(OutOfService, QuarantineDoesNotWaitForWhatCameWithIt) {
+  registry_.release({{"chad", EntryKind::version, 5, 5}, {"fiji", EntryKind::version, 6, 6}});
+  registry_.quarantine(3);
+  watch({"usa/ca", "chad"});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen_, std::vector<std::string>(2, "2 quarantined, 1 no_version"));
+  EXPECT_EQ(answer("fiji"), "6 exact");
+  EXPECT_EQ(answer("usa/ca"), "2 quarantined");
+}
+
+TEST_F(OutOfService, RemovalsDoNotWaitForWhatCameWithThem) {
+  registry_.release({{"chad", EntryKind::version, 5, 5}});
+  registry_.release({{"peru", EntryKind::removed}, {"usa/ca", EntryKind::unset}});
+  watch({"peru", "usa/ca", "chad"});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen_, std::vector<std::string>(1, "1 removed, 2 no_version, 1 no_version"));
+  EXPECT_EQ(answer("chad"), "5 exact");
+  EXPECT_EQ(answer("peru"), "1 removed");
+  EXPECT_EQ(registry_.acks.back().epoch, feed_->epoch());
+}
+
+TEST_F(OutOfService, ARemovalHoldsWhileALaterReleaseOfTheNodeIsFetched) {
+  registry_.release({{"peru", EntryKind::removed}});
+  registry_.release({{"peru", EntryKind::version, 14, 14}});
+  watch({"peru"});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen_, std::vector<std::string>(1, "1 removed"));
+  EXPECT_EQ(answer("peru"), "14 exact");
+}
+
+TEST_F(OutOfService, WhatIsBackAlreadyAnswersOn) {
+  registry_.release({{"peru", EntryKind::removed}});
+  registry_.release({{"peru", EntryKind::version, 4, 4}, {"chad", EntryKind::version, 5, 5}});
+  watch({"peru"});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen_, std::vector<std::string>(1, "4 exact"));
+  EXPECT_EQ(answer("peru"), "4 exact");
+}
+
+TEST_F(OutOfService, AReleaseThatDoesMoreThanRemoveIsSwappedInAsAWhole) {
+  registry_.release({{"peru", EntryKind::removed}, {"usa/ca", EntryKind::version, 13, 13}});
+  watch({"peru", "usa/ca"});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen_, std::vector<std::string>(1, "4 exact, 3 exact"));
+  EXPECT_EQ(answer("peru"), "1 removed");
+  EXPECT_EQ(answer("usa/ca"), "13 exact");
+}
+
+TEST_F(OutOfService, AnErasedTenantDoesNotWaitForWhatCameWithIt) {
+  registry_.release({{"", EntryKind::version, 7, 7}}, "production", "zenith");
+  ASSERT_OK(feed_->step());
+  ASSERT_NE(live_->current().models.find(model::model_key("zenith", "total")), nullptr);
+  registry_.release({{"chad", EntryKind::version, 5, 5}});
+  registry_.erase("zenith");
+  registry_.before_fetch = [&] {
+    EXPECT_EQ(live_->current().models.find(model::model_key("zenith", "total")), nullptr);
+    seen_.emplace_back();
+  };
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen_.size(), 1u);
+}
+
+TEST_F(OutOfService, NothingOfASnapshotWaitsForItsFetch) {
+  registry_.skip_change(registry_.release({{"peru", EntryKind::removed}}));
+  registry_.release({{"usa", EntryKind::unset}});
+  registry_.release({{"chad", EntryKind::version, 5, 5}, {"fiji", EntryKind::version, 6, 6}});
+  registry_.quarantine(3);
+  watch({"peru", "usa", "usa/ca", "chad"});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.snapshots, 2);
+  EXPECT_EQ(seen_, std::vector<std::string>(2, "1 removed, 1 no_version, 1 quarantined, 1 no_version"));
+  EXPECT_EQ(answer("chad"), "5 exact");
+  EXPECT_EQ(answer("peru"), "1 removed");
+}
+
+TEST_F(OutOfService, NorOfAnotherGenerationsThoughItsEpochsBeginAnew) {
+  for (int i = 0; i < 5; ++i) registry_.release({{"peru", EntryKind::version, 4, 4}});
+  ASSERT_OK(feed_->step());
+  registry_.begin_generation(7);
+  registry_.release({{"", EntryKind::version, 1, 1}, {"peru", EntryKind::removed}, {"chad", EntryKind::version, 5, 5}});
+  watch({"peru", "usa/ca", ""});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen_, std::vector<std::string>(1, "1 removed, 1 no_version, 1 exact"));
+  EXPECT_EQ(answer("chad"), "5 exact");
+  EXPECT_EQ(answer("peru"), "1 removed");
+}
+
+TEST_F(OutOfService, WhatComesWhileASnapshotIsFetchedDoesNotWaitEither) {
+  registry_.skip_change(registry_.release({{"chad", EntryKind::version, 5, 5}}));
+  registry_.release({{"fiji", EntryKind::version, 6, 6}});
+  registry_.before_fetch = [&] {
+    seen_.push_back(answer("peru") + ", " + answer("usa/ca"));
+    if (seen_.size() == 1) {
+      registry_.release({{"peru", EntryKind::removed}});
+      registry_.quarantine(3);
+    }
+  };
+  const std::uint64_t swaps = feed_->swaps();
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(seen_, (std::vector<std::string>{"4 exact, 3 exact", "1 removed, 2 quarantined"}));
+  EXPECT_EQ(answer("peru"), "1 removed") << "the snapshot is from before";
+  EXPECT_EQ(answer("usa/ca"), "2 quarantined");
+  EXPECT_EQ(feed_->swaps(), swaps + 3);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("peru"), "1 removed");
+  EXPECT_EQ(registry_.snapshots, 2);
+}
+
+TEST_F(OutOfService, AnAcknowledgedRollbackSurvivesAtOnce) {
+  ASSERT_OK(feed_->save());
+  registry_.release({{"usa", EntryKind::version, 12, 12}});
+  ASSERT_OK(feed_->step());
+  ASSERT_OK(feed_->save());
+  const std::uint64_t epoch = registry_.release({{"usa", EntryKind::version, 2, 2}});
+  ASSERT_OK(feed_->step());
+  ASSERT_EQ(registry_.acks.back().epoch, epoch);
+  registry_.is_away = true;
+  begin();
+  ASSERT_OK(feed_->restore());
+  EXPECT_EQ(answer("usa"), "2 exact");
+}
+
+}  // namespace
+}  // namespace espalier::shard
