@@ -44,15 +44,8 @@ void Router::handle_shard(std::uint32_t number) {
     return;
   }
   const Status status = wire::peek_status(message_[1].view());
-  const bool is_unready = status.ok() && wire::is_unready(message_[1].view());
-  if (is_unready || (!status.ok() && may_ask_another(status.code()))) {
-    // An answer in part is better than none.
-    if (is_unready && piece.reply.empty()) std::swap(piece.reply, message_);
-    if (ask_next(id.ticket, *request, id.piece, Cause::refusal) == Sending::sent) return;
-    // Another shard was asked before and may still answer.
-    if (std::ranges::any_of(piece.made(), &Attempt::is_open)) return;
-    if (!piece.reply.empty()) std::swap(piece.reply, message_);
-  }
+  const bool is_whole = status.ok() && !wire::is_unready(message_[1].view());
+  if (!is_whole && !is_last_word(id.ticket, *request, id.piece, status)) return;
   if (request->piece_count > 1) {
     std::swap(piece.reply, message_);
     finish_piece(id.ticket, *request, piece);
@@ -61,6 +54,27 @@ void Router::handle_shard(std::uint32_t number) {
   give_up(piece);
   send_to_client(request->envelope(), std::span(message_).subspan(1));
   end(id.ticket, *request);
+}
+
+/// A shard has no answer for a part, or none at all. false: another one was asked, or may still answer; true: message_
+/// is what the client gets, which of all such replies is the first that answers in part, else the first that knows of
+/// nothing, else this one.
+bool Router::is_last_word(Ticket ticket, Request& request, std::uint32_t piece_number, const Status& status) {
+  Piece& piece = request.pieces[piece_number];
+  // A shard that the registry's changes reach late doesn't know yet what others answer from.
+  const bool lacks = status.ok() || status.code() == Code::not_found;
+  if (lacks && (piece.reply.empty() || (status.ok() && !piece.has_part))) {
+    std::swap(piece.reply, message_);
+    piece.has_part = status.ok();
+  }
+  if (lacks || may_ask_another(status.code())) {
+    if (ask_next(ticket, request, piece_number, Cause::refusal) == Sending::sent) return false;
+  } else if (piece.reply.empty()) {
+    return true;
+  }
+  if (std::ranges::any_of(piece.made(), &Attempt::is_open)) return false;
+  if (!piece.reply.empty()) std::swap(piece.reply, message_);
+  return true;
 }
 
 /// Whoever waits for this one asks the next replica.

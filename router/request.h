@@ -39,8 +39,10 @@ struct Piece {
   std::uint32_t attempt_count = 0;
   bool is_done = false;
   Status failure;  ///< is_done without a reply
-  /// Request id, header, bodies: is_done, of one of several pieces; before that, what a shard answered in part only.
+  /// Request id, header, bodies: is_done, of one of several pieces; before that, what a shard answered in part only, or
+  /// that it knows of nothing.
   wire::Message reply;
+  bool has_part = false;  ///< it is an answer in part
 
   std::span<Attempt> made() { return {attempts.data(), attempt_count}; }
 };
@@ -80,6 +82,7 @@ struct Request {
     piece.is_done = false;
     piece.failure = {};
     piece.reply.clear();
+    piece.has_part = false;
     return piece;
   }
 };

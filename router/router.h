@@ -99,6 +99,7 @@ class Router {
 
   // From the shards to the client (reply_way.cc).
   void handle_shard(std::uint32_t backend);
+  bool is_last_word(Ticket ticket, Request& request, std::uint32_t piece_number, const Status& status);
   void ask_elsewhere(std::uint32_t backend);
   void close_attempt(Attempt& attempt);
   void give_up(Piece& piece);

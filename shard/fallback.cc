@@ -110,7 +110,9 @@ Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, Unan
   std::string message =
       "tag " + tag.name + " of model " + model.tenant + "/" + model.model + " has no ready node on this path";
   if (unanswered != nullptr) {
-    unanswered->is_here_only = amiss == Reason::cold || amiss == Reason::corrupt || amiss == Reason::over_budget;
+    // A path of which nothing is known here may be of a release that hasn't come yet.
+    unanswered->is_here_only =
+        !amiss || amiss == Reason::cold || amiss == Reason::corrupt || amiss == Reason::over_budget;
     unanswered->missed = missed;
   }
   if (amiss) message += " (" + std::string(wire::reason_name(*amiss)) + ")";

@@ -49,7 +49,8 @@ Result<const Tag*> resolve_tag(const Model& model, const Ref& ref);
 
 /// Of a path on which no node is ready.
 struct Unanswered {
-  bool is_here_only = false;     ///< this shard holds what is wanted not yet, or damaged: another replica may answer
+  /// This shard holds what is wanted not yet, or damaged, or knows of nothing here: another replica may answer.
+  bool is_here_only = false;
   const Node* missed = nullptr;  ///< as in a choice
 };
 

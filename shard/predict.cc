@@ -122,7 +122,8 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
     Unanswered unanswered;
     Result<Choice> chosen =
         tag != nullptr ? choose(model, *tag, path_, &unanswered) : choose_version(model, ref.id, path_);
-    is_unready_ = is_unready_ || unanswered.is_here_only;
+    const bool is_unknown = tag == nullptr && chosen.status().code() == Code::not_found;  // a version: not here yet?
+    is_unready_ = is_unready_ || unanswered.is_here_only || is_unknown;
     if (unanswered.missed != nullptr) unanswered.missed->used.note(now_us_);
     ASSIGN_OR_RETURN(choice, std::move(chosen));
     const Servable& servable = *choice->answer->servable;

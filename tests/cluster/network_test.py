@@ -140,16 +140,28 @@ class CutNetwork(unittest.TestCase):
             self.addCleanup(self.troubles.ends, cut)
             for name in ("s0", "router0"):
                 self.network.both_ways("registry", name, "cut")
-            made = []
-            self.wait_for(CUT_SECONDS, lambda: made.append(self.release(NODES[len(made) % 5::5])))
+            # A model that s0 and router0 hear nothing of is asked for while the registry still counts on s0, and after that.
             _, _, versions = other.publish(self.registry, NODES)
+            wait_until(lambda: all(self.are_answers(self.ask_at(name, other), versions) for name in ("s1", "s2")), what="the others hold the new model")
+            made, late = [], []
+
+            def progress():
+                made.append(self.release(NODES[len(made) % 5::5]))
+                for way in self.cluster.routers:
+                    late.extend(self.ask_at(way, other, NODES[len(made) % 5::5]))
+
+            self.wait_for(CUT_SECONDS, progress)
+            self.assertGreater(len(late), 100)
+            for answer in late:
+                self.assertTrue(self.are_answers([answer], versions), answer)
+            self.assertEqual({answer.message for answer in self.ask_at("s0", other)}, {"model acme/late"}, "s0 did not hear of it")
             self.assertEqual({answer.epoch for answer in self.direct("s0", [()])}, {before})
             wait_until(lambda: all(self.direct(name, [()])[0].epoch >= made[-1] for name in ("s1", "s2")), what="the other shards know the newest")
             for name in ("s0", "router0"):
                 self.network.both_ways("registry", name, "open")
             self.troubles.ends(cut)
             shard_took = self.healed(lambda: self.direct("s0", [()])[0].epoch >= made[-1], "s0 knows the newest release")
-            router_took = self.healed(lambda: self.are_answers(ask(wire, router, other.header(NODES), ROW), versions), "the new model answers")
+            router_took = self.healed(lambda: wire.ask({"v": 1, "op": "hello"})[0]["epoch"] >= made[-1], "router0 knows the newest release")
             wait_until(lambda: any(answer.shard == "s0" and answer.epoch >= made[-1] for answer in follower.answers[-200:]),
                        what="s0 answers from the newest release")
         self.assert_right(follower.answers)
@@ -159,7 +171,12 @@ class CutNetwork(unittest.TestCase):
             for answer in self.direct(name, [node for node in NODES if len(node) < 2]):
                 self.assertEqual(answer.provenance.get("reason", EXACT), EXACT, answer)
         print(f"{len(made)} releases while s0 and router0 were cut off for {CUT_SECONDS:g} s; s0 knew the newest {shard_took:.2f} s after that, "
-              f"router0 the new model {router_took:.2f} s; {len(follower.answers)} answers")
+              f"router0 {router_took:.2f} s; {len(follower.answers)} answers, {len(late)} of a model that was published meanwhile")
+
+    def ask_at(self, way, tree, nodes=NODES):
+        """What a shard, by its name, or a router says of nodes."""
+        with self.cluster.wire(self.endpoint(way) if way in self.cluster.addresses else way) as wire:
+            return ask(wire, way, tree.header(nodes, 2_000_000), ROW)
 
     @staticmethod
     def are_answers(answers, versions):

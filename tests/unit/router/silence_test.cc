@@ -159,6 +159,45 @@ TEST_F(UnreadyTest, TheFirstReplyStandsWhereNobodyHasABetterOne) {
   EXPECT_EQ(message_of(receive(*client_)), "not here yet") << "also when the other one says nothing in time";
 }
 
+/// What two shards say one after the other, and what the client gets of it.
+TEST_F(UnreadyTest, WhatOneShardDoesNotKnowAnotherMay) {
+  const auto says = [this](wire::Socket& shard, wire::Message& request, const std::string& what) {
+    if (what == "answer") return answer(shard, request);
+    if (what == "part") return answer_unready(shard, request);
+    request.resize(2);
+    const Code code = what == "not found" ? Code::not_found : what == "late" ? Code::deadline_exceeded : Code::corrupt;
+    request.emplace_back(wire::encode_error(Status(code, what), 0));
+    EXPECT_OK(shard.send(request));
+  };
+  const auto gets = [this] {
+    const wire::Message reply = receive(*client_);
+    const Status status = wire::peek_status(reply[1].view());
+    if (!status.ok()) return status.message();
+    const std::string part = message_of(reply);
+    return std::string(part == "played" ? "answer" : part == "not here yet" ? "part" : part);
+  };
+  const struct {
+    std::string first, second, client;
+  } cases[] = {{"not found", "answer", "answer"},  {"not found", "not found", "not found"},
+               {"not found", "part", "part"},      {"part", "not found", "part"},
+               {"not found", "late", "not found"}, {"part", "late", "part"},
+               {"part", "broken", "part"},         {"part", "answer", "answer"}};
+  for (const auto& c : cases) {
+    ask("a", 60 * kSecondUs);
+    wire::Message request;
+    wire::Socket& first = asked(request);
+    says(first, request, c.first);
+    request = next_prediction(other_than(first));
+    says(other_than(first), request, c.second);
+    EXPECT_EQ(gets(), c.client) << c.first << ", then " << c.second;
+  }
+  ask("b", 60 * kSecondUs);
+  wire::Message request;
+  wire::Socket& shard = asked(request);
+  says(shard, request, "broken");
+  EXPECT_EQ(gets(), "broken") << "what is wrong with the request is nobody's to mend";
+}
+
 class HedgeTest : public SilenceTest {
  protected:
   explicit HedgeTest(bool hedges = true) : SilenceTest(Limits{.silence_us = 1000 * kSecondUs, .hedges = hedges}) {}

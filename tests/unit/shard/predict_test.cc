@@ -118,6 +118,23 @@ TEST_F(PredictTest, SaysWhereAnotherReplicaMayHaveTheAnswer) {
   }
 }
 
+TEST_F(PredictTest, WhatIsNotKnownHereAnotherReplicaMayKnow) {
+  add(model_of({{"production", "", {{"usa", "ready", 2}}}}));
+  ask("peru", {model::Value::of(2.0)});  // no node on its path
+  ASSERT_OK_AND_ASSIGN(wire::PredictReply reply, answer());
+  EXPECT_EQ(reply.parts[0].status, Code::no_model);
+  EXPECT_TRUE(wire::is_unready(reply_.header));
+  request_.parts.clear();
+  bodies_.clear();
+  ask("usa", {model::Value::of(2.0)});
+  for (const bool is_here : {true, false}) {
+    request_.refs = {"version:" + uuid_of(is_here ? 2 : 44).text()};
+    ASSERT_OK_AND_ASSIGN(reply, answer());
+    EXPECT_EQ(reply.parts[0].status, is_here ? Code::ok : Code::not_found);
+    EXPECT_EQ(wire::is_unready(reply_.header), !is_here);
+  }
+}
+
 TEST_F(PredictTest, WhatNobodyAnswersForIsAskedForAllTheSame) {
   Model model = model_of({{"production", "", {{"peru", "cold", 3}}}});
   const Tag& tag = *model.tags[0];
