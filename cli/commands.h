@@ -17,6 +17,7 @@ namespace espalier::cli {
 /// What all commands share.
 struct Shared {
   std::string cluster;  ///< folder of the cluster: --cluster or ESPALIER_CLUSTER
+  std::string key;      ///< file of the key that says who asks: --key or ESPALIER_KEY; empty: none
   bool json = false;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/keys/key_commands.h"
 #include "cli/membership/membership_commands.h"
 #include "cli/output.h"
 #include "cli/runs/run_commands.h"
@@ -207,6 +208,7 @@ int run(int argc, char** argv) {
   CLI::App app("Trains and serves a tree of small models.", "espalier");
   CommandLine line;
   app.add_option("--cluster", line.shared.cluster, "Folder of the cluster")->envname("ESPALIER_CLUSTER");
+  app.add_option("--key", line.shared.key, "File of the key that says who asks")->envname("ESPALIER_KEY");
   app.add_flag("--json", line.shared.json, "Print JSON");
   app.set_version_flag("--version", "espalier " + std::string(version()));
   app.require_subcommand(1);
@@ -215,6 +217,7 @@ int run(int argc, char** argv) {
   add_prediction_commands(app, line);
   add_record_commands(app, line);
   add_membership_commands(app, line.shared, line.chosen);
+  add_key_commands(app, line.shared, line.chosen);
   add_space_commands(app, line.shared, line.chosen);
   add_run_commands(app, line.shared, line.chosen);
   add_dataset_commands(app, line.shared, line.chosen);

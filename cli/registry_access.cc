@@ -4,13 +4,28 @@
 
 #include "cli/cluster_folder.h"
 #include "common/clock.h"
+#include "common/key_file.h"
 #include "common/utc.h"
 
 namespace espalier::cli {
 
+Result<std::shared_ptr<const KeyPair>> own_key(const Shared& shared) {
+  if (shared.key.empty()) return std::shared_ptr<const KeyPair>();
+  ASSIGN_OR_RETURN(const KeyFile file, read_key_file(shared.key));
+  return file.pair;
+}
+
+Result<std::unique_ptr<client::Client>> connect_router(const Shared& shared) {
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
+  client::Client::Options options;
+  ASSIGN_OR_RETURN(options.key, own_key(shared));
+  return client::Client::connect(cluster.router, options);
+}
+
 Result<std::unique_ptr<client::RegistryClient>> connect_registry(const Shared& shared) {
   ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
-  return client::RegistryClient::connect(cluster.registry);
+  ASSIGN_OR_RETURN(auto key, own_key(shared));
+  return client::RegistryClient::connect(cluster.registry, std::move(key));
 }
 
 Result<AsOf> parse_as_of(const std::string& text) {

@@ -9,11 +9,18 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "client/client.h"
 #include "client/registry_client.h"
+#include "common/curve_key.h"
 #include "common/status.h"
 #include "wire/messages.h"
 
 namespace espalier::cli {
+
+/// The key that the command line names; null where it names none.
+Result<std::shared_ptr<const KeyPair>> own_key(const Shared& shared);
+/// A connection to the routers of the cluster that the command line names.
+Result<std::unique_ptr<client::Client>> connect_router(const Shared& shared);
 
 /// A connection to the registry of the cluster that the command line names.
 Result<std::unique_ptr<client::RegistryClient>> connect_registry(const Shared& shared);

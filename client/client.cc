@@ -62,6 +62,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::vector<std::string> routers
   exchange_options.socket.send_queue = options.queue;
   exchange_options.socket.receive_queue = options.queue;
   exchange_options.socket.heartbeat_ms = 1000;
+  exchange_options.socket.key = options.key;
   exchange_options.renew = with_budget;
   ASSIGN_OR_RETURN(auto exchange, Exchange::open(std::move(routers), std::move(exchange_options)));
   return std::unique_ptr<Client>(new Client(std::move(exchange), options));

@@ -49,6 +49,8 @@ class Client {
     /// predict() asks again what was `overloaded` or `unavailable`, after the wait that the reply advises and within
     /// the budget: of a request with many parts those that were.
     bool asks_again = false;
+    /// Who asks; null: nobody in particular, which is enough where connections aren't secured (docs/keys.md).
+    std::shared_ptr<const KeyPair> key;
   };
 
   /// `routers` are used one at a time, best one endpoint for each: the next when the connection is lost, or the one in

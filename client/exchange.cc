@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "common/bytes.h"
+#include "wire/endpoint.h"
 #include "wire/messages.h"
 
 namespace espalier::client {
@@ -32,6 +33,14 @@ std::uint64_t bytes_of(const wire::Message& message) {
   return bytes;
 }
 
+/// Without a key one gets nowhere where connections are secured.
+Status keep_unsecured(std::vector<std::string>& endpoints, const std::string& peer) {
+  const std::string first = wire::parse_endpoint(endpoints.front()).address;
+  std::erase_if(endpoints, [](const std::string& text) { return wire::parse_endpoint(text).key.has_value(); });
+  if (!endpoints.empty()) return {};
+  return invalid_argument("to reach " + peer + " at " + first + " one needs a key (--key FILE, ESPALIER_KEY)");
+}
+
 std::string seconds_text(std::int64_t us) {
   std::string text = std::to_string(us / 1'000'000) + "." + std::to_string(us / 100'000 % 10);
   return text + " s";
@@ -49,6 +58,7 @@ Exchange::Exchange(std::vector<std::string> endpoints, Options options, const Cl
 Result<std::unique_ptr<Exchange>> Exchange::open(std::vector<std::string> endpoints, Options options,
                                                  const Clock& clock) {
   if (endpoints.empty()) return invalid_argument("no endpoint of " + options.peer + " is given");
+  if (options.socket.key == nullptr) RETURN_IF_ERROR(keep_unsecured(endpoints, options.peer));
   std::unique_ptr<Exchange> exchange(new Exchange(std::move(endpoints), std::move(options), clock));
   RETURN_IF_ERROR(exchange->reconnect());
   return exchange;
@@ -174,8 +184,8 @@ void Exchange::drain() {
 void Exchange::fail(Ticket ticket, const Request& request) {
   Answer& answer = answered_.emplace_back();
   answer.ticket = ticket;
-  answer.status = Status(options_.late, options_.peer + " at " + endpoints_[endpoint_] + " did not answer within " +
-                                            seconds_text(request.timeout_us));
+  answer.status = Status(options_.late, options_.peer + " at " + wire::parse_endpoint(endpoints_[endpoint_]).address +
+                                            " did not answer within " + seconds_text(request.timeout_us));
 }
 
 /// How long the next message may be on its way back: as large as the largest, or as what was asked.

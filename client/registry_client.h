@@ -27,6 +27,7 @@
 #include "client/exchange.h"
 #include "common/status.h"
 #include "wire/dataset_messages.h"
+#include "wire/key_messages.h"
 #include "wire/membership_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
@@ -224,6 +225,27 @@ struct ReplyTo<wire::ImportRequest> {
   using type = wire::ImportReply;
 };
 
+template <>
+struct ReplyTo<wire::KeyCreateRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::KeyLimitRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::KeyRotateRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::KeyRevokeRequest> {
+  using type = wire::EpochReply;
+};
+template <>
+struct ReplyTo<wire::KeysRequest> {
+  using type = wire::KeysReply;
+};
+
 class RegistryClient {
  public:
   /// How long a request may take, beyond its own wait_us.
@@ -232,8 +254,10 @@ class RegistryClient {
   static constexpr std::int64_t kResendUs = 3'000'000;
 
   /// `endpoints` are ways to the one registry; the next is tried where one stays silent. invalid_argument: none, or a
-  /// malformed one.
-  static Result<std::unique_ptr<RegistryClient>> connect(std::vector<std::string> endpoints);
+  /// malformed one. `key`: who asks; null: nobody in particular, which is enough
+  /// where connections aren't secured.
+  static Result<std::unique_ptr<RegistryClient>> connect(std::vector<std::string> endpoints,
+                                                         std::shared_ptr<const KeyPair> key = nullptr);
 
   /// Asks and waits. `bodies` are sent after the header; the reply's bodies are moved to `reply_bodies` where it is
   /// given. Answers to posted requests that arrive meanwhile are kept for poll().

@@ -18,6 +18,7 @@ struct TenantRights {
   bool read = false;     ///< models, versions, releases and artefacts
   bool publish = false;  ///< artefacts, versions and releases
   bool predict = false;
+  bool manage = false;  ///< erase the tenant
 };
 
 class Principal {
@@ -27,13 +28,16 @@ class Principal {
 
   /// The operator of this machine: ipc in a private folder, or loopback. May do everything.
   static Principal local() {
-    Principal principal("local");
-    principal.everything_ = true;
-    return principal;
+    return std::move(Principal("local").grant_everything());
   }
 
   Principal& grant(std::string tenant, TenantRights rights) {
     tenants_[std::move(tenant)] = rights;
+    return *this;
+  }
+  /// The same for every tenant that there is or will be.
+  Principal& grant_all(TenantRights rights) {
+    all_ = rights;
     return *this;
   }
   /// Part of the cluster: may read the view and the change feed and every tenant's models, join, leave and acknowledge.
@@ -41,23 +45,51 @@ class Principal {
     cluster_ = true;
     return *this;
   }
+  /// A router: says for whom it asks, and is believed.
+  Principal& grant_routing() {
+    routes_ = true;
+    return grant_cluster();
+  }
+  /// A shard: part of the cluster under its own name only.
+  Principal& grant_serving() {
+    serves_ = true;
+    return grant_cluster();
+  }
+  /// Whoever runs the cluster: may do everything.
+  Principal& grant_everything() {
+    everything_ = true;
+    return *this;
+  }
 
   const std::string& name() const { return name_; }
   bool may_serve() const { return everything_ || cluster_; }
+  bool may_operate() const { return everything_; }
+  /// Whether requests may name somebody else for whom they are made.
+  bool may_route() const { return everything_ || routes_; }
+  /// Whether it may enter the view, and speak, as this shard.
+  bool may_serve_as(std::string_view shard) const {
+    if (everything_) return true;
+    return cluster_ && (!serves_ || name_ == shard) && !routes_;
+  }
   bool may_read(std::string_view tenant) const { return may_serve() || rights(tenant).read; }
   bool may_publish(std::string_view tenant) const { return everything_ || rights(tenant).publish; }
-  bool may_predict(std::string_view tenant) const { return everything_ || rights(tenant).predict; }
+  bool may_predict(std::string_view tenant) const { return everything_ || routes_ || rights(tenant).predict; }
 
   Status check_serve() const { return verdict(may_serve(), "take part in the cluster"); }
+  Status check_serve_as(std::string_view shard) const { return verdict(may_serve_as(shard), "be shard", shard); }
+  Status check_operate() const { return verdict(may_operate(), "run the cluster"); }
   Status check_read(std::string_view tenant) const { return verdict(may_read(tenant), "read tenant", tenant); }
   Status check_publish(std::string_view tenant) const {
     return verdict(may_publish(tenant), "publish for tenant", tenant);
+  }
+  Status check_manage(std::string_view tenant) const {
+    return verdict(everything_ || rights(tenant).manage, "manage tenant", tenant);
   }
 
  private:
   TenantRights rights(std::string_view tenant) const {
     const auto found = tenants_.find(tenant);
-    return found == tenants_.end() ? TenantRights{} : found->second;
+    return found == tenants_.end() ? all_ : found->second;
   }
   Status verdict(bool allowed, std::string_view what, std::string_view tenant = {}) const {
     if (allowed) return {};
@@ -70,6 +102,9 @@ class Principal {
   std::string name_;
   bool everything_ = false;
   bool cluster_ = false;
+  bool routes_ = false;
+  bool serves_ = false;
+  TenantRights all_;  ///< of every tenant that isn't among these
   std::map<std::string, TenantRights, std::less<>> tenants_;
 };
 

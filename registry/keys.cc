@@ -61,6 +61,16 @@ std::string changed(std::uint64_t epoch, std::uint32_t chunk) {
 
 std::string view(std::uint64_t epoch) { return with_epoch(Table::view, ~epoch); }
 
+std::string key_prefix(std::string_view name) { return with_names(Table::key, {name}); }
+
+std::string key(std::string_view name, std::uint64_t epoch) {
+  std::string key = key_prefix(name);
+  append_newest_first(key, epoch);
+  return key;
+}
+
+std::string keys_changed() { return table(Table::key); }
+
 std::string model_prefix(std::string_view tenant, std::string_view model) {
   return with_names(Table::model, {tenant, model});
 }

@@ -50,12 +50,13 @@ enum class Table : char {
   dataset = 'N',
   history = 'H',
   imported = 'h',
+  key = 'L',
   idem = 'I',
   idem_by_time = 'i',
 };
 
 /// All of them, and those whose keys begin with a tenant: an erasure takes these.
-inline constexpr std::string_view kTables = "GBEeFfCWMSAVvTRrXKDQqZUuPONYHhIi";
+inline constexpr std::string_view kTables = "GBEeFfCWLMSAVvTRrXKDQqZUuPONYHhIi";
 inline constexpr std::string_view kTablesOfTenants = "VvTRrXSKDMAUuPONYHhQqZ";
 
 /// The prefix of a table, and the first key behind everything that starts with `prefix`.
@@ -70,6 +71,10 @@ std::string feed(std::uint64_t epoch);
 std::string feed_horizon();
 std::string changed(std::uint64_t epoch, std::uint32_t chunk);
 std::string view(std::uint64_t epoch);
+/// Who may do what: a key's records, one of them, and the newest change of any.
+std::string key_prefix(std::string_view name);
+std::string key(std::string_view name, std::uint64_t epoch);
+std::string keys_changed();
 
 std::string model_prefix(std::string_view tenant, std::string_view model);
 std::string model(std::string_view tenant, std::string_view model, std::uint64_t epoch);

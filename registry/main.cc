@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "common/key_file.h"
 #include "common/log.h"
 #include "common/scheduling.h"
 #include "metrics/endpoint.h"
 #include "registry/server.h"
+#include "wire/endpoint.h"
 
 namespace {
 
@@ -17,17 +19,35 @@ struct Options {
   std::string folder;
   std::vector<std::string> endpoints;
   std::string metrics;
+  std::string key;  ///< file; empty: none
+  bool insecure = false;
   espalier::registry::RegistryOptions registry;
 };
+
+/// The process's key; made where its file is missing.
+espalier::Result<std::shared_ptr<const espalier::KeyPair>> own_key(const std::string& path) {
+  if (path.empty()) return std::shared_ptr<const espalier::KeyPair>();
+  auto file = espalier::read_key_file(path);
+  if (file.status().code() == espalier::Code::not_found) {
+    RETURN_IF_ERROR(espalier::write_key_file(path, {"registry", espalier::KeyPair::make()}));
+    file = espalier::read_key_file(path);
+  }
+  if (!file.ok()) return file.status();
+  return file->pair;
+}
 
 espalier::Status serve(const Options& options, const espalier::StopSignals& stop) {
   using espalier::registry::Registry;
   using espalier::registry::Server;
   const espalier::Clock& clock = espalier::Clock::system();
+  ASSIGN_OR_RETURN(auto key, own_key(options.key));
+  for (const std::string& endpoint : options.endpoints) {
+    RETURN_IF_ERROR(espalier::wire::check_listen("registry", endpoint, key != nullptr, options.insecure));
+  }
   ASSIGN_OR_RETURN(const auto registry,
                    Registry::open(espalier::Files::system(), clock, options.folder, options.registry));
   espalier::wire::Context context;
-  ASSIGN_OR_RETURN(const auto server, Server::make(*registry, clock, context));
+  ASSIGN_OR_RETURN(const auto server, Server::make(*registry, clock, context, std::move(key)));
   nlohmann::json ready = {{"ready", "registry"}, {"name", "registry"}, {"endpoints", nlohmann::json::array()}};
   for (const auto& endpoint : options.endpoints) {
     ASSIGN_OR_RETURN(const std::string bound, server->bind(endpoint));
@@ -54,6 +74,8 @@ int main(int argc, char** argv) {
   app.add_option("--bind", options.endpoints,
                  "Endpoint to answer on: ipc://PATH or tcp://HOST:PORT (* picks a port); repeat")
       ->required();
+  app.add_option("--key", options.key, "File of its key, made where it is missing: who connects needs a key, too");
+  app.add_flag("--insecure", options.insecure, "Listen without a key where others could connect");
   app.add_option("--keep-changes", options.registry.kept_epochs,
                  "Epochs whose changes stay in the feed (0: all); readers further behind take a snapshot")
       ->capture_default_str();

@@ -62,7 +62,7 @@ Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View
 }
 
 Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::JoinRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(principal.check_serve_as(request.shard.name));
   RETURN_IF_ERROR(check_shard(request.shard));
   bool is_new = false;
   auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
@@ -87,7 +87,7 @@ Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::
 }
 
 Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire::LeaveRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(principal.check_serve_as(request.shard));
   RETURN_IF_ERROR(model::check_name("shard", request.shard));
   auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
@@ -102,7 +102,7 @@ Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire:
 }
 
 Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire::RenewRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(principal.check_serve_as(request.shard));
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
   const cluster::ShardInfo* shard = find_shard(view, request.shard);
   wire::RenewReply reply;
@@ -131,7 +131,7 @@ Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire:
 }
 
 Result<wire::EpochReply> Registry::drain(const Principal& principal, const wire::DrainRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(principal.check_operate());
   RETURN_IF_ERROR(model::check_name("shard", request.shard));
   return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
@@ -141,7 +141,7 @@ Result<wire::EpochReply> Registry::drain(const Principal& principal, const wire:
 }
 
 Result<wire::EpochReply> Registry::set_tenant(const Principal& principal, const wire::SetTenantRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(principal.check_operate());
   RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
   if (request.spread > kMaxShards) {
     return invalid_argument("spread: at most " + std::to_string(kMaxShards) + " are allowed");
@@ -167,7 +167,7 @@ Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::V
 }
 
 Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::AckRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(principal.check_serve_as(request.shard));
   if (request.generation != store_->generation()) {
     return failed_precondition("generation: " + std::to_string(request.generation) + " is not this registry's");
   }

@@ -9,6 +9,7 @@
 #include "registry/artefacts.h"
 #include "registry/feed.h"
 #include "registry/idempotency.h"
+#include "registry/key_records.h"
 #include "registry/membership.h"
 #include "registry/models.h"
 #include "registry/moving/imports.h"
@@ -33,6 +34,7 @@ struct Records {
         feed(store),
         idempotency(store),
         imports(store),
+        keys(store),
         membership(store),
         models(store),
         receipts(store),
@@ -50,6 +52,7 @@ struct Records {
   Feed feed;
   Idempotency idempotency;
   Imports imports;
+  KeyRecords keys;
   Membership membership;
   Models models;
   Receipts receipts;

@@ -187,7 +187,7 @@ Result<wire::EpochReply> Registry::run_attach(const Principal& principal, const 
 
 Result<wire::StartedReply> Registry::erase(const Principal& principal, const wire::EraseRequest& request) {
   RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  RETURN_IF_ERROR(principal.check_manage(request.tenant));
   wire::Receipt receipt;
   receipt.receipt = request.receipt;
   receipt.kind = wire::ReceiptKind::erasure;

@@ -27,6 +27,7 @@
 #include "registry/served_times.h"
 #include "registry/space/jobs.h"
 #include "wire/dataset_messages.h"
+#include "wire/key_messages.h"
 #include "wire/membership_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
@@ -80,6 +81,14 @@ class Registry {
   Result<wire::EpochReply> drain(const Principal& principal, const wire::DrainRequest& request);
   Result<wire::EpochReply> set_tenant(const Principal& principal, const wire::SetTenantRequest& request);
   Result<wire::ViewReply> view(const Principal& principal, const wire::ViewRequest& request);
+
+  // Who may do what (docs/keys.md).
+  Result<wire::EpochReply> key_create(const Principal& principal, const wire::KeyCreateRequest& request);
+  Result<wire::EpochReply> key_limit(const Principal& principal, const wire::KeyLimitRequest& request);
+  Result<wire::EpochReply> key_rotate(const Principal& principal, const wire::KeyRotateRequest& request);
+  Result<wire::EpochReply> key_revoke(const Principal& principal, const wire::KeyRevokeRequest& request);
+  /// As of now, like feed().
+  Result<wire::KeysReply> keys(const Principal& principal, const wire::KeysRequest& request);
 
   // What is kept, and what goes (docs/space.md).
   Result<wire::RetentionReply> retention(const Principal& principal, const wire::RetentionRequest& request);
@@ -169,6 +178,7 @@ class Registry {
   /// How long releases took from commit to served; may be read by any thread.
   const Histogram& served_times() const { return served_times_.times(); }
 
+  std::uint64_t generation() const { return store_->generation(); }
   /// Grows with everything that can end a feed's or a wait's waiting.
   std::uint64_t activity() const { return activity_; }
 
@@ -186,6 +196,9 @@ class Registry {
   /// Applies `prepare(batch)` once, however often the request comes.
   template <class Reply, class Request, class Prepare>
   Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);
+  /// What the four changes of keys have in common: `edit` makes the record out of the one before it, if there is one.
+  template <class Request, class Edit>
+  Result<wire::EpochReply> change_key(const Principal& principal, const Request& request, Edit edit);
   /// The same for changes of records that only have to be told by when they were made.
   template <class Request, class Put>
   Result<wire::EpochReply> record(const Principal& principal, const Request& request, Put put);

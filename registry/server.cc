@@ -25,11 +25,19 @@ std::string error_header(const Status& status) {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::make(Registry& registry, const Clock& clock, wire::Context& context) {
+Result<std::unique_ptr<Server>> Server::make(Registry& registry, const Clock& clock, wire::Context& context,
+                                             std::shared_ptr<const KeyPair> key) {
   wire::SocketOptions options;
   options.max_frame_bytes = kHardFrameBytes;
+  options.key = std::move(key);
+  std::unique_ptr<wire::Keyring> keyring;
+  if (options.key != nullptr) {
+    ASSIGN_OR_RETURN(keyring, wire::Keyring::make(context));
+  }
   ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, options));
-  return std::unique_ptr<Server>(new Server(registry, clock, std::move(socket)));
+  std::unique_ptr<Server> server(new Server(registry, clock, std::move(keyring), std::move(socket)));
+  server->tend_keys();
+  return server;
 }
 
 Result<std::string> Server::bind(const std::string& endpoint) { return socket_->bind(endpoint); }
@@ -46,6 +54,7 @@ void Server::run(const StopSignals& stop) {
     // A renewal may be among what waits: no lease ends before everything was read. Held up for longer than half a
     // lease, everybody has a full one anew.
     if (!more) registry_.tend_view();
+    tend_keys();
     registry_.work();
     tell_gauges();
   }
@@ -53,6 +62,27 @@ void Server::run(const StopSignals& stop) {
   const std::int64_t end = clock_.monotonic_us() + kDrainUs;
   while (answer_group() && clock_.monotonic_us() < end) continue;
   answer_waiting(true);
+}
+
+void Server::tend_keys() {
+  if (keyring_ == nullptr) return;
+  const std::int64_t wall_us = clock_.wall_us();
+  wire::KeysRequest known{registry_.generation(), has_keys_ ? keys_epoch_ : ~std::uint64_t{0}, 0};
+  if (keys_end_us_ != 0 && wall_us >= keys_end_us_) known.after = ~std::uint64_t{0};
+  const Result<wire::KeysReply> reply = registry_.keys(Principal::local(), known);
+  if (!reply.ok()) {
+    // Those that count go on counting.
+    if (reply.status().text() != keys_wait_for_)
+      log::error("registry", "keys can't be read", {{"why", reply.status()}});
+    keys_wait_for_ = reply.status().text();
+    return;
+  }
+  keys_wait_for_.clear();
+  if (reply->unchanged) return;
+  keyring_->take(reply->keys, wall_us);
+  keys_end_us_ = wire::next_end_us(reply->keys, wall_us);
+  keys_epoch_ = reply->epoch;
+  has_keys_ = true;
 }
 
 bool Server::answer_group() {
@@ -111,6 +141,8 @@ void Server::answer(wire::Message& message) {
   } else if (bodies.size() > wire::kMaxParts) {
     reply.header = error_header(invalid_argument("message: " + std::to_string(bodies.size()) + " bodies, at most " +
                                                  std::to_string(wire::kMaxParts) + " are allowed"));
+  } else if (principal_ = door_.who(envelope.empty() ? message[0] : envelope.front()); principal_ == nullptr) {
+    reply.header = error_header(wire::Door::refusal());
   } else {
     reply = handle(message[id + 1].view(), bodies);
   }
@@ -145,18 +177,19 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   if (*op == wire::FeedRequest::op) reply = feed(header);
   if (*op == wire::WaitRequest::op) reply = wait(header);
   if (*op == wire::ReceiptRequest::op) reply = receipt(header);
+  if (*op == wire::KeysRequest::op) reply = keys(header);
   if (*op == wire::FetchRequest::op) reply = fetch(header);
   if (*op == wire::ArchiveRequest::op) reply = archive(header);
   // Tries the op of one method without bodies, or with.
   const auto plain = [&]<class Request, class Result>(Result (Registry::*method)(const Principal&, const Request&)) {
     if (reply || *op != Request::op) return;
-    reply = call<Request>(header, [&](const Request& request) { return (registry_.*method)(principal_, request); });
+    reply = call<Request>(header, [&](const Request& request) { return (registry_.*method)(*principal_, request); });
   };
   const auto with_bodies = [&]<class Request, class Result>(
                                Result (Registry::*method)(const Principal&, const Request&, const Registry::Bodies&)) {
     if (reply || *op != Request::op) return;
-    reply =
-        call<Request>(header, [&](const Request& request) { return (registry_.*method)(principal_, request, bodies); });
+    reply = call<Request>(header,
+                          [&](const Request& request) { return (registry_.*method)(*principal_, request, bodies); });
   };
   plain(&Registry::ack);
   plain(&Registry::renew);
@@ -200,6 +233,10 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   plain(&Registry::run_file);
   plain(&Registry::dataset_put);
   plain(&Registry::datasets);
+  plain(&Registry::key_create);
+  plain(&Registry::key_limit);
+  plain(&Registry::key_rotate);
+  plain(&Registry::key_revoke);
   if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, {}};
   if (*op == wire::UploadRequest::op) reply->kind = Kind::upload;
   reply->op = *op;
@@ -225,20 +262,26 @@ Server::Reply Server::call_or_wait(std::string_view header, Operation operation,
 
 Server::Reply Server::feed(std::string_view header) {
   return call_or_wait<wire::FeedRequest>(
-      header, [&](const wire::FeedRequest& request) { return registry_.feed(principal_, request); },
+      header, [&](const wire::FeedRequest& request) { return registry_.feed(*principal_, request); },
       [](const wire::FeedReply& reply) { return !reply.changes.empty() || reply.snapshot_required; });
 }
 
 Server::Reply Server::wait(std::string_view header) {
   return call_or_wait<wire::WaitRequest>(
-      header, [&](const wire::WaitRequest& request) { return registry_.wait(principal_, request); },
+      header, [&](const wire::WaitRequest& request) { return registry_.wait(*principal_, request); },
       [](const wire::WaitReply& reply) { return reply.served; });
 }
 
 Server::Reply Server::receipt(std::string_view header) {
   return call_or_wait<wire::ReceiptRequest>(
-      header, [&](const wire::ReceiptRequest& request) { return registry_.receipt(principal_, request); },
+      header, [&](const wire::ReceiptRequest& request) { return registry_.receipt(*principal_, request); },
       [](const wire::ReceiptReply& reply) { return reply.receipt.finished_us != 0 && reply.missing.empty(); });
+}
+
+Server::Reply Server::keys(std::string_view header) {
+  return call_or_wait<wire::KeysRequest>(
+      header, [&](const wire::KeysRequest& request) { return registry_.keys(*principal_, request); },
+      [](const wire::KeysReply& reply) { return !reply.unchanged; });
 }
 
 template <class Request, class Operation>
@@ -251,14 +294,14 @@ Server::Reply Server::call_with_bodies(std::string_view header, Operation operat
 
 Server::Reply Server::fetch(std::string_view header) {
   return call_with_bodies<wire::FetchRequest>(header, [&](const wire::FetchRequest& request, Registry::Bodies& bodies) {
-    return registry_.fetch(principal_, request, bodies);
+    return registry_.fetch(*principal_, request, bodies);
   });
 }
 
 Server::Reply Server::archive(std::string_view header) {
   return call_with_bodies<wire::ArchiveRequest>(header,
                                                 [&](const wire::ArchiveRequest& request, Registry::Bodies& bodies) {
-                                                  return registry_.archive(principal_, request, bodies);
+                                                  return registry_.archive(*principal_, request, bodies);
                                                 });
 }
 
@@ -272,6 +315,11 @@ void Server::answer_waiting(bool all) {
       still.push_back(std::move(waiting));
       continue;
     }
+    principal_ = door_.who(waiting.envelope.front());
+    if (principal_ == nullptr) {
+      send(std::move(waiting.envelope), error_header(wire::Door::refusal()));
+      continue;
+    }
     Reply reply = std::visit(
         [&](const auto& request) {
           const std::string header = wire::encode(request);
@@ -280,6 +328,8 @@ void Server::answer_waiting(bool all) {
             return feed(header);
           else if constexpr (std::is_same_v<Request, wire::ReceiptRequest>)
             return receipt(header);
+          else if constexpr (std::is_same_v<Request, wire::KeysRequest>)
+            return keys(header);
           else
             return wait(header);
         },
@@ -297,7 +347,8 @@ void Server::answer_waiting(bool all) {
 
 std::int64_t Server::until_next_event_us() const {
   const std::int64_t work = registry_.next_work_us(), view = registry_.next_view_us();
-  const std::int64_t event = work < 0 ? view : std::min(work, view);
+  std::int64_t event = work < 0 ? view : std::min(work, view);
+  if (keys_end_us_ != 0) event = std::clamp<std::int64_t>(keys_end_us_ - clock_.wall_us(), 0, event);
   if (waiting_.empty()) return event;
   const auto next = std::ranges::min_element(waiting_, {}, &Waiting::deadline_us);
   return std::min(event, std::max<std::int64_t>(next->deadline_us - clock_.monotonic_us(), 0));

@@ -8,6 +8,9 @@
 // all its changes to the disk (group commit): many publishers share what a sync costs.
 //
 // Whatever can't be read is answered with an error under its request id, and the connection stays.
+// With a key of its own each message is answered as its connection's key allows (docs/keys.md); without one everybody
+// is local.
+//
 // Thread safety: one thread makes, binds and runs a Server. Ownership: registry, clock and context outlive it.
 #pragma once
 
@@ -25,6 +28,7 @@
 #include "common/status.h"
 #include "registry/registry.h"
 #include "registry/registry_metrics.h"
+#include "wire/keyring.h"
 #include "wire/messages.h"
 #include "wire/socket.h"
 
@@ -35,7 +39,8 @@ class Server {
   static constexpr std::size_t kMaxWaiting = 10'000;  ///< more are answered with `overloaded`
   static constexpr std::int64_t kMaxWaitUs = 600'000'000;
 
-  static Result<std::unique_ptr<Server>> make(Registry& registry, const Clock& clock, wire::Context& context);
+  static Result<std::unique_ptr<Server>> make(Registry& registry, const Clock& clock, wire::Context& context,
+                                              std::shared_ptr<const KeyPair> key = nullptr);
 
   /// Returns the endpoint that others connect to; any number may be bound.
   Result<std::string> bind(const std::string& endpoint);
@@ -46,17 +51,18 @@ class Server {
  private:
   /// What goes back in front of a reply: identity, the REQ socket's frames, request id.
   using Envelope = wire::Message;
+  using Request = std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest, wire::KeysRequest>;
   struct Waiting {
     Envelope envelope;
     std::int64_t deadline_us = 0;
-    std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest> request;
+    Request request;
   };
   enum class Kind { reading, change, upload };
   struct Reply {
     std::string header;
     std::vector<std::string_view> bodies;
     /// Set: nothing is to be said yet.
-    std::optional<std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest>> waits_for;
+    std::optional<Request> waits_for;
     std::int64_t wait_us = 0;
     Kind kind = Kind::reading;
     std::string op = {};  ///< empty: none that the registry has
@@ -72,12 +78,17 @@ class Server {
     std::int64_t us = 0;  ///< that it took
   };
 
-  Server(Registry& registry, const Clock& clock, std::unique_ptr<wire::Socket> socket)
+  Server(Registry& registry, const Clock& clock, std::unique_ptr<wire::Keyring> keyring,
+         std::unique_ptr<wire::Socket> socket)
       : registry_(registry),
         clock_(clock),
-        principal_(Principal::local()),
+        keyring_(std::move(keyring)),
+        door_(keyring_.get()),
         socket_(std::move(socket)),
         metrics_(registry.served_times()) {}
+
+  /// Takes up keys that have changed, or ended by themselves.
+  void tend_keys();
 
   /// Answers a group of what has arrived; false: there is nothing left.
   bool answer_group();
@@ -96,6 +107,7 @@ class Server {
   Reply feed(std::string_view header);
   Reply wait(std::string_view header);
   Reply receipt(std::string_view header);
+  Reply keys(std::string_view header);
   Reply fetch(std::string_view header);
   Reply archive(std::string_view header);
 
@@ -111,8 +123,14 @@ class Server {
 
   Registry& registry_;
   const Clock& clock_;
-  const Principal principal_;  ///< of every connection, until connections carry keys
+  const std::unique_ptr<wire::Keyring> keyring_;  ///< null: nobody needs a key
+  wire::Door door_;
   std::unique_ptr<wire::Socket> socket_;
+  const Principal* principal_ = nullptr;  ///< whose request is being answered
+  std::uint64_t keys_epoch_ = 0;          ///< of the keys that count
+  bool has_keys_ = false;
+  std::string keys_wait_for_;     ///< why they can't be read
+  std::int64_t keys_end_us_ = 0;  ///< clock on the wall: then one of them ends by itself; 0: none does
   wire::Message incoming_;
   std::vector<Waiting> waiting_;
   std::vector<Held> held_;

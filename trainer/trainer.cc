@@ -6,6 +6,7 @@
 #include "client/registry_client.h"
 #include "common/clock.h"
 #include "common/files.h"
+#include "common/key_file.h"
 #include "common/thread_pool.h"
 #include "model/ids.h"
 #include "trainer/lineage.h"
@@ -130,7 +131,11 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
   ASSIGN_OR_RETURN(const std::string text, Files::system().read(options.spec));
   ASSIGN_OR_RETURN(const model::Spec spec, model::Spec::parse_toml(text, options.spec));
   ASSIGN_OR_RETURN(const model::FeatureSet features, model::FeatureSet::parse(spec.features));
-  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry));
+  KeyFile key;
+  if (!options.key.empty()) {
+    ASSIGN_OR_RETURN(key, read_key_file(options.key));
+  }
+  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry, key.pair));
   // Better now than after the training.
   const auto hello = registry->call(wire::HelloRequest{.role = "trainer"}, {}, kHelloTimeoutUs);
   if (!hello.ok()) return hello.status().at("registry");

@@ -16,6 +16,7 @@ namespace espalier::trainer {
 
 struct TrainerOptions {
   std::vector<std::string> registry;  ///< endpoints
+  std::string key;                    ///< file of the key that says who asks; empty: none
   std::string spec;                   ///< path of the TOML file
   SourceOptions source;
   std::string tag = "production";

@@ -12,6 +12,10 @@
 #include <new>
 #include <utility>
 
+#include "common/curve_key.h"
+#include "wire/endpoint.h"
+#include "wire/keyring.h"
+
 namespace espalier::wire {
 namespace {
 
@@ -124,6 +128,16 @@ std::string_view Frame::view() const {
   return {static_cast<const char*>(zmq_msg_data(message)), zmq_msg_size(message)};
 }
 
+std::string_view Frame::user() const {
+  const char* user = zmq_msg_gets(message_of(const_cast<unsigned char*>(storage_)), "User-Id");
+  return user == nullptr ? std::string_view() : user;
+}
+
+bool Frame::came_over_network() const {
+  const char* address = zmq_msg_gets(message_of(const_cast<unsigned char*>(storage_)), "Peer-Address");
+  return address != nullptr && *address != '\0';
+}
+
 char* Frame::data() { return static_cast<char*>(zmq_msg_data(message_of(storage_))); }
 
 std::size_t Frame::size() const { return zmq_msg_size(message_of(const_cast<unsigned char*>(storage_))); }
@@ -135,6 +149,7 @@ Result<std::unique_ptr<Socket>> Socket::make(Context& context, SocketKind kind, 
   std::unique_ptr<Socket> socket(new Socket());
   socket->handle_ = handle;
   socket->descriptor_ = descriptor_of(handle);
+  socket->key_ = options.key;
 
   const auto set = [handle](int option, const auto& value) { zmq_setsockopt(handle, option, &value, sizeof value); };
   set(ZMQ_SNDHWM, options.send_queue);
@@ -171,24 +186,59 @@ Socket::~Socket() {
   if (handle_ != nullptr) zmq_close(handle_);
 }
 
+int Socket::secure_none() {
+  const int no = 0;
+  const int domain = zmq_setsockopt(handle_, ZMQ_ZAP_DOMAIN, "", 0);
+  return zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &no, sizeof no) | domain;
+}
+
+/// What is set here holds for the addresses that are bound from now on.
+int Socket::secure_bind() {
+  const int yes = 1;
+  int failed = zmq_setsockopt(handle_, ZMQ_ZAP_DOMAIN, kZapDomain.data(), kZapDomain.size());
+  failed |= zmq_setsockopt(handle_, ZMQ_CURVE_SECRETKEY, key_->secret().data(), key_->secret().size());
+  return failed | zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &yes, sizeof yes);
+}
+
+int Socket::secure_connect(std::string_view server_key) {
+  const std::string_view own = key_->public_key().view();
+  int failed = zmq_setsockopt(handle_, ZMQ_CURVE_PUBLICKEY, own.data(), own.size());
+  failed |= zmq_setsockopt(handle_, ZMQ_CURVE_SECRETKEY, key_->secret().data(), key_->secret().size());
+  return failed | zmq_setsockopt(handle_, ZMQ_CURVE_SERVERKEY, server_key.data(), server_key.size());
+}
+
 Result<std::string> Socket::bind(const std::string& endpoint) {
   is_drained_ = false;
-  if (zmq_bind(handle_, endpoint.c_str()) != 0) return failed("cannot bind " + endpoint);
+  Endpoint parsed = parse_endpoint(endpoint);
+  parsed.key.reset();
+  const bool is_secured = key_ != nullptr && !is_private(parsed.address);
+  if ((is_secured ? secure_bind() : secure_none()) != 0) return failed("cannot secure " + parsed.address);
+  if (zmq_bind(handle_, parsed.address.c_str()) != 0) return failed("cannot bind " + parsed.address);
   char bound[512];
   std::size_t size = sizeof bound;
   if (zmq_getsockopt(handle_, ZMQ_LAST_ENDPOINT, bound, &size) != 0) return failed("no endpoint after bind");
-  return std::string(bound);
+  parsed.address = bound;
+  if (is_secured) parsed.key = key_->public_key();
+  return endpoint_text(parsed);
 }
 
 Status Socket::connect(const std::string& endpoint) {
   is_drained_ = false;
-  if (zmq_connect(handle_, endpoint.c_str()) != 0) return failed("cannot connect to " + endpoint);
+  const Endpoint parsed = parse_endpoint(endpoint);
+  if (parsed.key && key_ == nullptr) {
+    return invalid_argument("cannot connect to " + parsed.address + " without a key");
+  }
+  if ((parsed.key ? secure_connect(parsed.key->view()) : secure_none()) != 0) {
+    return failed("cannot secure " + parsed.address);
+  }
+  if (zmq_connect(handle_, parsed.address.c_str()) != 0) return failed("cannot connect to " + parsed.address);
   return {};
 }
 
 Status Socket::disconnect(const std::string& endpoint) {
   is_drained_ = false;
-  if (zmq_disconnect(handle_, endpoint.c_str()) != 0) return failed("cannot disconnect from " + endpoint);
+  const std::string address = parse_endpoint(endpoint).address;
+  if (zmq_disconnect(handle_, address.c_str()) != 0) return failed("cannot disconnect from " + address);
   return {};
 }
 

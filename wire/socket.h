@@ -15,6 +15,10 @@
 
 #include "common/status.h"
 
+namespace espalier {
+class KeyPair;
+}
+
 namespace espalier::wire {
 
 class Context {
@@ -40,6 +44,11 @@ class Frame {
   /// Another handle to the same bytes; neither may be written to afterwards.
   Frame share();
   std::string_view view() const;
+  /// Of a received frame: what the process's Keyring called the key of the connection that it came over; empty where
+  /// that has none.
+  std::string_view user() const;
+  /// Of a received frame: whether its connection has an address of the network.
+  bool came_over_network() const;
   char* data();
   std::size_t size() const;
   void* handle() { return storage_; }
@@ -59,6 +68,9 @@ struct SocketOptions {
       256ll << 20;               ///< a frame over this closes the connection; smaller limits are answered with an error
   bool router_mandatory = true;  ///< router: sending to a peer that is gone is `unavailable` instead of silence
   int heartbeat_ms = 0;
+  /// Of this process. With it what binds is secured with CURVE, but for addresses that are private (wire/endpoint.h):
+  /// the context needs a Keyring then; and what connects proves by it who it is.
+  std::shared_ptr<const KeyPair> key;
 };
 
 class Socket {
@@ -67,8 +79,10 @@ class Socket {
   static Result<std::unique_ptr<Socket>> make(Context& context, SocketKind kind, const SocketOptions& options = {});
   ~Socket();
 
-  /// Binds; "tcp://127.0.0.1:*" lets the system pick. Returns the endpoint that others connect to.
+  /// Binds; "tcp://127.0.0.1:*" lets the system pick. Returns the endpoint that others connect to, with the public key
+  /// where connections are secured; one that the endpoint names is passed over.
   Result<std::string> bind(const std::string& endpoint);
+  /// With a public key in the endpoint nobody else answers there. invalid_argument: that needs a key of one's own.
   Status connect(const std::string& endpoint);
   Status disconnect(const std::string& endpoint);
 
@@ -101,7 +115,11 @@ class Socket {
  private:
   friend class Poller;
   Socket() = default;
+  int secure_none();
+  int secure_bind();
+  int secure_connect(std::string_view server_key);
   void* handle_ = nullptr;
+  std::shared_ptr<const KeyPair> key_;
   void* news_ = nullptr;  ///< the other end of its monitor
   int descriptor_ = -1;   ///< readable once there may be something new, from when it was found drained
   bool is_drained_ = false;

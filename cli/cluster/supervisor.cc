@@ -67,10 +67,11 @@ Status Supervisor::start() {
   RETURN_IF_ERROR(wait_for_predecessor());
   choose_socket_folder();
 
-  plan("registry", "registry",
-       {"--dir", dir_ + "/registry", "--keep-changes", std::to_string(options_.keep_changes), "--lease-ms",
-        std::to_string(options_.lease_ms)},
-       binds_for("registry", 1));
+  std::vector<std::string> arguments = {"--dir",          dir_ + "/registry",
+                                        "--keep-changes", std::to_string(options_.keep_changes),
+                                        "--lease-ms",     std::to_string(options_.lease_ms)};
+  if (options_.tcp) arguments.emplace_back("--insecure");
+  plan("registry", "registry", std::move(arguments), binds_for("registry", 1));
   RETURN_IF_ERROR(start_planned(0));
   plan_shards(members_[0]->binds[0]);
   RETURN_IF_ERROR(start_planned(1));

@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "cli/cluster_folder.h"
 #include "cli/commands.h"
 #include "cli/json_records.h"
 #include "cli/lookup/explain_placement.h"
@@ -110,14 +109,13 @@ Result<wire::Provenance> who_was_wanted(const std::vector<Step>& steps) {
 
 /// Asks with an empty row: every input has a meaning when it is missing, and only the provenance matters.
 Result<wire::Provenance> who_answers(const Shared& shared, const model::NodeName& node, const std::string& tag) {
-  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   wire::PredictRequest request;
   request.tenant = node.tenant;
   request.model = node.model;
   request.refs = {"tag:" + tag};
   request.parts.push_back({node.partition.values(), "", 1});
   const wire::NamedRow nothing;
-  ASSIGN_OR_RETURN(auto router, client::Client::connect(cluster.router));
+  ASSIGN_OR_RETURN(auto router, connect_router(shared));
   const client::Prediction answer = router->predict(request, {wire::encode_rows({&nothing, 1})});
   RETURN_IF_ERROR(answer.status);
   const client::PredictedPart& part = answer.parts.front();

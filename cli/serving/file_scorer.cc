@@ -5,7 +5,6 @@
 #include <chrono>
 #include <thread>
 
-#include "cli/cluster_folder.h"
 #include "cli/registry_access.h"
 #include "common/clock.h"
 
@@ -51,8 +50,7 @@ Result<std::unique_ptr<FileScorer>> FileScorer::open(const Options& options, con
   ASSIGN_OR_RETURN(scorer->reader_, data::Reader::open(options.path));
   RETURN_IF_ERROR(scorer->where_.check_columns(scorer->reader_->columns()));
   RETURN_IF_ERROR(scorer->load_models(shared));
-  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
-  ASSIGN_OR_RETURN(scorer->router_, client::Client::connect(cluster.router));
+  ASSIGN_OR_RETURN(scorer->router_, connect_router(shared));
   return scorer;
 }
 

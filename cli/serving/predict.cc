@@ -5,10 +5,10 @@
 #include <set>
 #include <string>
 
-#include "cli/cluster_folder.h"
 #include "cli/commands.h"
 #include "cli/json_records.h"
 #include "cli/output.h"
+#include "cli/registry_access.h"
 #include "client/client.h"
 #include "wire/row_codec.h"
 
@@ -99,15 +99,13 @@ Status run_predict(const PredictOptions& options, const Shared& shared) {
   ASSIGN_OR_RETURN(const model::NodeName node, model::NodeName::parse(options.node));
   Rows rows;
   for (const std::string& text : options.rows) RETURN_IF_ERROR(add_row(rows, text));
-  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
-
   wire::PredictRequest request;
   request.tenant = node.tenant;
   request.model = node.model;
   if (!options.ref.empty()) request.refs = {options.ref};
   request.all_scores = options.scores;
   request.parts.push_back({node.partition.values(), options.unit, static_cast<std::uint32_t>(rows.rows.size())});
-  ASSIGN_OR_RETURN(auto router, client::Client::connect(cluster.router));
+  ASSIGN_OR_RETURN(auto router, connect_router(shared));
   const client::Prediction answer = router->predict(request, {wire::encode_rows(rows.rows)});
   RETURN_IF_ERROR(answer.status);
   const client::PredictedPart& part = answer.parts.front();

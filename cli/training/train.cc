@@ -104,12 +104,13 @@ class Progress {
   bool drawn_ = false;
 };
 
-std::vector<std::string> arguments_of(const TrainOptions& options, const ClusterFile& cluster) {
+std::vector<std::string> arguments_of(const TrainOptions& options, const ClusterFile& cluster, const std::string& key) {
   std::vector<std::string> arguments = {
       "--registry", cluster.registry.front(), "--spec", options.spec, "--data", options.data, "--tag", options.tag};
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {name, value});
   };
+  add("--key", key);
   add("--where", options.where);
   add("--tenant", options.tenant);
   add("--tenant-column", options.tenant_column);
@@ -130,8 +131,8 @@ Status run_train(const TrainOptions& options, const Shared& shared) {
   RETURN_IF_ERROR(model::parse_properties(options.properties).status());
   RETURN_IF_ERROR(model::check_description(options.description));
   StopSignals stop;
-  ASSIGN_OR_RETURN(Child trainer,
-                   Child::start(sibling_program("espalier-trainer"), arguments_of(options, cluster), "", SIGTERM));
+  ASSIGN_OR_RETURN(Child trainer, Child::start(sibling_program("espalier-trainer"),
+                                               arguments_of(options, cluster, shared.key), "", SIGTERM));
   Progress progress(shared.json);
   bool was_published = false;
   for (;;) {

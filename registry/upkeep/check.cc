@@ -19,6 +19,7 @@ const std::vector<Pass>& all_passes() {
     add_tag_passes(list);
     add_index_passes(list);
     add_space_passes(list);
+    add_key_passes(list);
     add_run_passes(list);
     return list;
   }();

@@ -115,6 +115,12 @@ Result<std::string> text_of(std::string_view key) {
     case Table::epoch:
     case Table::feed: return dated_text(key, false);
     case Table::view: return dated_text(key, true);
+    case Table::key: {
+      if (key.size() == 1) return std::string();
+      ASSIGN_OR_RETURN(const Names names, split_names(key, 1));
+      if (names.rest.size() != 8) return corrupt("another size");
+      return names.names[0] + " " + at_epoch(~load_u64_be(names.rest.data()));
+    }
     case Table::time: {
       if (key.size() != 9) return corrupt("another size");
       return std::to_string(load_u64_be(key.data() + 1)) + " us";
