@@ -9,23 +9,34 @@ const wire::RenewRequest* Leases::said(const std::string& shard) const {
   return it == leases_.end() || it->second.said.shard.empty() ? nullptr : &it->second.said;
 }
 
-void Leases::join(const std::string& shard, bool is_new, std::int64_t now_us) {
+Status Leases::check_newest(const std::string& shard, const Uuid& process, std::int64_t now_us) const {
+  const auto it = leases_.find(shard);
+  // A process's UUID begins with the time at which it was made.
+  if (it == leases_.end() || it->second.until_us <= now_us || process >= it->second.process) return {};
+  return failed_precondition("shard " + shard + ": a newer process of this name is there");
+}
+
+bool Leases::may_be_of(const std::string& shard, const Uuid& process) const {
+  const auto it = leases_.find(shard);
+  return it == leases_.end() || process.is_nil() || it->second.process.is_nil() || it->second.process == process;
+}
+
+void Leases::join(const std::string& shard, const Uuid& process, bool is_new, std::int64_t now_us) {
   Lease& lease = leases_[shard];
   if (is_new) lease = {.is_new = true};
+  if (!process.is_nil()) lease.process = process;
   lease.until_us = now_us + lease_us_;
   drained_.erase(shard);
 }
 
 Result<bool> Leases::renew(const wire::RenewRequest& request, std::int64_t now_us) {
+  RETURN_IF_ERROR(check_newest(request.shard, request.process, now_us));
   Lease& lease = leases_[request.shard];
-  const Uuid& before = lease.said.process;
-  // A process's UUID begins with the time at which it was made.
-  if (request.process < before && lease.until_us > now_us) {
-    return failed_precondition("shard " + request.shard + ": a newer process of this name is there");
-  }
+  const Uuid before = lease.said.process;
   const bool is_another = request.process != before && !(before.is_nil() && lease.is_new);
   if (is_another) lease.is_empty = !request.is_ready;
   lease.said = request;
+  lease.process = request.process;
   lease.is_new = false;
   lease.until_us = now_us + lease_us_;
   return is_another && !before.is_nil();

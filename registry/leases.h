@@ -20,6 +20,7 @@ class Leases {
   struct Lease {
     std::int64_t until_us = 0;
     wire::RenewRequest said;
+    Uuid process;           ///< whose it is: the last that joined or renewed; nil: nobody said
     bool is_new = false;    ///< it came into the view after the registry's start, and has not renewed yet
     bool is_empty = false;  ///< its process took the place of another, and held nothing then
   };
@@ -28,7 +29,11 @@ class Leases {
 
   std::int64_t lease_us() const { return lease_us_; }
   /// A full lease from now on, of one that joins; `is_new`: it wasn't in the view.
-  void join(const std::string& shard, bool is_new, std::int64_t now_us);
+  void join(const std::string& shard, const Uuid& process, bool is_new, std::int64_t now_us);
+  /// failed_precondition: a newer process of the name has the lease.
+  Status check_newest(const std::string& shard, const Uuid& process, std::int64_t now_us) const;
+  /// Whether the lease is that process's; where either isn't known, it may be.
+  bool may_be_of(const std::string& shard, const Uuid& process) const;
   /// True: another process than the one before renews, so what that one acknowledged doesn't count any more.
   /// failed_precondition: a newer process of the name has the lease.
   Result<bool> renew(const wire::RenewRequest& request, std::int64_t now_us);

@@ -38,9 +38,9 @@ std::optional<cluster::View> with_tenant(const cluster::View& view, const std::s
 /// What the registry knows of a shard beside the view.
 struct Standing {
   bool is_live = false;            ///< its lease holds
-  std::uint64_t acknowledged = 0;  ///< the newest epoch that its present process answers from
+  std::uint64_t acknowledged = 0;  ///< the newest epoch that its present process answers from, saved or not
   bool is_empty = false;           ///< its process took the place of another, began with nothing and isn't there yet
-  bool is_lacking = false;         ///< it named nodes that it could not take in, though the registry has them
+  bool is_lacking = false;  ///< it named nodes that it could not take in, though the registry has them, or can't save
 };
 using Standings = std::function<Standing(const std::string& shard)>;
 

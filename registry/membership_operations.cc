@@ -64,6 +64,9 @@ Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View
 Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::JoinRequest& request) {
   RETURN_IF_ERROR(principal.check_serve_as(request.shard.name));
   RETURN_IF_ERROR(check_shard(request.shard));
+  if (!request.process.is_nil()) {
+    RETURN_IF_ERROR(leases_.check_newest(request.shard.name, request.process, clock_.monotonic_us()));
+  }
   bool is_new = false;
   auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
@@ -82,7 +85,8 @@ Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::
   });
   if (!reply.ok()) return reply;
   if (is_new) acks_.forget(request.shard.name);
-  leases_.join(request.shard.name, is_new, clock_.monotonic_us());
+  if (!request.process.is_nil()) acks_.forget_others(request.shard.name, request.process);
+  leases_.join(request.shard.name, request.process, is_new, clock_.monotonic_us());
   return reply;
 }
 
@@ -121,6 +125,8 @@ Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire:
   if (is_another) {
     acks_.forget(request.shard);
     log::info("registry", "another process of a shard", {{"name", request.shard}, {"is_ready", request.is_ready}});
+  } else {
+    acks_.forget_others(request.shard, request.process);  // after a start of this registry
   }
   if (is_another || shard->state == cluster::ShardState::gone) is_view_due_ = true;
   reply.generation = store_->generation();
@@ -171,10 +177,16 @@ Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::Ack
   if (request.generation != store_->generation()) {
     return failed_precondition("generation: " + std::to_string(request.generation) + " is not this registry's");
   }
-  RETURN_IF_ERROR(records_.feed.check_committed(request.epoch));
+  RETURN_IF_ERROR(records_.feed.check_committed(std::max(request.epoch, request.held)));
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
   if (find_shard(view, request.shard) == nullptr) return not_found("shard " + request.shard);
-  acks_.take(request.shard, request.epoch, request.failed);
+  if (!leases_.may_be_of(request.shard, request.process)) {
+    return failed_precondition("shard " + request.shard + ": another process of this name has the lease");
+  }
+  if (acks_.take(request)) {
+    log::error("registry", "a shard can't save what went out of service",
+               {{"shard", request.shard}, {"epoch", request.held}, {"why", request.unsaved}});
+  }
   if (served_times_.waits_for(request.epoch)) note_served(view);
   is_view_due_ = is_view_due_ || is_view_moving_;
   ++activity_;
@@ -219,7 +231,7 @@ Status Registry::look_at_view() {
   const bool is_patient =
       now.epoch != waits_epoch_ || now_us - lacks_since_us_ < kLeasesForLacking * leases_.lease_us();
   const auto standings = [&](const std::string& shard) {
-    const std::uint64_t acknowledged = acks_.newest(shard);
+    const std::uint64_t acknowledged = acks_.newest_held(shard);
     return Standing{leases_.holds(shard, now_us), acknowledged, leases_.is_empty(shard) && acknowledged == 0,
                     is_patient && acks_.is_lacking(shard)};
   };
@@ -247,7 +259,7 @@ void Registry::say_who_is_waited_for(const wire::ViewReply& view, const std::vec
     waits_since_us_ = waits_said_us_ = lacks_since_us_ = now_us;
   }
   const bool is_lacking = std::ranges::all_of(
-      names, [&](const std::string& name) { return acks_.newest(name) >= view.epoch && acks_.is_lacking(name); });
+      names, [&](const std::string& name) { return acks_.newest_held(name) >= view.epoch && acks_.is_lacking(name); });
   if (!is_lacking) lacks_since_us_ = now_us;
   if (names.empty() || now_us - waits_said_us_ < leases_.lease_us()) return;
   waits_said_us_ = now_us;

@@ -136,7 +136,7 @@ Status Feed::take_in() {
   const bool is_idle = !batch_ && queue_.empty() && !needs_snapshot_;
   if (is_idle) {
     // The first change after a while isn't left waiting for more.
-    if (clock_.monotonic_us() - saved_at_us_ >= options_.save_every_us) RETURN_IF_ERROR(save());
+    if (clock_.monotonic_us() - saved_at_us_ >= options_.save_every_us) try_to_save();
     const bool is_settled = !has_unsaved_ && failed_.empty() && live_.collect() == 0;
     const std::int64_t wait_us = is_settled ? options_.wait_us : options_.settle_us;
     RETURN_IF_ERROR(read_changes(has_space_work_ || !backlog_.is_empty() ? 0 : wait_us));
@@ -153,13 +153,28 @@ Status Feed::take_in() {
   RETURN_IF_ERROR(acknowledge());
   const std::int64_t unsaved_us = clock_.monotonic_us() - saved_at_us_;
   const bool is_quiet = is_idle && queue_.empty() && !batch_;
-  if (has_unsaved_ && unsaved_us >= (is_quiet ? options_.save_quiet_us : options_.save_every_us)) return save();
+  if (unsaved_us >= (is_quiet ? options_.save_quiet_us : options_.save_every_us)) try_to_save();
   return {};
 }
 
 Status Feed::save() {
   if (!has_unsaved_ || is_purging_) return {};
   return write_state();
+}
+
+/// As save(). A disk that is full is no reason to take nothing in: false: it is tried again after a while.
+bool Feed::try_to_save() {
+  const std::int64_t now = clock_.monotonic_us();
+  if (!save_waits_for_.empty() && now < save_again_us_) return false;
+  const Status saved = save();
+  if (!saved.ok() && saved.text() != save_waits_for_) {
+    log::warn("shard",
+              must_save_ ? "what went out of service can't be saved, and isn't acknowledged" : "state not saved",
+              {{"why", saved}});
+  }
+  save_waits_for_ = saved.ok() ? "" : saved.text();
+  save_again_us_ = now + options_.save_quiet_us;
+  return saved.ok();
 }
 
 Status Feed::write_state() {

@@ -244,7 +244,7 @@ class Feed {
   void give_space_back();
   void end_purge();
   void note_space(const Status& status);
-  void note_save(const Status& status);
+  bool try_to_save();
   Status write_state();
   void swap(Batch& batch);
   void forget_unnamed(const Batch& batch, TableEdit& edit);
@@ -258,6 +258,8 @@ class Feed {
   void show(std::unique_ptr<ModelTable> table);
   void set_acknowledgement();
   Status acknowledge();
+  Status say_unsaved(const std::string& why);
+  Status note_refused(const Status& said);
 
   const FeedOptions options_;
   Upstream& upstream_;
@@ -286,7 +288,12 @@ class Feed {
   bool is_purging_ = false;      ///< something that was erased may be on the disk: nothing is acknowledged or saved
   bool has_space_work_ = false;  ///< that can go on at once
   std::string space_waits_for_;  ///< why it can't go on
-  std::string save_waits_for_;   ///< why what went out of service can't be saved, and isn't acknowledged
+  std::string save_waits_for_;   ///< why the state can't be saved
+  std::int64_t save_again_us_ = 0;
+  std::string join_refused_for_;    ///< why the last joining was refused
+  std::string ack_refused_for_;     ///< why the last acknowledgement was refused
+  std::uint64_t unsaved_said_ = 0;  ///< the epoch of which that was said last, and when
+  std::int64_t unsaved_said_at_us_ = 0;
   std::int64_t saved_at_us_ = 0;
   std::uint64_t swaps_ = 0;
   std::uint64_t generation_ = 0;

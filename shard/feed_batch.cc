@@ -57,19 +57,13 @@ void Feed::note_space(const Status& status) {
   space_waits_for_ = status.ok() ? "" : status.text();
 }
 
-void Feed::note_save(const Status& status) {
-  if (!status.ok() && status.text() != save_waits_for_) {
-    log::warn("shard", "what went out of service can't be saved, and isn't acknowledged", {{"why", status}});
-  }
-  save_waits_for_ = status.ok() ? "" : status.text();
-}
-
 /// Of the present state: it names all that is wanted and not ready, whichever change asked for it.
 void Feed::set_acknowledgement() {
   last_ack_ = {};
   last_ack_.shard = options_.self.name;
   last_ack_.generation = generation_;
   last_ack_.epoch = epoch_;
+  last_ack_.process = options_.process;
   for (const auto& [id, failed] : failed_) {
     if (last_ack_.failed.size() == kMostFailuresNamed) break;
     last_ack_.failed.push_back(failed.failure);
@@ -78,19 +72,36 @@ void Feed::set_acknowledgement() {
 }
 
 Status Feed::acknowledge() {
-  if (!ack_ || is_purging_ || !backlog_.is_empty()) return {};
-  if (must_save_) {
-    const Status saved = write_state();
-    note_save(saved);
-    if (!saved.ok()) return {};
-  }
+  if (!ack_ || !backlog_.is_empty()) return {};
+  if (is_purging_) return space_waits_for_.empty() ? Status() : say_unsaved(space_waits_for_);
+  if (must_save_ && !try_to_save()) return say_unsaved(save_waits_for_);
   const Result<wire::AckReply> reply = upstream_.call(*ack_);
-  if (!reply.ok() && reply.status().code() == Code::unavailable) return reply.status();
-  if (!reply.ok()) {
-    log::warn("shard", "acknowledgement refused", {{"epoch", ack_->epoch}, {"why", reply.status()}});
-    if (reply.status().code() == Code::not_found) not_in_view();
-  }
+  RETURN_IF_ERROR(note_refused(reply.status()));
   ack_.reset();
+  return {};
+}
+
+/// The acknowledgement waits. Others may go by what is held here meanwhile: a full disk is not to stop them all.
+Status Feed::say_unsaved(const std::string& why) {
+  const std::int64_t now = clock_.monotonic_us();
+  if (unsaved_said_ == ack_->epoch && now - unsaved_said_at_us_ < options_.settle_us) return {};
+  wire::AckRequest held = *ack_;
+  held.held = std::exchange(held.epoch, 0);
+  held.unsaved = why;
+  RETURN_IF_ERROR(note_refused(upstream_.call(held).status()));
+  unsaved_said_ = ack_->epoch;
+  unsaved_said_at_us_ = now;
+  return {};
+}
+
+/// unavailable: it is to be said again.
+Status Feed::note_refused(const Status& said) {
+  if (said.code() == Code::unavailable) return said;
+  if (!said.ok() && said.text() != ack_refused_for_) {
+    log::warn("shard", "acknowledgement refused", {{"epoch", epoch_}, {"why", said}});
+  }
+  ack_refused_for_ = said.ok() ? "" : said.text();
+  if (said.code() == Code::not_found) not_in_view();
   return {};
 }
 

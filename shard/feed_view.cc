@@ -22,8 +22,17 @@ Status Feed::join() {
   wire::JoinRequest request;
   request.idem = UuidSource(clock_).next();
   request.shard = options_.self;
-  ASSIGN_OR_RETURN(const wire::EpochReply reply, upstream_.call(request));
-  if (reply.generation != generation_) needs_snapshot_ = true;
+  request.process = options_.process;
+  const auto reply = upstream_.call(request);
+  if (reply.status().code() == Code::failed_precondition) {
+    // Another process of the name has the lease: it is asked again at each turn, and releases don't wait for that.
+    if (reply.status().text() != join_refused_for_) log::warn("shard", "not joined", {{"why", reply.status()}});
+    join_refused_for_ = reply.status().text();
+    return {};
+  }
+  RETURN_IF_ERROR(reply.status());
+  join_refused_for_.clear();
+  if (reply->generation != generation_) needs_snapshot_ = true;
   has_joined_ = true;
   return {};
 }

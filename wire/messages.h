@@ -123,6 +123,7 @@ struct HelloReply {
 struct JoinRequest {
   Uuid idem;
   cluster::ShardInfo shard;
+  Uuid process;  ///< of this run of the shard
   static constexpr std::string_view op = "join";
 };
 struct LeaveRequest {
@@ -258,6 +259,9 @@ struct AckRequest {
   std::string shard;
   std::uint64_t generation = 0, epoch = 0;
   std::vector<AckFailure> failed;
+  Uuid process;            ///< of this run of the shard
+  std::uint64_t held = 0;  ///< it answers from this epoch, but its disk lacks what went out of service
+  std::string unsaved;     ///< why, where `held` is set
   static constexpr std::string_view op = "ack";
 };
 struct AckReply {};

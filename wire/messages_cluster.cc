@@ -59,6 +59,7 @@ template <class V>
 void describe(V&& v, const JoinRequest*) {
   v("idem", &JoinRequest::idem);
   v("shard", &JoinRequest::shard);
+  v("process", &JoinRequest::process);
 }
 
 template <class V>
@@ -136,6 +137,9 @@ void describe(V&& v, const AckRequest*) {
   v("generation", &AckRequest::generation);
   v("epoch", &AckRequest::epoch);
   v("failed", &AckRequest::failed);
+  v("process", &AckRequest::process);
+  v("held", &AckRequest::held);
+  v("unsaved", &AckRequest::unsaved);
 }
 
 template <class V>

@@ -205,6 +205,14 @@ class MembershipTest : public RegistryFixture {
     if (failure != nullptr) request.failed.push_back({"acme", "total", {}, {}, failure});
     ASSERT_OK(registry_->ack(local_, request));
   }
+  /// What a process says of the newest epoch; `is_saved`: its disk has what went out of service.
+  Status ack_of(const std::string& shard, std::uint32_t process, bool is_saved = true) {
+    const auto now = registry_->hello(local_, {});
+    wire::AckRequest request{shard, now->generation, is_saved ? now->epoch : 0, {}, uuid('p', process)};
+    if (!is_saved) request.held = now->epoch;
+    if (!is_saved) request.unsaved = "resource_exhausted: no space left on device";
+    return registry_->ack(local_, request).status();
+  }
   /// a and b serve.
   void two_serve() {
     ASSERT_OK(join("a", 1));
@@ -297,6 +305,45 @@ TEST_F(MembershipTest, AcknowledgementsAndTheLeaseAreAProcesss) {
   EXPECT_OK(renew("b", 1));
 }
 
+TEST_F(MembershipTest, WhatAnEarlierProcessSaysLateCountsForNothing) {
+  two_serve();
+  ASSERT_OK(renew("b", 1));
+  ASSERT_OK(ack_of("b", 1));
+  ASSERT_OK(renew("b", 2, false));
+  EXPECT_CODE(ack_of("b", 1), Code::failed_precondition) << "sent before its end, read after its successor's renewal";
+  EXPECT_FALSE(is_served());
+  EXPECT_EQ(state(), "a:s b:g") << "its successor holds nothing";
+  EXPECT_CODE(registry_->join(local_, {uuid('j', 9), {"b", {"ipc:///old"}, 1}, uuid('p', 1)}).status(),
+              Code::failed_precondition);
+  ASSERT_OK(ack_of("b", 2));
+  EXPECT_EQ(state(), "a:s b:s");
+}
+
+TEST_F(MembershipTest, WhatAnEarlierProcessSaidToARegistryThatStartedIsForgotten) {
+  two_serve();
+  open();
+  ack("a");
+  ASSERT_OK(ack_of("b", 1)) << "nobody has renewed yet";
+  ASSERT_TRUE(is_served());
+  ASSERT_OK(renew("b", 2, false));
+  EXPECT_FALSE(is_served());
+  EXPECT_EQ(state(), "a:s b:g");
+}
+
+TEST_F(MembershipTest, WhoeverJoinsInThePlaceOfAnotherHasTheLease) {
+  two_serve();
+  ASSERT_OK(renew("b", 1));
+  ASSERT_OK(ack_of("b", 1));
+  ack("a");
+  ASSERT_TRUE(is_served());
+  ASSERT_OK(registry_->join(local_, {uuid('j', 9), {"b", {"ipc:///b"}, 1}, uuid('p', 2)}).status());
+  EXPECT_FALSE(is_served());
+  EXPECT_CODE(ack_of("b", 1), Code::failed_precondition);
+  EXPECT_CODE(renew("b", 1), Code::failed_precondition);
+  ASSERT_OK(renew("b", 2, false));
+  EXPECT_EQ(state(), "a:s b:g");
+}
+
 TEST_F(MembershipTest, AProcessThatSleptThroughItsDrainingIsToldSo) {
   two_serve();
   ASSERT_OK(renew("b", 1));
@@ -334,6 +381,32 @@ TEST_F(MembershipTest, WhatAShardCanNotTakeInHoldsTheTransitionForAWhile) {
   for (const char* shard : {"a", "b", "c"}) ASSERT_OK(renew(shard));
   pass(kLease / 2);
   EXPECT_EQ(state(), "a:s b:s c:s") << "three leases are over";
+}
+
+TEST_F(MembershipTest, WhatAShardCanNotSaveHoldsTheTransitionForAWhileAndIsNotServed) {
+  two_serve();
+  ASSERT_OK(join("c", 3));
+  ack("a");
+  ack("c");
+  ASSERT_OK(ack_of("b", 1, false));
+  for (int i = 0; i < 2; ++i) {
+    pass(kLease - 1);
+    for (const char* shard : {"a", "b", "c"}) ASSERT_OK(renew(shard, 1));
+  }
+  ack("a");
+  ack("c");
+  EXPECT_EQ(state(), "a:s b:s c:j");
+  pass(kLease - 1);
+  for (const char* shard : {"a", "b", "c"}) ASSERT_OK(renew(shard, 1));
+  pass(kLease / 2);
+  EXPECT_EQ(state(), "a:s b:s c:s") << "three leases are over";
+  ack("a");
+  ack("c");
+  ASSERT_OK(ack_of("b", 1, false));
+  EXPECT_FALSE(is_served()) << "a restart may still bring back what went out of service";
+  EXPECT_EQ(registry_->wait(local_, {})->missing, Path{"b"});
+  ASSERT_OK(ack_of("b", 1));
+  EXPECT_TRUE(is_served());
 }
 
 TEST_F(MembershipTest, WhatIsDamagedInTheRegistryTooHoldsNobodyUp) {

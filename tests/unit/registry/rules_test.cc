@@ -120,9 +120,9 @@ TEST(Acks, AFailureIsToldForTheReleaseThatTheShardFirstAcknowledgedItWith) {
   view.shards = {{"s0", {}, 1}};
   Acks acks;
   EXPECT_EQ(acks.state(view, 1).missing, Path{"s0"});
-  acks.take("s0", 3, {{"acme", "total", {}, {}, "three"}});
-  acks.take("s0", 2, {{"acme", "total", {}, {}, "late"}});
-  acks.take("s0", 5, {});
+  acks.take({"s0", 1, 3, {{"acme", "total", {}, {}, "three"}}});
+  acks.take({"s0", 1, 2, {{"acme", "total", {}, {}, "late"}}});
+  acks.take({"s0", 1, 5, {}});
   EXPECT_EQ(acks.state(view, 2).failed[0].why, "three");
   EXPECT_EQ(acks.state(view, 3).failed[0].why, "three");
   EXPECT_TRUE(acks.state(view, 4).failed.empty());

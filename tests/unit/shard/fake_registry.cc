@@ -145,6 +145,8 @@ Result<wire::HelloReply> FakeRegistry::call(const wire::HelloRequest&) {
 Result<wire::EpochReply> FakeRegistry::call(const wire::JoinRequest& request) {
   RETURN_IF_ERROR(here());
   ++joins;
+  const Code code = std::exchange(join_code, Code::ok);
+  if (code != Code::ok) return Status(code, "joining refused");
   const auto it = std::ranges::lower_bound(view_.shards, request.shard.name, {}, &cluster::ShardInfo::name);
   if (it == view_.shards.end() || it->name != request.shard.name) {
     view_.shards.insert(it, request.shard);

@@ -64,7 +64,8 @@ class FakeRegistry final : public Upstream {
   bool is_away = false;
   std::function<void()> before_fetch;  ///< called at each fetch, before its reply is made
   std::size_t artefacts_per_fetch = 1000;
-  Code ack_code = Code::ok;  ///< of the next acknowledgement
+  Code ack_code = Code::ok;   ///< of the next acknowledgement
+  Code join_code = Code::ok;  ///< of the next joining
   std::vector<wire::AckRequest> acks;
   std::vector<std::string> levels = {"country", "state", "town"};  ///< of every model
   bool was_drained = false;                                        ///< whoever renews is told

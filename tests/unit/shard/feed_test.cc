@@ -499,6 +499,15 @@ TEST_F(FeedTest, OfSeveralViewsTheNewestIsFetchedOnce) {
   EXPECT_EQ(registry_.acks.back().epoch, registry_.epoch());
 }
 
+TEST_F(FeedTest, ReleasesAreTakenInWhileAnotherProcessOfItsNameHasTheLease) {
+  registry_.release({{"", EntryKind::version, 1, 1}});
+  registry_.join_code = Code::failed_precondition;
+  ASSERT_OK(feed_->sync());
+  EXPECT_EQ(answer(""), "1 exact");
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.joins, 2);
+}
+
 TEST_F(FeedTest, AcknowledgesAgainWhenIdleAndJoinsWhenForgotten) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   ASSERT_OK(feed_->sync());

@@ -5,6 +5,7 @@
 
 #include "shard/fallback.h"
 #include "shard/feed.h"
+#include "tests/support/faulty_files.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/shard/fake_registry.h"
@@ -36,6 +37,7 @@ class OutOfService : public ::testing::Test {
     admission_.emplace(*pack_, damage_);
     FeedOptions options;
     options.self.name = "s0";
+    options.process = uuid_of(77);
     space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
     feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
   }
@@ -56,9 +58,10 @@ class OutOfService : public ::testing::Test {
   }
 
   testing::TempDir dir_;
+  testing::FaultyFiles files_;
   ManualClock clock_;
   FakeRegistry registry_;
-  StateFile state_{Files::system(), dir_.path() + "/state"};
+  StateFile state_{files_, dir_.path() + "/state"};
   std::unique_ptr<model::Pack> pack_;
   std::optional<LiveTable> live_;
   std::optional<Admission> admission_;
@@ -189,6 +192,53 @@ TEST_F(OutOfService, AnAcknowledgedRollbackSurvivesAtOnce) {
   begin();
   ASSERT_OK(feed_->restore());
   EXPECT_EQ(answer("usa"), "2 exact");
+}
+
+TEST_F(OutOfService, WhatCanNotBeSavedIsSaidButNotAcknowledged) {
+  files_.fail_all(Status(Code::resource_exhausted, "no space left on device"), testing::FaultyFiles::kChanges);
+  const std::uint64_t epoch = registry_.release({{"peru", EntryKind::removed}});
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("peru"), "1 removed");
+  EXPECT_EQ(registry_.acks.back().epoch, 0u);
+  EXPECT_EQ(registry_.acks.back().held, epoch);
+  EXPECT_EQ(registry_.acks.back().process, uuid_of(77));
+  EXPECT_NE(registry_.acks.back().unsaved.find("no space left"), std::string::npos) << registry_.acks.back().unsaved;
+  const std::size_t acks = registry_.acks.size();
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.acks.size(), acks) << "not at every turn";
+  clock_.advance(1'000'000);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.acks.size(), acks + 1) << "but again: the registry may have started anew";
+  const std::uint64_t later = registry_.release({{"chad", EntryKind::version, 5, 5}});
+  clock_.advance(10'000'000);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(answer("chad"), "5 exact") << "a full disk is no reason to take nothing in";
+  EXPECT_EQ(registry_.acks.back().held, later);
+  files_.heal();
+  clock_.advance(1'000'000);
+  ASSERT_OK(feed_->step());
+  EXPECT_EQ(registry_.acks.back().epoch, later);
+  EXPECT_EQ(registry_.acks.back().held, 0u);
+}
+
+TEST_F(OutOfService, AnErasureThatCanNotBeSavedIsSaidToo) {
+  registry_.release({{"", EntryKind::version, 7, 7}}, "production", "zenith");
+  ASSERT_OK(feed_->step());
+  files_.fail_all(Status(Code::resource_exhausted, "no space left on device"), testing::FaultyFiles::kChanges);
+  const std::uint64_t epoch = registry_.erase("zenith");
+  const auto is_said = [&] { return registry_.acks.back().held == epoch; };
+  for (int i = 0; i < 10 && !is_said(); ++i) {
+    ASSERT_OK(feed_->step());
+    clock_.advance(1'000'000);
+  }
+  EXPECT_TRUE(is_said());
+  files_.heal();
+  const auto is_acknowledged = [&] { return registry_.acks.back().epoch == epoch; };
+  for (int i = 0; i < 10 && !is_acknowledged(); ++i) {
+    ASSERT_OK(feed_->step());
+    clock_.advance(1'000'000);
+  }
+  EXPECT_TRUE(is_acknowledged());
 }
 
 }  // namespace
