@@ -28,6 +28,17 @@ std::string content_of(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+/// Each look at it takes 0.15 s.
+class SlowClock final : public Clock {
+ public:
+  std::int64_t monotonic_us() const override { return now_us_ += 150'000; }
+  std::int64_t wall_us() const override { return 0; }
+  void advance(std::int64_t us) { now_us_ += us; }
+
+ private:
+  mutable std::int64_t now_us_ = 0;
+};
+
 class ShardDamage : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -195,6 +206,44 @@ TEST_F(ShardDamage, IsFoundByTheScrubWithinItsInterval) {
   EXPECT_TRUE(live_.current().models.find(model::model_key("acme", "total")) != nullptr);
   EXPECT_GE(scrub_.bytes() - before, 2 * 3 * artefact_of(1).size()) << "each of two rounds looks at all three";
   EXPECT_EQ(registry_.fetches, 3) << "what was damaged was fetched anew";
+}
+
+TEST_F(ShardDamage, IsLookedForWithinTheIntervalHoweverMuchThereIs) {
+  Scrub scrub(kInterval, damage_, clock_, 1);
+  const std::uint64_t all = 3 * artefact_of(1).size();
+  scrub.step(live_.current());
+  clock_.advance(kInterval / 2);
+  scrub.step(live_.current());
+  EXPECT_EQ(scrub.bytes(), all) << "more than is looked at in one go, but time has passed";
+  scrub.step(live_.current());
+  EXPECT_EQ(scrub.bytes(), all);
+  EXPECT_FALSE(scrub.is_late());
+}
+
+TEST_F(ShardDamage, IsNotLookedForForLongInOneGo) {
+  SlowClock clock;
+  Scrub scrub(kInterval, damage_, clock, 1);
+  const std::uint64_t one = artefact_of(1).size();
+  scrub.step(live_.current());
+  clock.advance(kInterval * 2 / 5);
+  scrub.step(live_.current());
+  EXPECT_EQ(scrub.bytes(), 2 * one) << "0.2 s are over";
+  EXPECT_FALSE(scrub.is_late());
+  clock.advance(kInterval / 5);
+  scrub.step(live_.current());
+  EXPECT_EQ(scrub.bytes(), 3 * one);
+}
+
+TEST_F(ShardDamage, AScrubThatCanNotKeepItsIntervalSaysSo) {
+  SlowClock clock;
+  Scrub scrub(kInterval, damage_, clock, 1);
+  scrub.step(live_.current());
+  clock.advance(kInterval);
+  scrub.step(live_.current());
+  ASSERT_LT(scrub.bytes(), 3 * artefact_of(1).size());
+  EXPECT_TRUE(scrub.is_late());
+  for (int i = 0; i < 40; ++i, clock.advance(kInterval / 20)) scrub.step(live_.current());
+  EXPECT_FALSE(scrub.is_late());
 }
 
 TEST_F(ShardDamage, IsLookedForSteadilyNotAllAtOnce) {
