@@ -47,6 +47,20 @@ struct Piece {
   std::span<Attempt> made() { return {attempts.data(), attempt_count}; }
 };
 
+/// A request's pieces; most have one, which lies in the request itself.
+class Pieces {
+ public:
+  Piece& operator[](std::size_t place) { return place == 0 ? first_ : others_[place - 1]; }
+  const Piece& operator[](std::size_t place) const { return place == 0 ? first_ : others_[place - 1]; }
+  std::size_t size() const { return others_.size() + 1; }
+  /// Moves all but the first.
+  void add() { others_.emplace_back(); }
+
+ private:
+  Piece first_;
+  std::vector<Piece> others_;
+};
+
 struct Request {
   wire::Message message;            ///< as the client sent it: routing id … request id, header, bodies
   std::size_t id_at = 0;            ///< place of the request id in it
@@ -56,7 +70,7 @@ struct Request {
   std::size_t bytes = 0;
   Tenant* tenant = nullptr;
   std::uint64_t work_us = 0;  ///< that it may take, of all its pieces
-  std::vector<Piece> pieces;  ///< the first piece_count are this request's
+  Pieces pieces;              ///< the first piece_count are this request's
   std::uint32_t piece_count = 0;
   std::uint32_t open_pieces = 0;
 
@@ -72,7 +86,7 @@ struct Request {
     open_pieces = 0;
   }
   Piece& add_piece() {
-    if (pieces.size() == piece_count) pieces.emplace_back();
+    if (pieces.size() == piece_count) pieces.add();
     Piece& piece = pieces[piece_count++];
     piece.was_tried.fill(false);
     piece.shard_count = 0;

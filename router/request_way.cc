@@ -57,15 +57,17 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
                             std::to_string(wire::kMaxClientMessageBytes) + " are taken");
   }
   const std::string_view header = message_[id_at + 1].view();
-  ASSIGN_OR_RETURN(const std::string op, wire::peek_op(header));
-  if (op == wire::HelloRequest::op) {
-    wire::Frame hello(wire::encode_reply(
-        Status(), wire::HelloReply{routes.generation, routes.epoch, std::string(version()), "router"}));
-    send_to_client(std::span(message_).first(id_at + 1), {&hello, 1});
-    return {};
-  }
-  if (op != "predict") {
-    return Status(Code::unimplemented, "op \"" + op.substr(0, 64) + "\": a router answers predict and hello");
+  if (!wire::begins_as_predict(header)) {
+    ASSIGN_OR_RETURN(const std::string op, wire::peek_op(header));
+    if (op == wire::HelloRequest::op) {
+      wire::Frame hello(wire::encode_reply(
+          Status(), wire::HelloReply{routes.generation, routes.epoch, std::string(version()), "router"}));
+      send_to_client(std::span(message_).first(id_at + 1), {&hello, 1});
+      return {};
+    }
+    if (op != "predict") {
+      return Status(Code::unimplemented, "op \"" + op.substr(0, 64) + "\": a router answers predict and hello");
+    }
   }
   RETURN_IF_ERROR(wire::decode_predict(header, header_));
   RETURN_IF_ERROR(check(header_));
@@ -169,8 +171,9 @@ std::size_t Router::candidates_of(const Routes& routes, const cluster::Placement
 void Router::add_to_piece(Request& request, std::uint32_t part, const std::array<std::uint32_t, kMaxCandidates>& shards,
                           std::size_t count, bool spread) {
   std::array<Candidate, kMaxCandidates> candidates;
-  for (std::size_t i = 0; i < count; ++i) candidates[i] = backends_.candidate(shards[i], remaining_us(request));
-  const std::size_t chosen = choose_candidate({candidates.data(), count}, spread).value_or(0);
+  for (std::size_t i = 0; i < count && count > 1; ++i)
+    candidates[i] = backends_.candidate(shards[i], remaining_us(request));
+  const std::size_t chosen = count == 1 ? 0 : choose_candidate({candidates.data(), count}, spread).value_or(0);
   const auto is_same = [&](const Piece& piece) {
     return piece.shard_count == count && piece.shards[piece.first] == shards[chosen] &&
            std::is_permutation(piece.shards.begin(), piece.shards.begin() + count, shards.begin());

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/bytes.h"
 #include "common/log.h"
 
 namespace espalier::router {
@@ -137,17 +138,30 @@ bool Router::drain_clients(const Routes& routes) {
 bool Router::drain_shards(bool all) {
   bool was_busy = false;
   for (std::uint32_t i = 0; i < backends_.size(); ++i) {
-    if (!all && backends_.is_open(i) && !backends_.at(i).socket->may_have_message()) continue;
-    for (int taken = 0; taken < kMessagesPerDrain && backends_.is_open(i); ++taken) {
-      const Result<bool> received = backends_.at(i).socket->receive(message_);
-      if (!received.ok()) log::error("router", "receive failed", {{"why", received.status()}});
-      if (!received.ok() || !*received) break;
-      was_busy = true;
-      handle_shard(i);
-    }
+    if (!backends_.is_open(i) || (!all && !backends_.at(i).socket->may_have_message())) continue;
+    was_busy = drain_shard(i) || was_busy;
   }
   if (was_busy) backends_.sweep();
   return was_busy;
+}
+
+/// While one message is dealt with, the next one's request is fetched: with many in flight it isn't in the cache.
+bool Router::drain_shard(std::uint32_t number) {
+  const auto receive_next = [&] {
+    const Result<bool> received = backends_.at(number).socket->receive(next_message_);
+    if (!received.ok()) log::error("router", "receive failed", {{"why", received.status()}});
+    if (!received.ok() || !*received) return false;
+    if (next_message_[0].size() != sizeof(ShardRequestId)) return true;
+    in_flight_.prefetch(load<ShardRequestId>(next_message_[0].view().data()).ticket);
+    return true;
+  };
+  if (!receive_next()) return false;
+  for (int taken = 1;; ++taken) {
+    std::swap(message_, next_message_);
+    const bool has_next = taken < kMessagesPerDrain && receive_next();
+    handle_shard(number);
+    if (!has_next) return true;
+  }
 }
 
 }  // namespace espalier::router

@@ -81,6 +81,7 @@ class Router {
   void take_routes(const Routes& routes);
   bool drain_clients(const Routes& routes);
   bool drain_shards(bool all);
+  bool drain_shard(std::uint32_t number);
 
   // From a client to the shards (request_way.cc).
   void handle_client(const Routes& routes);
@@ -133,6 +134,7 @@ class Router {
   // Reused.
   wire::Poller poller_;
   wire::Message message_;
+  wire::Message next_message_;
   wire::Message out_;
   wire::PredictHeader header_;
   std::string header_bytes_;

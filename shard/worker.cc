@@ -105,14 +105,12 @@ void Worker::handle() {
 }
 
 void Worker::answer(std::string_view peer, std::string_view header) {
+  if (wire::begins_as_predict(header)) return predict(peer, header);
   const Result<std::string> op = wire::peek_op(header);
   if (!op.ok()) return reply_.set_error(op.status());
+  if (*op == "predict") return predict(peer, header);
   const auto lease = reader_.lease();
-  if (*op == "predict") {
-    predictor_.answer(principal_, *lease, header, bodies_, {now_us_, peer}, reply_);
-    if (const auto* request = predictor_.last_request()) busiest_.note(*request, *lease);
-    if (predictor_.was_long()) unseen_bytes_ = kBytesPerLook;
-  } else if (*op == wire::HelloRequest::op) {
+  if (*op == wire::HelloRequest::op) {
     reply_.header = wire::encode_reply(
         Status(), wire::HelloReply{lease->generation, lease->epoch, std::string(version()), "shard " + shard_});
     reply_.body_count = 0;
@@ -124,6 +122,13 @@ void Worker::answer(std::string_view peer, std::string_view header) {
     reply_.set_error(Status(Code::unimplemented,
                             "op \"" + op->substr(0, 64) + "\": a shard answers predict, hello and shard_status"));
   }
+}
+
+void Worker::predict(std::string_view peer, std::string_view header) {
+  const auto lease = reader_.lease();
+  predictor_.answer(principal_, *lease, header, bodies_, {now_us_, peer}, reply_);
+  if (const auto* request = predictor_.last_request()) busiest_.note(*request, *lease);
+  if (predictor_.was_long()) unseen_bytes_ = kBytesPerLook;
 }
 
 void Worker::send_reply(std::size_t envelope) {

@@ -46,6 +46,7 @@ class Worker {
   bool drain();
   void handle();
   void answer(std::string_view peer, std::string_view header);
+  void predict(std::string_view peer, std::string_view header);
   void send_reply(std::size_t envelope);
 
   const std::string shard_;

@@ -243,6 +243,13 @@ void PredictHeader::clear() {
   level_values.clear();
 }
 
+bool begins_as_predict(std::string_view header) {
+  // What all our own writers begin with: {"v": 1, "op": "predict", …
+  constexpr char kUsual[] = "\xa1v\x01\xa2op\xa7predict";
+  constexpr std::size_t kBytes = sizeof kUsual - 1;
+  return header.size() > kBytes && (header[0] & '\xf0') == '\x80' && same_bytes<kBytes>(header.data() + 1, kUsual);
+}
+
 Status decode_predict(std::string_view header, PredictHeader& into) {
   into.clear();
   Reader reader(header);

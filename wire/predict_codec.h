@@ -57,6 +57,9 @@ struct PredictHeader {
   void clear();
 };
 
+/// True: peek_op() says "predict". False: that is for it to say.
+bool begins_as_predict(std::string_view header);
+
 /// Reads a request's header; `into` is overwritten. tenant, model and at least one part are there afterwards, each part
 /// with at least one row. "v" and "op" are peek_op()'s matter.
 Status decode_predict(std::string_view header, PredictHeader& into);

@@ -221,5 +221,29 @@ TEST(PredictCodec, TakesRepliesApartAndPutsThemTogether) {
   EXPECT_EQ(peek_part_status("\x81\xa6status\x7f"), Code::corrupt);
 }
 
+TEST(Predict, BeginsAsOneOnlyWherePeekOpSaysSo) {
+  PredictRequest request;
+  request.tenant = "acme";
+  request.model = "duration";
+  const std::string usual = encode(request);
+  EXPECT_TRUE(begins_as_predict(usual));
+  for (std::size_t bytes = 0; bytes < usual.size(); ++bytes) {
+    const std::string_view cut = std::string_view(usual).substr(0, bytes);
+    if (!begins_as_predict(cut)) continue;
+    ASSERT_OK_AND_ASSIGN(const std::string op, peek_op(cut));
+    EXPECT_EQ(op, "predict");
+  }
+  for (std::size_t place = 0; place < 17; ++place) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string other = usual;
+      other[place] = static_cast<char>(byte);
+      if (!begins_as_predict(other)) continue;
+      ASSERT_OK_AND_ASSIGN(const std::string op, peek_op(other));
+      EXPECT_EQ(op, "predict");
+    }
+  }
+  EXPECT_FALSE(begins_as_predict(encode(HelloRequest{"router"})));
+}
+
 }  // namespace
 }  // namespace espalier::wire
