@@ -19,6 +19,8 @@ constexpr std::int64_t kIdleWatchUs = 10'000'000;
 constexpr std::int64_t kLeastWindowUs = 5'000'000;
 /// Of the time between two looks so much counts as waking: what goes beyond it the router was held up.
 constexpr std::int64_t kWakingUs = kWatchUs + kWatchUs / 2;
+/// One that has been silent for so long isn't waited for where another shard can answer in its stead.
+constexpr std::int64_t kAwayUs = 1'000'000;
 /// How much of a new measurement of an endpoint's pace counts, and the slowest that is believed.
 constexpr double kPaceShare = 0.2;
 constexpr double kSlowestPace = 1;
@@ -59,7 +61,10 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
       backend.is_wanted = true;
       backend.shard = view.shards[shard].name;
       backend.is_gone = view.shards[shard].state == cluster::ShardState::gone;
-      if (is_new && backend.is_gone) suspect(backend, now_us);
+      if (is_new && backend.is_gone) {
+        suspect(backend, now_us);
+        backend.suspect_since_us = 0;
+      }
       of_shard_[number].push_back(it->second);
     }
   }
@@ -125,12 +130,17 @@ Backend* Backends::choose(std::uint32_t shard, std::uint32_t& number, std::int64
   return best;
 }
 
-Candidate Backends::candidate(std::uint32_t shard, std::int64_t remaining_us) {
+Candidate Backends::candidate(std::uint32_t shard, std::int64_t remaining_us, std::int64_t now_us) {
   std::uint32_t number = 0;
   const Backend* backend = choose(shard, number, remaining_us);
-  if (backend == nullptr) return {shard, true, false, 0};
-  return {shard,           backend->is_suspect, false, backend->flow.in_flight(), is_full(*backend, remaining_us),
-          backend->is_gone};
+  if (backend == nullptr) return {.shard = shard, .is_suspect = true, .is_away = true};
+  return {shard,
+          backend->is_suspect,
+          false,
+          backend->flow.in_flight(),
+          is_full(*backend, remaining_us),
+          backend->is_gone,
+          backend->is_suspect && now_us - backend->suspect_since_us >= kAwayUs};
 }
 
 void Backends::heard(Backend& backend, std::int64_t now_us) {
@@ -151,6 +161,7 @@ void Backends::missed(Backend& backend, std::int64_t sent_us, std::int64_t now_u
 void Backends::suspect(Backend& backend, std::int64_t now_us) {
   greet(backend, now_us);
   backend.is_suspect = true;
+  backend.suspect_since_us = now_us;
 }
 
 bool Backends::is_silent(const Backend& backend) const {
@@ -184,8 +195,12 @@ const std::vector<std::uint32_t>& Backends::watch(std::int64_t now_us) {
       crowd_work_us_ = crowd_work_us_ == 0 ? work_us : std::min(crowd_work_us_, work_us);
     }
     const wire::Socket::ConnectionNews news = backend.socket->take_connection_news();
-    if (backend.is_suspect) continue;
-    if (news.was_lost || news.was_refused) {
+    const bool is_lost = news.was_lost || news.was_refused;
+    if (backend.is_suspect) {
+      if (is_lost) backend.suspect_since_us = 0;
+      continue;
+    }
+    if (is_lost) {
       log::warn("router", "shard is not connected", {{"endpoint", backend.endpoint}});
     } else if (is_silent(backend)) {
       log::warn("router", "shard is silent", {{"endpoint", backend.endpoint}, {"in_flight", backend.flow.in_flight()}});
@@ -193,6 +208,7 @@ const std::vector<std::uint32_t>& Backends::watch(std::int64_t now_us) {
       continue;
     }
     suspect(backend, now_us);
+    if (is_lost) backend.suspect_since_us = 0;
     fallen_.push_back(i);
   }
   return fallen_;

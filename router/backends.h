@@ -54,10 +54,11 @@ struct Backend {
   Flow flow;
   std::uint32_t open_attempts = 0;  ///< of requests that are not over
   bool is_suspect = false;
-  bool is_gone = false;       ///< as the view says: its lease has ended, or it came back with nothing
-  bool is_wanted = true;      ///< false: no shard of the view has it any more; kept until nothing is in flight
-  bool is_let_go = false;     ///< for good: its place is never used again
-  std::int64_t heard_us = 0;  ///< monotonic time of the last message
+  std::int64_t suspect_since_us = 0;  ///< 0: its connection was lost, or it was suspect from the first
+  bool is_gone = false;               ///< as the view says: its lease has ended, or it came back with nothing
+  bool is_wanted = true;              ///< false: no shard of the view has it any more; kept until nothing is in flight
+  bool is_let_go = false;             ///< for good: its place is never used again
+  std::int64_t heard_us = 0;          ///< monotonic time of the last message
   /// Since when it owes an answer, as the router's waking time: of the last message, or of the first in flight since.
   std::int64_t silent_since_us = 0;
   /// The least that an answer has taken, in the present window of some seconds and the one before; -1: none came.
@@ -96,7 +97,7 @@ class Backends {
   /// one when all are; null when none is connected. `remaining_us`: of the budget of what is to be sent.
   Backend* choose(std::uint32_t shard, std::uint32_t& number, std::int64_t remaining_us = kNever);
   /// The shard as a candidate that was not tried yet.
-  Candidate candidate(std::uint32_t shard, std::int64_t remaining_us = kNever);
+  Candidate candidate(std::uint32_t shard, std::int64_t remaining_us = kNever, std::int64_t now_us = 0);
   bool hedges() const { return limits_.hedges; }
   /// It has as much in flight as it may, or what is in flight there takes more than half of the time that remains.
   bool is_full(const Backend& backend, std::int64_t remaining_us = kNever) const {

@@ -16,6 +16,7 @@ Status deadline_exceeded() { return {Code::deadline_exceeded, "no shard answered
 /// [ticket, piece, attempt, number] [header] [body]…
 void Router::handle_shard(std::uint32_t number) {
   Backend& backend = backends_.at(number);
+  if (backend.is_suspect) has_risen_ = true;
   backends_.heard(backend, now_us_);
   if (message_.size() < 2) return;
   ShardRequestId id;
@@ -68,7 +69,8 @@ bool Router::is_last_word(Ticket ticket, Request& request, std::uint32_t piece_n
     piece.has_part = status.ok();
   }
   if (lacks || may_ask_another(status.code())) {
-    if (ask_next(ticket, request, piece_number, Cause::refusal) == Sending::sent) return false;
+    const Cause cause = lacks ? Cause::lack : Cause::refusal;
+    if (ask_next(ticket, request, piece_number, cause) == Sending::sent) return false;
   } else if (piece.reply.empty()) {
     return true;
   }
@@ -87,6 +89,27 @@ void Router::ask_elsewhere(std::uint32_t backend) {
       // Where it can't be sent on now, its alarm tries again.
       if (last.is_open && last.backend == backend) ask_next(ticket, request, i, Cause::silence);
     }
+  });
+}
+
+/// Shards answer again: what nobody works on is sent once more.
+void Router::ask_risen() {
+  in_flight_.for_each([&](Ticket ticket, Request& request) {
+    for (std::uint32_t i = 0; i < request.piece_count; ++i) {
+      const Piece& piece = request.pieces[i];
+      if (!piece.is_done && piece.attempt_count > 0 && is_left_alone(piece)) {
+        ask_next(ticket, request, i, Cause::silence);
+      }
+    }
+  });
+  has_risen_ = false;
+}
+
+/// It was lost wherever it was sent, or waits at shards that are silent.
+bool Router::is_left_alone(const Piece& piece) {
+  return std::none_of(piece.attempts.begin(), piece.attempts.begin() + piece.attempt_count, [&](const Attempt& each) {
+    const Backend& backend = backends_.at(each.backend);
+    return each.is_open && !backend.is_suspect && backend.flow.has_in_flight(each.number);
   });
 }
 

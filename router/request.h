@@ -18,24 +18,32 @@
 
 namespace espalier::router {
 
-/// Shards that may be asked for one part, at most.
+/// Shards that placement names for one part, at most; those that may be asked in their stead; both.
 inline constexpr std::size_t kMaxCandidates = 4;
+inline constexpr std::size_t kMaxStandIns = 4;
+inline constexpr std::size_t kMaxAsked = kMaxCandidates + kMaxStandIns;
+/// Sendings of a piece, at most.
+inline constexpr std::size_t kMaxAttempts = 8;
 
 /// One sending of a piece to one shard.
 struct Attempt {
   std::uint32_t backend = 0;
+  std::uint32_t number = 0;  ///< of the message on its connection
   std::int64_t sent_us = 0;
-  bool is_open = false;  ///< no reply yet
+  std::uint8_t place = 0;  ///< in Piece::shards
+  bool is_open = false;    ///< no reply yet
 };
 
 /// The parts of a request that go to the same shards.
 struct Piece {
-  std::array<std::uint32_t, kMaxCandidates> shards{};  ///< best placed first
-  std::array<bool, kMaxCandidates> was_tried{};
+  std::array<std::uint32_t, kMaxAsked> shards{};  ///< best placed first, then stand-ins
+  std::array<bool, kMaxAsked> was_tried{};
   std::uint32_t shard_count = 0;
+  std::uint32_t placed_count = 0;    ///< of these by placement; the others are stand-ins
+  bool has_stand_ins = false;        ///< they were looked for
   std::uint32_t first = 0;           ///< place in `shards` of the one asked first
   std::vector<std::uint32_t> parts;  ///< places in the request, ascending; the only piece: empty, it has them all
-  std::array<Attempt, kMaxCandidates> attempts;  ///< the first attempt_count were made
+  std::array<Attempt, kMaxAttempts> attempts;  ///< the first attempt_count were made
   std::uint32_t attempt_count = 0;
   bool is_done = false;
   Status failure;  ///< is_done without a reply
@@ -90,6 +98,8 @@ struct Request {
     Piece& piece = pieces[piece_count++];
     piece.was_tried.fill(false);
     piece.shard_count = 0;
+    piece.placed_count = 0;
+    piece.has_stand_ins = false;
     piece.first = 0;
     piece.parts.clear();
     piece.attempt_count = 0;

@@ -125,6 +125,7 @@ Status Router::check(const wire::PredictHeader& header) const {
   if (!header.principal.empty()) return invalid_argument("principal: set by routers only");
   if (!header.prediction.is_nil()) return invalid_argument("prediction: set by routers only");
   if (!header.shard.empty()) return invalid_argument("shard: set by routers only");
+  if (header.stand_in) return invalid_argument("stand_in: set by routers only");
   if (header.attempt != 1) return invalid_argument("attempt: set by routers only");
   if (!principal_.may_predict(header.tenant)) {
     return Status(Code::permission_denied,
@@ -184,26 +185,33 @@ void Router::add_to_piece(Request& request, std::uint32_t part, const std::array
     return;
   }
   Piece& piece = request.add_piece();
-  piece.shards = shards;
-  piece.shard_count = static_cast<std::uint32_t>(count);
+  std::copy_n(shards.begin(), count, piece.shards.begin());
+  piece.shard_count = piece.placed_count = static_cast<std::uint32_t>(count);
   piece.first = static_cast<std::uint32_t>(chosen);
   piece.parts.push_back(part);
 }
 
-/// Sends the piece to the next shard that holds it.
+/// Sends the piece to the next shard that holds it, or can answer in the stead of those.
 Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_number, Cause cause) {
   Piece& piece = request.pieces[piece_number];
   const Sending allowed = may_send(request.deadline_us - now_us_, cause, retries_.may_retry());
   if (allowed == Sending::unfunded) counters_.not_asked_again.add();
   if (allowed != Sending::sent) return allowed;
+  if (piece.attempt_count == kMaxAttempts) return Sending::exhausted;
   for (;;) {
     Sending why = Sending::sent;
-    const auto target = next_target(piece, remaining_us(request), why);
+    const auto target = next_target(request, piece, cause, why);
+    if (!target && why == Sending::exhausted && forgive_lost(piece)) {
+      cause = Cause::silence;  // who lost it may have computed it first
+      continue;
+    }
     if (why == Sending::full) counters_.overloaded.add();
     if (!target) return why;
     piece.was_tried[target->place] = true;
-    const auto others = std::count(piece.was_tried.begin(), piece.was_tried.begin() + piece.shard_count, false);
     if (target->backend == nullptr) continue;
+    // One that is silent is not waited for until the budget ends where others can answer in its stead.
+    const auto others = std::count(piece.was_tried.begin(), piece.was_tried.begin() + piece.shard_count, false) +
+                        (target->backend->is_suspect && has_others(request, piece));
     if (!send_piece(ticket, request, piece_number, *target, static_cast<std::size_t>(others))) continue;
     if (cause == Cause::first) retries_.sent_first();
     if (cause == Cause::silence) retries_.sent_again();
@@ -212,26 +220,85 @@ Sending Router::ask_next(Ticket ticket, Request& request, std::uint32_t piece_nu
   }
 }
 
-/// The planned shard first, if it has room. Nothing: `why`.
-std::optional<Router::Target> Router::next_target(const Piece& piece, std::int64_t remaining_us, Sending& why) {
+/// The planned shard first, if it answers and has room. Nothing: `why`.
+std::optional<Router::Target> Router::next_target(Request& request, Piece& piece, Cause cause, Sending& why) {
+  const std::int64_t left_us = remaining_us(request);
   Target target{piece.first, 0, nullptr};
   if (!piece.was_tried[piece.first]) {
-    target.backend = backends_.choose(piece.shards[piece.first], target.number, remaining_us);
-    if (target.backend == nullptr || !backends_.is_full(*target.backend, remaining_us)) return target;
+    target.backend = backends_.choose(piece.shards[piece.first], target.number, left_us);
+    if (target.backend != nullptr && !target.backend->is_suspect && !backends_.is_full(*target.backend, left_us)) {
+      return target;
+    }
   }
-  std::array<Candidate, kMaxCandidates> candidates;
-  for (std::size_t i = 0; i < piece.shard_count; ++i) {
-    candidates[i] = backends_.candidate(piece.shards[i], remaining_us);
-    candidates[i].was_tried = piece.was_tried[i];
+  auto candidates = candidates_of(piece, left_us);
+  // Where all have said that they know nothing of it, others don't either; what somebody works on is waited for.
+  const auto placed = candidates.first(piece.placed_count);
+  const bool is_known_of = cause != Cause::lack || std::ranges::any_of(placed, &Candidate::is_away);
+  if (is_known_of && needs_stand_ins(placed) && is_left_alone(piece) && add_stand_ins(request, piece)) {
+    candidates = candidates_of(piece, left_us);
   }
-  const auto next = choose_candidate({candidates.data(), piece.shard_count}, true);
+  const auto next = choose_candidate(candidates, true);
   if (!next) {
-    why = why_nobody({candidates.data(), piece.shard_count});
+    why = why_nobody(candidates);
     return std::nullopt;
   }
   target.place = *next;
-  target.backend = backends_.choose(piece.shards[*next], target.number, remaining_us);
+  target.backend = backends_.choose(piece.shards[*next], target.number, left_us);
   return target;
+}
+
+std::span<const Candidate> Router::candidates_of(const Piece& piece, std::int64_t remaining_us) {
+  for (std::size_t i = 0; i < piece.shard_count; ++i) {
+    candidates_[i] = backends_.candidate(piece.shards[i], remaining_us, now_us_);
+    candidates_[i].was_tried = piece.was_tried[i];
+  }
+  return {candidates_.data(), piece.shard_count};
+}
+
+/// Whether stand-ins may still be found.
+bool Router::has_others(const Request& request, const Piece& piece) const {
+  return !piece.has_stand_ins && request.tenant->shards.shards.size() > piece.placed_count;
+}
+
+/// The tenant's shards hold all nodes but leaves, and answer for those from the nodes above: of those that placement
+/// doesn't name for the piece the best off are asked in the stead of these. false: there is none, or they were looked
+/// for before.
+bool Router::add_stand_ins(const Request& request, Piece& piece) {
+  if (!has_others(request, piece)) return false;
+  piece.has_stand_ins = true;
+  const std::string name = request.tenant->shards.tenant;
+  const Tenant& tenant = tenants_.at(*routes_, name, now_us_);  // by the newest view
+  const auto placed = std::span(piece.shards).first(piece.placed_count);
+  std::vector<Candidate> others;
+  for (const std::uint32_t place : tenant.shards.shards) {
+    const std::uint32_t shard = backends_.shard_at(place);
+    if (std::ranges::find(placed, shard) != placed.end()) continue;
+    others.push_back(backends_.candidate(shard, remaining_us(request), now_us_));
+  }
+  while (piece.shard_count < kMaxAsked) {
+    const auto next = choose_candidate(others, true);
+    if (!next || others[*next].is_suspect) break;
+    others[*next].was_tried = true;
+    piece.was_tried[piece.shard_count] = false;
+    piece.shards[piece.shard_count++] = others[*next].shard;
+  }
+  return piece.shard_count > piece.placed_count;
+}
+
+/// Shards that lost what they were sent and answer again may be asked once more, within the retry budget. false: there
+/// is none.
+bool Router::forgive_lost(Piece& piece) {
+  if (!retries_.may_retry()) return false;
+  bool has_forgiven = false;
+  for (Attempt& attempt : piece.made()) {
+    const Backend& backend = backends_.at(attempt.backend);
+    if (!attempt.is_open || backend.is_suspect || backend.socket == nullptr) continue;
+    if (backend.flow.has_in_flight(attempt.number)) continue;
+    close_attempt(attempt);
+    piece.was_tried[attempt.place] = false;
+    has_forgiven = true;
+  }
+  return has_forgiven;
 }
 
 /// [ticket, piece, attempt, number] [header] [body]…
@@ -249,34 +316,31 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   header_.budget_us = remaining_us;
   header_.sent_us = now_us_;
   header_.shard = backend.shard;
+  header_.stand_in = target.place >= piece.placed_count;
   if (piece.parts.empty()) {
     wire::encode_predict(header_, header_bytes_);
   } else {
     wire::encode_predict(header_, piece.parts, header_bytes_);
   }
-  // Kept only where another shard may have to be asked.
+  // Kept, as another shard may have to be asked, or this one once more.
   const std::span<wire::Frame> bodies = request.bodies();
   const std::uint32_t bytes = bytes_of(request, piece, bodies);
   const ShardRequestId id{ticket, piece_number, piece.attempt_count, backend.flow.next()};
   out_.clear();
   out_.emplace_back(std::string_view(reinterpret_cast<const char*>(&id), sizeof id));
   out_.emplace_back(std::string_view(header_bytes_));
-  std::span<wire::Frame> given_away;
-  if (!piece.parts.empty()) {
-    for (const std::uint32_t part : piece.parts) {
-      out_.push_back(others_left > 0 ? bodies[part].share() : std::move(bodies[part]));
-    }
-  } else if (others_left > 0) {
+  if (piece.parts.empty()) {
     for (wire::Frame& body : bodies) out_.push_back(body.share());
   } else {
-    given_away = bodies;
+    for (const std::uint32_t part : piece.parts) out_.push_back(bodies[part].share());
   }
-  const Result<bool> sent = backend.socket->send(out_, given_away);
+  const Result<bool> sent = backend.socket->send(out_);
   if (!sent.ok() || !*sent) return false;
   backends_.sends(backend);
   backend.flow.send(bytes, most_work_us(rows_of(header_, piece), bytes));
   ++backend.open_attempts;
-  piece.attempts[piece.attempt_count++] = {target.number, now_us_, true};
+  piece.attempts[piece.attempt_count++] = {target.number, id.number, now_us_, static_cast<std::uint8_t>(target.place),
+                                           true};
   const std::int64_t due_us = now_us_ + patience_us(remaining_us, others_left);
   alarms_.add(due_us, {ticket, due_us, piece_number, id.attempt});
   if (!backends_.hedges() || id.attempt > 0 || others_left == 0) return true;

@@ -26,6 +26,10 @@ std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidate
   return best;
 }
 
+bool needs_stand_ins(std::span<const Candidate> placed) {
+  return std::ranges::all_of(placed, [](const Candidate& each) { return each.was_tried || each.is_away; });
+}
+
 Sending may_send(std::int64_t remaining_us, Cause cause, bool may_retry) {
   if (remaining_us <= 0) return Sending::late;
   return cause == Cause::silence && !may_retry ? Sending::unfunded : Sending::sent;

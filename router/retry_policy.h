@@ -21,12 +21,17 @@ struct Candidate {
   std::uint64_t in_flight = 0;  ///< requests at its least busy endpoint
   bool is_full = false;         ///< all its endpoints have as much in flight as they may: not asked
   bool is_gone = false;         ///< as the view says: asked only where no other is left
+  bool is_away = false;         ///< suspect for a second, or nobody listens there: it is not waited for
 };
 
 /// The place in `candidates` (best placed first) of the one to ask next; nothing when all were tried or are full. One
 /// that answers goes before a suspect one, then one that is there before one that is gone; among equals the least busy
 /// one goes first if `spread`, else the best placed one.
 std::optional<std::size_t> choose_candidate(std::span<const Candidate> candidates, bool spread);
+
+/// Whether other shards of the tenant have to be asked in the stead of these, which placement names: all that weren't
+/// tried are away.
+bool needs_stand_ins(std::span<const Candidate> placed);
 
 /// Why a piece wasn't sent on, or that it was.
 enum class Sending : std::uint8_t {
@@ -41,6 +46,7 @@ enum class Sending : std::uint8_t {
 enum class Cause : std::uint8_t {
   first,    ///< it wasn't yet
   refusal,  ///< who was asked last refused, and so computed nothing: costs no retry
+  lack,     ///< who was asked last doesn't know or have what is asked for: the same
   silence,  ///< who was asked may compute it still
 };
 

@@ -73,10 +73,12 @@ bool Router::is_done(std::int64_t quiet_since_us) const {
 bool Router::turn() {
   const auto routes = reader_.lease();
   if (routes->number != routes_number_) take_routes(*routes);
+  routes_ = &*routes;
   // In this order: a reply that is there counts before the look or the alarm that misses it, and the wheel is at the
   // present when alarms are added. Where one of these is due, sockets that had nothing at the last poll are asked
   // again.
   bool was_busy = drain_shards(backends_.must_watch(now_us_) || alarms_.is_behind(now_us_));
+  if (has_risen_) ask_risen();
   if (backends_.must_watch(now_us_)) {
     for (const std::uint32_t backend : backends_.watch(now_us_)) ask_elsewhere(backend);
   }

@@ -9,9 +9,11 @@
 // routes. Errors: every message is answered, under an empty request id where it has none.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -94,7 +96,11 @@ class Router {
   void add_to_piece(Request& request, std::uint32_t part, const std::array<std::uint32_t, kMaxCandidates>& shards,
                     std::size_t count, bool spread);
   Sending ask_next(Ticket ticket, Request& request, std::uint32_t piece_number, Cause cause);
-  std::optional<Target> next_target(const Piece& piece, std::int64_t remaining_us, Sending& why);
+  std::optional<Target> next_target(Request& request, Piece& piece, Cause cause, Sending& why);
+  std::span<const Candidate> candidates_of(const Piece& piece, std::int64_t remaining_us);
+  bool has_others(const Request& request, const Piece& piece) const;
+  bool add_stand_ins(const Request& request, Piece& piece);
+  bool forgive_lost(Piece& piece);
   bool send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, const Target& target,
                   std::size_t others_left);
 
@@ -102,6 +108,8 @@ class Router {
   void handle_shard(std::uint32_t backend);
   bool is_last_word(Ticket ticket, Request& request, std::uint32_t piece_number, const Status& status);
   void ask_elsewhere(std::uint32_t backend);
+  void ask_risen();
+  bool is_left_alone(const Piece& piece);
   void close_attempt(Attempt& attempt);
   void give_up(Piece& piece);
   void ring(const Alarm& alarm);
@@ -126,6 +134,8 @@ class Router {
   TimingWheel<Alarm> alarms_;
   Tenants tenants_;
   std::uint64_t routes_number_ = 0;
+  const Routes* routes_ = nullptr;  ///< under the lease of this turn
+  bool has_risen_ = false;          ///< a shard answers again
   std::size_t bytes_in_flight_ = 0;
   std::int64_t now_us_ = 0;   ///< monotonic time, a few messages old
   std::int64_t wall_us_ = 0;  ///< the clock on the wall, a turn old
@@ -139,6 +149,7 @@ class Router {
   wire::PredictHeader header_;
   std::string header_bytes_;
   std::string model_key_;
+  std::array<Candidate, kMaxAsked> candidates_;
   std::int64_t retry_hint_us_ = 0;  ///< of the refusal that take_in() gives
 };
 

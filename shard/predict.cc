@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "cluster/placement.h"
+
 namespace espalier::shard {
 namespace {
 
@@ -139,6 +141,10 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   }
   RETURN_IF_ERROR(scored);
   const Answer& answer = *choice->answer;
+  // Who holds the asked leaf is away, and may have a version of it.
+  const bool may_lack =
+      request_.stand_in && path_.depth() > cluster::replicated_until(static_cast<std::uint32_t>(model.levels.size()));
+  if (may_lack && choice->reason == wire::Reason::no_version) choice->reason = wire::Reason::cold;
   choice->node->used.note(now_us_);
   if (choice->missed != nullptr) choice->missed->used.note(now_us_);
 

@@ -132,6 +132,9 @@ bool read_member(Reader& reader, std::string_view key, PredictHeader& header, Ke
       if (is_key(key, "attempt")) return once.first(reader, 4) && read_u32(reader, header.attempt);
       if (is_key(key, "sent_us")) return once.first(reader, 10) && reader.read_signed(header.sent_us);
       break;
+    case 8:
+      if (is_key(key, "stand_in")) return once.first(reader, 12) && reader.read_bool(header.stand_in);
+      break;
     case 9:
       if (is_key(key, "budget_us")) return once.first(reader, 5) && reader.read_signed(header.budget_us);
       if (is_key(key, "min_epoch")) return once.first(reader, 6) && reader.read_unsigned(header.min_epoch);
@@ -185,7 +188,8 @@ std::size_t most_bytes(const PredictHeader& header) {
 
 void write_members(Pen& pen, const PredictHeader& header) {
   pen.map(6 + !header.refs.empty() + header.all_scores + (header.min_epoch != 0) + !header.prediction.is_nil() +
-          (header.attempt != 1) + !header.principal.empty() + (header.sent_us != 0) + !header.shard.empty());
+          (header.attempt != 1) + !header.principal.empty() + (header.sent_us != 0) + !header.shard.empty() +
+          header.stand_in);
   pen.key<"v">();
   pen.number(kProtocolVersion);
   pen.key<"op">();
@@ -225,6 +229,10 @@ void write_members(Pen& pen, const PredictHeader& header) {
     pen.key<"shard">();
     pen.text(header.shard);
   }
+  if (header.stand_in) {
+    pen.key<"stand_in">();
+    pen.boolean(true);
+  }
   pen.key<"parts">();
 }
 
@@ -239,6 +247,7 @@ void PredictHeader::clear() {
   prediction = {};
   attempt = 1;
   sent_us = 0;
+  stand_in = false;
   parts.clear();
   level_values.clear();
 }

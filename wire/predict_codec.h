@@ -46,6 +46,7 @@ struct PredictHeader {
   std::uint32_t attempt = 1;
   std::int64_t sent_us = 0;
   std::string_view shard;
+  bool stand_in = false;  ///< from a router: those that hold the parts are away
   std::vector<Part> parts;
   std::vector<std::string_view> level_values;
 

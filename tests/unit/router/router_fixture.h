@@ -1,4 +1,5 @@
-// A router on a thread of its own, with two shards played by the test and a clock that the test moves.
+// A router on a thread of its own, with shards played by the test (two where nothing is said) and a clock that the test
+// moves.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -65,9 +66,10 @@ class MovedClock final : public Clock {
 
 class RouterTest : public ::testing::Test {
  protected:
-  explicit RouterTest(const Limits& limits = {}) : live_(std::make_unique<const Routes>(cluster::View{})) {
+  explicit RouterTest(const Limits& limits = {}, int shards = 2)
+      : live_(std::make_unique<const Routes>(cluster::View{})) {
     cluster::View view;
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < shards; ++i) {
       auto socket = wire::Socket::make(context_, wire::SocketKind::router);
       EXPECT_OK(socket);
       shards_.push_back(*std::move(socket));
@@ -76,6 +78,7 @@ class RouterTest : public ::testing::Test {
       cluster::ShardInfo info;
       info.name = "s" + std::to_string(i);
       info.endpoints = {*bound};
+      cluster_endpoints_.push_back(*bound);
       view.shards.push_back(info);
     }
     auto routes = std::make_unique<Routes>(view);
@@ -148,7 +151,9 @@ class RouterTest : public ::testing::Test {
       for (const auto& shard : shards_) poller.add(*shard);
       const bool is_there = poller.wait(kPatience);
       EXPECT_TRUE(is_there) << "no shard was asked";
-      wire::Socket& shard = poller.ready(0) ? *shards_[0] : *shards_[1];
+      std::size_t at = 0;
+      while (at + 1 < shards_.size() && !poller.ready(at)) ++at;
+      wire::Socket& shard = *shards_[at];
       EXPECT_OK(shard.receive(request));
       if (!is_there || request.size() < 3 || *wire::peek_op(request[2].view()) != "hello") return shard;
     }
@@ -197,6 +202,7 @@ class RouterTest : public ::testing::Test {
   MovedClock clock_;
   wire::Context context_;
   std::vector<std::unique_ptr<wire::Socket>> shards_;
+  std::vector<std::string> cluster_endpoints_;  ///< of the shards
   LiveRoutes live_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<wire::Socket> client_;

@@ -54,7 +54,14 @@ class PredictTest : public ::testing::Test {
   }
 
   Result<wire::PredictReply> answer() {
-    const std::string header = wire::encode(request_);
+    std::string header = wire::encode(request_);
+    if (stands_in_) {
+      const std::string without = header;
+      wire::PredictHeader read;
+      EXPECT_OK(wire::decode_predict(without, read));
+      read.stand_in = true;
+      wire::encode_predict(read, header);
+    }
     const std::vector<std::string_view> views(bodies_.begin(), bodies_.end());
     predictor_.answer(Principal::local(), table_, header, views, {received_us_, peer_}, reply_);
     return read_reply(reply_.header);
@@ -65,6 +72,7 @@ class PredictTest : public ::testing::Test {
   std::string peer_;
   ModelTable table_;
   wire::PredictRequest request_;
+  bool stands_in_ = false;
   std::vector<std::string> bodies_;
   Damage damage_;
   Predictor predictor_{"s0", clock_, damage_};
@@ -132,6 +140,19 @@ TEST_F(PredictTest, WhatIsNotKnownHereAnotherReplicaMayKnow) {
     ASSERT_OK_AND_ASSIGN(reply, answer());
     EXPECT_EQ(reply.parts[0].status, is_here ? Code::ok : Code::not_found);
     EXPECT_EQ(wire::is_unready(reply_.header), !is_here);
+  }
+}
+
+TEST_F(PredictTest, WhoStandsInCallsColdWhatOthersMayHave) {
+  ask("usa/ca/fresno", {model::Value::of(4.0)});  // a leaf
+  ask("usa/ca", {model::Value::of(4.0)});         // an inner node, which all hold
+  ask("usa", {model::Value::of(4.0)});
+  for (const bool stands_in : {false, true}) {
+    stands_in_ = stands_in;
+    ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
+    EXPECT_EQ(reply.parts[0].provenance.reason, stands_in ? wire::Reason::cold : wire::Reason::no_version);
+    EXPECT_EQ(reply.parts[1].provenance.reason, wire::Reason::no_version);
+    EXPECT_EQ(reply.parts[2].provenance.reason, wire::Reason::exact);
   }
 }
 
