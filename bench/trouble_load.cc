@@ -12,6 +12,8 @@
 // is held up by others on its core is said apart (held_up_ms).
 //
 // RECORDING is that of espalier-steady-load, in msgpack: [[header, [body, …], [{version: answer body, …}, …]], …].
+// Where a fourth element follows, the header of a reply, each part's provenance is checked against that: who was asked
+// and who served, level, reason, version, tag, release. What a recording can't know, epochs and shards, is told apart.
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@
 #include <map>
 #include <msgpack.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -59,6 +62,7 @@ struct Request {
   wire::PredictRequest asked;
   std::vector<std::string> bodies;
   std::vector<std::map<std::string, wire::PartPrediction>> expected;  ///< by part and version
+  std::optional<wire::PredictReply> recorded;
 };
 
 std::vector<Request> read_recording(const std::string& path) {
@@ -76,10 +80,27 @@ std::vector<Request> read_recording(const std::string& path) {
         by_version[version] = value_of(wire::decode_prediction(body, request.asked.parts.at(i).rows));
       }
     }
+    if (item.size() > 3) {
+      request.recorded = value_of(wire::decode<wire::PredictReply>(item[3].as<std::string>()));
+      require(request.recorded->parts.size() == request.asked.parts.size(), path + ": a reply with other parts");
+    }
     requests.push_back(std::move(request));
   }
   require(!requests.empty(), path + " is empty");
   return requests;
+}
+
+/// In words, what an answer says of itself otherwise than the one that was recorded; empty where nothing.
+std::string difference(const wire::Provenance& said, const wire::Provenance& recorded) {
+  if (said.reason != recorded.reason) return "the reason " + std::string(wire::reason_name(said.reason));
+  if (said.served != recorded.served) return "another node served";
+  if (said.level != recorded.level) return "the level " + said.level;
+  if (said.version != recorded.version) return "version " + said.version.text();
+  if (said.tag != recorded.tag) return "the tag " + said.tag;
+  if (said.release != recorded.release) return "release " + said.release.text();
+  if (said.release_epoch != recorded.release_epoch) return "release epoch " + std::to_string(said.release_epoch);
+  if (said.arm != recorded.arm || said.exposed != recorded.exposed) return "the arm " + said.arm;
+  return "";
 }
 
 bool same(const wire::PartPrediction& a, const wire::PartPrediction& b) {
@@ -199,6 +220,8 @@ class Load {
             {"late", late_},
             {"unanswered", under_way_.size()},
             {"attempts_over_one", again_},
+            {"shards", shards_},
+            {"epochs", {oldest_epoch_, newest_epoch_}},
             {"held_up_ms", static_cast<double>(held_up_us_) / 1e3},
             {"timeline", timeline_}};
   }
@@ -272,6 +295,11 @@ class Load {
       const auto values = request.expected[i].find(std::string(part.provenance.version.view()));
       if (part.provenance.attempt > 1) ++again_;
       if (part.provenance.asked != request.asked.parts[i].partition) fault = "the provenance of another partition";
+      if (request.recorded && fault.empty()) {
+        fault = difference(part.provenance, request.recorded->parts[i].provenance);
+      }
+      if (part.provenance.epoch < part.provenance.release_epoch) fault = "an epoch before its release's";
+      note(part.provenance);
       if (values == request.expected[i].end()) {
         fault = "a version that may not answer: " + part.provenance.version.text();
       } else if (!same(values->second, part.prediction)) {
@@ -279,6 +307,12 @@ class Load {
       }
     }
     if (!fault.empty() && wrong_++ == 0) first_wrong_ = fault;
+  }
+
+  void note(const wire::Provenance& said) {
+    ++shards_[said.shard];
+    oldest_epoch_ = std::min(oldest_epoch_, said.epoch);
+    newest_epoch_ = std::max(newest_epoch_, said.epoch);
   }
 
   const std::vector<Request> requests_;
@@ -292,6 +326,8 @@ class Load {
       timeline_;  ///< of those sent in a step: answered, refused, failed, longest us
   std::int64_t start_us_ = 0, budget_us_ = 0, held_up_us_ = 0;
   std::uint64_t sent_ = 0, wrong_ = 0, late_ = 0, again_ = 0, answered_in_time_ = 0;
+  std::map<std::string, std::uint64_t> shards_;  ///< parts that each answered
+  std::uint64_t oldest_epoch_ = UINT64_MAX, newest_epoch_ = 0;
   std::string first_wrong_, first_failure_;
   espalier::Histogram answered_, refused_;
 };

@@ -1,4 +1,5 @@
-"""The registry is away: predictions go on, also from routers and shards that start meanwhile; changes are refused."""
+"""The registry is away: predictions go on, also from routers and shards that start meanwhile; changes are refused. Files of routers and shards
+that are damaged then cost no answer that another replica has."""
 
 import contextlib
 import fcntl
@@ -20,6 +21,11 @@ ROW = {"rows": [{"distance_km": 4.2, "hour": 8, "vehicle": "bike", "weather": "d
 CITIES = [["germany", "berlin"], ["france", "paris"], ["brazil", "rio"], ["india", "delhi"], ["italy", "rome"], ["kenya", "nairobi"],
           ["nowhere"], []]
 KEPT = ("asked", "served", "reason", "version", "tag", "release", "release_epoch", "epoch")
+
+
+def without_epoch(answers):
+    """What is the same whoever leaves and enters the view."""
+    return [(value, {key: said for key, said in provenance.items() if key != "epoch"}) for value, provenance in answers]
 
 
 class ControlPlaneDown(unittest.TestCase):
@@ -86,38 +92,97 @@ class ControlPlaneDown(unittest.TestCase):
         print(f"answered {time.monotonic() - since:.2f} s after the kill")
         return got
 
-    def assert_changes_are_refused(self):
-        with espalier.Registry(self.cluster.registry(), timeout_s=0.5) as registry:
-            with self.assertRaises(espalier.EspalierError) as refused:
-                registry.call("move", {"tenant": "acme", "model": "duration", "tag": "production"})
-            self.assertEqual(refused.exception.code, espalier.Code.UNAVAILABLE)
+    def changes(self):
+        """Changes of several kinds that a registry takes: (operation, members, bodies)."""
+        about = {"tenant": "acme", "model": "duration"}
+        with espalier.Registry(self.cluster.registry()) as registry:
+            version = registry.call("versions", about)["versions"][-1]
+            releases = registry.call("releases", about)["releases"]
+        entry = {"partition": version["partition"], "version": version["version"]}
+        kinds = [("move", {**about, "tag": "canary", "release": uuid.uuid4().bytes}, [msgpack.packb([entry])]),
+                 ("rollback", {**about, "tag": "production", "release": uuid.uuid4().bytes, "to": {"release": releases[0]["release"]}}, []),
+                 ("quarantine", {**about, "version": version["version"], "reason": "doubts"}, []),
+                 ("quarantine", {**about, "version": version["version"], "lift": True}, []),
+                 ("set_tenant", {"tenant": "acme", "requests_in_flight": 500}, []),
+                 ("set_retention", {**about, "rule": {"keep_all": False, "keep_last": 5}}, []),
+                 ("run_start", {**about, "run": uuid.uuid4().bytes, "name": "first"}, [])]
+        return [(operation, {**members, "idem": uuid.uuid4().bytes}, bodies) for operation, members, bodies in kinds]
+
+    def assert_refused(self, changes):
+        """Each with `unavailable`, when its time is over; the command line says the same."""
+        with espalier.Registry(self.cluster.registry(), timeout_s=0.3) as registry:
+            for change in changes:
+                with self.assertRaises(espalier.EspalierError) as refused:
+                    registry.call(*change)
+                self.assertEqual(refused.exception.code, espalier.Code.UNAVAILABLE, change)
+
+    def assert_taken(self, changes):
+        """The same ones, with the same idem, are taken; sent once more they get the same reply."""
+        with espalier.Registry(self.cluster.registry()) as registry:
+            replies = [registry.call(*change) for change in changes]
+            self.assertEqual([registry.call(*change) for change in changes], replies)
 
     def test_routers_and_shards_start_without_the_registry_and_answer_as_before(self):
         with Wire(self.cluster.router()) as wire:
             before = self.ask(wire)
         self.assertIsNotNone(before)
         wait_until(self.state_is_saved, what="the shards have written their state")
+        changes = self.changes()
         with self.registry_away():
             for roles in [("router",), ("shard",), ("router", "shard")]:
                 since = time.monotonic()
                 self.kill(*roles)
                 self.assertEqual(self.answers_again(since), before, roles)
-            self.assert_changes_are_refused()
+            self.assert_refused(changes)
         wait_until(lambda: self.registry_answers(), seconds=60, what="the registry again")
-        release = self.train()
+        self.assert_taken(changes)
+        self.train()
         with Wire(self.cluster.router()) as wire:
             after = self.ask(wire)
         self.assertEqual([p["asked"] for _, p in after], [p["asked"] for _, p in before])
         for (_, old), (_, new) in zip(before, after):
             self.assertNotEqual(old["release"], new["release"])
             self.assertGreater(new["epoch"], old["epoch"])
-        self.assertEqual(len(self.cluster.json("release", "list", "acme/duration")), 2, release)
+        self.assertEqual(len(self.cluster.json("release", "list", "acme/duration")), 4, "two trainings, a move and a rollback")
 
     def registry_answers(self):
         try:
             return self.cluster.json("release", "list", "acme/duration")
         except Failed:
             return None
+
+    def test_a_shard_whose_state_file_is_damaged_costs_no_answer_and_starts_from_the_registry(self):
+        wait_until(self.state_is_saved, what="the shards have written their state")
+        with Wire(self.cluster.router()) as wire:
+            before = self.ask(wire)
+            for harm in ("a flipped bit", "cut short", "empty"):
+                name = self.cluster.processes("shard")[0]["name"]
+                folder, log = self.cluster.dir / "shards" / name, self.cluster.dir / "log" / f"{name}.log"
+                said, old = log.stat().st_size, self.pid(name)
+                os.kill(self.cluster.process.pid, signal.SIGSTOP)  # so that it isn't started again before the harm is done
+                try:
+                    os.kill(old, signal.SIGKILL)
+                    content = bytearray((folder / "state").read_bytes())
+                    content[len(content) // 2] ^= 0x10
+                    damaged = {"a flipped bit": content, "cut short": content[:len(content) // 2], "empty": b""}[harm]
+                    (folder / "state").write_bytes(damaged)
+                finally:
+                    os.kill(self.cluster.process.pid, signal.SIGCONT)
+                answers = 0
+
+                def is_ready(log=log, said=said):
+                    nonlocal answers
+                    self.assertEqual(without_epoch(self.ask(wire)), without_epoch(before), harm)
+                    answers += 1
+                    return b" ready name=" in log.read_bytes()[said:]
+
+                wait_until(is_ready, seconds=60, what=f"{name} is ready again")
+                self.assertIn(b"no restart from disk", log.read_bytes()[said:], harm)
+                print(f"state {harm}: {answers} requests answered as before until {name} was ready again")
+                wait_until(self.state_is_saved, what="it has written its state anew")
+
+    def pid(self, name):
+        return next(p["pid"] for p in self.cluster.processes() if p["name"] == name)
 
     def test_a_router_whose_file_is_damaged_waits_for_the_registry_and_says_why(self):
         with Wire(self.cluster.router()) as wire:

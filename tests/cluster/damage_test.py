@@ -21,7 +21,7 @@ from espalier_cluster import ROOT, Cluster, Wire, predict_header, wait_until  # 
 import espalier  # noqa: E402
 
 ROW = msgpack.packb({"rows": [{"distance_km": 4.2, "hour": 8, "vehicle": "standard", "weather": "dry"}]})
-EXACT, COLD, CORRUPT = 0, 4, 5
+EXACT, NO_VERSION, COLD, CORRUPT = 0, 1, 4, 5
 
 
 class Served:
@@ -185,6 +185,34 @@ class Damage(unittest.TestCase):
                         while load.asked < 200 and not load.wrong:
                             self.assertEqual(served.others_answer_for(wire, amiss), touched)
 
+    def test_the_other_replica_answers_for_a_root_that_is_damaged_on_one(self):
+        """The root has nobody above it, and the root's own answer is wanted by every node without a version."""
+        chance = random.Random(9)
+        asked = [(), ("nowhere",), ("nowhere", "at-all")]
+        with Cluster(shards=2, verify="always", **{"scrub-interval": 0}) as cluster:
+            served = Served(cluster)
+            registry = cluster.processes("registry")[0]["pid"]
+            with Wire(cluster.router()) as wire, served.under_load():
+                # Nothing is mended while the registry stands, so that each answer below is given with the root damaged.
+                os.kill(registry, signal.SIGSTOP)
+                try:
+                    self.assertTrue(any(flip_bit(path, served.artefacts[()], chance) for path in (cluster.dir / "shards" / "s0" / "pack").glob("*.pack")))
+                    shards = [shard for _ in range(40) for node in asked for shard in [self.answers_as_root(served, wire, node)]]
+                    self.assertEqual(set(shards), {"s1"}, shards)
+                finally:
+                    os.kill(registry, signal.SIGCONT)
+                wait_until(lambda: "s0" in {self.answers_as_root(served, wire, node) for node in asked}, what="s0's root answers again")
+                self.assertEqual(self.found(cluster, "s0"), 1)
+
+    def answers_as_root(self, served, wire, node):
+        """Which shard answered, with the root's own numbers."""
+        reply, bodies = wire.ask(predict_header("acme", "duration", [node], budget_us=5_000_000), ROW)
+        self.assertEqual((reply["status"], reply["parts"][0].get("status", 0)), (0, 0), reply)
+        said = reply["parts"][0]["provenance"]
+        self.assertEqual((bodies[0], said["version"], said.get("served", [])), (*served.expected[()][:2], []), said)
+        self.assertEqual(said.get("reason", EXACT), NO_VERSION if node else EXACT, said)
+        return said["shard"]
+
     def test_the_scrub_finds_what_nobody_asks_for_within_its_interval(self):
         chance = random.Random(6)
         interval = 4
@@ -202,23 +230,27 @@ class Damage(unittest.TestCase):
             self.assertLess(mended, interval)
 
     def test_a_cut_pack_takes_no_other_node_with_it(self):
-        with Cluster(shards=1, **{"scrub-interval": 0}) as cluster:
-            served = Served(cluster)
-            (path,) = (cluster.dir / "shards" / "s0" / "pack").glob("*.pack")
-            places = frames(path)
-            ends = {node: sum(places[artefact]) for node, artefact in served.artefacts.items()}
-            page = os.sysconf("SC_PAGESIZE")
-            cut = -(-sorted(ends.values())[len(ends) // 2] // page) * page
-            lost = {node for node, end in ends.items() if end > cut}
-            self.assertTrue(lost and () not in lost, "the root is to stay, which has nobody above it")
-            with Wire(cluster.router()) as wire, served.under_load():
-                os.truncate(path, cut)
-                answered_for = served.others_answer_for(wire)
-                self.assertLessEqual(answered_for, lost, "a node was answered for of which nothing is lost")
-                wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
-                found = self.found(cluster, "s0")
-            self.assertGreater(found, 0, "nothing was found to be lost")
-            print(f"cut to {cut} bytes: {len(lost)} nodes lost, {found} artefacts fetched anew", file=sys.stderr)
+        for verify in ("admission", "always"):
+            with self.subTest(verify=verify), Cluster(shards=1, verify=verify, **{"scrub-interval": 0}) as cluster:
+                self.cut_pack(cluster, verify)
+
+    def cut_pack(self, cluster, verify):
+        served = Served(cluster)
+        (path,) = (cluster.dir / "shards" / "s0" / "pack").glob("*.pack")
+        places = frames(path)
+        ends = {node: sum(places[artefact]) for node, artefact in served.artefacts.items()}
+        page = os.sysconf("SC_PAGESIZE")
+        cut = -(-sorted(ends.values())[len(ends) // 2] // page) * page
+        lost = {node for node, end in ends.items() if end > cut}
+        self.assertTrue(lost and () not in lost, "the root is to stay, which has nobody above it")
+        with Wire(cluster.router()) as wire, served.under_load():
+            os.truncate(path, cut)
+            answered_for = served.others_answer_for(wire)
+            self.assertLessEqual(answered_for, lost, "a node was answered for of which nothing is lost")
+            wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
+            found = self.found(cluster, "s0")
+        self.assertGreater(found, 0, "nothing was found to be lost")
+        print(f"verify {verify}: cut to {cut} bytes: {len(lost)} nodes lost, {found} artefacts fetched anew", file=sys.stderr)
 
     def test_a_vanished_pack_is_fetched_anew(self):
         with Cluster(shards=2, **{"scrub-interval": 0}) as cluster:

@@ -15,6 +15,7 @@ import uuid
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from answers import EXACT, History, Troubles, ask, epochs_that_go_back  # noqa: E402
 from espalier_cluster import wait_until  # noqa: E402
+from follower import Follower  # noqa: E402
 from host_cluster import HostCluster, NumberedTree  # noqa: E402
 from network import Network, why_not  # noqa: E402
 
@@ -28,40 +29,6 @@ ROW = msgpack.packb(NumberedTree.ROW)
 CUT_SECONDS = float(os.environ.get("ESPALIER_CUT_SECONDS", "11"))
 # After a cut of any length everything is as before within so long: a try to connect that began before its end takes 2 s, the next half a second.
 HEALED_SECONDS = 4
-
-
-class Follower(threading.Thread):
-    """Asks for all nodes over and over, by all ways in turn, and keeps the answers."""
-
-    def __init__(self, cluster, tree, ways, budget_us=2_000_000):
-        super().__init__(daemon=True)
-        self._cluster, self._tree, self._budget_us = cluster, tree, budget_us
-        self._wires = [(way, cluster.wire(way)) for way in ways]
-        self._stopping = threading.Event()
-        self.answers = []
-        self._error = None
-
-    def run(self):
-        try:
-            while not self._stopping.wait(0.01):
-                for way, wire in self._wires:
-                    for at in range(0, len(NODES), 5):
-                        header = self._tree.header(NODES[at:at + 5], self._budget_us)
-                        self.answers += ask(wire, way, header, ROW)
-        except BaseException as error:  # pylint: disable=broad-except
-            self._error = error
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stopping.set()
-        self.join()
-        for _, wire in self._wires:
-            wire.socket.close()
-        if self._error:
-            raise self._error
 
 
 @unittest.skipIf(why_not(), why_not())
@@ -135,7 +102,7 @@ class CutNetwork(unittest.TestCase):
     def test_shard_and_router_cut_from_the_registry_go_on_and_catch_up(self):
         before = self.release(NODES[:3], wait_s=10)
         other, router = NumberedTree(model="late"), self.cluster.routers[0]
-        with Follower(self.cluster, self.tree, self.cluster.routers) as follower, self.cluster.wire(router) as wire:
+        with Follower(self.cluster, self.tree, NODES, self.cluster.routers) as follower, self.cluster.wire(router) as wire:
             cut = self.troubles.begins("cut", "registry", "s0")
             self.addCleanup(self.troubles.ends, cut)
             for name in ("s0", "router0"):
@@ -185,7 +152,7 @@ class CutNetwork(unittest.TestCase):
     def test_an_address_that_comes_back_as_another_process(self):
         s2 = self.cluster["s2"]
         stranger = self.cluster.add("s9", "s2")
-        with Follower(self.cluster, self.tree, self.cluster.routers) as follower:
+        with Follower(self.cluster, self.tree, NODES, self.cluster.routers) as follower:
             wait_until(lambda: any(answer.shard == "s2" for answer in list(follower.answers)), what="s2 answers")
             # Another shard's name, and no models, for want of a registry; then with them.
             killed = time.monotonic()
@@ -226,7 +193,7 @@ class CutNetwork(unittest.TestCase):
     def expect_others_answer(self, *cuts):
         """While `cuts` hold nothing comes from s0 by way of router0, and all is answered; afterwards s0 answers again."""
         router = self.cluster.routers[0]
-        with Follower(self.cluster, self.tree, [router]) as follower:
+        with Follower(self.cluster, self.tree, NODES, [router]) as follower:
             wait_until(lambda: any(answer.shard == "s0" for answer in follower.answers), what="s0 answers")
             for source, target, *how in cuts:
                 self.network.one_way(source, target, *how)
@@ -258,7 +225,7 @@ class CutNetwork(unittest.TestCase):
         # A connection to be made anew waits for its first packet for as long as the kernel likes.
         lossy = self.troubles.begins("loss", "registry", "s1")
         self.addCleanup(self.troubles.ends, lossy)
-        with Follower(self.cluster, self.tree, self.cluster.routers, 5_000_000) as follower:
+        with Follower(self.cluster, self.tree, NODES, self.cluster.routers, 5_000_000) as follower:
             made = []
             self.wait_for(CUT_SECONDS / 8, lambda: made.append(self.release(NODES[::4])))
             NumberedTree.wait_served(self.registry, made[-1], 10)
@@ -271,7 +238,7 @@ class CutNetwork(unittest.TestCase):
         for one in ("router0", "router1", "registry"):
             for other in ("s0", "s1", "s2"):
                 self.network.both_ways(one, other, "delay", 25)
-        with Follower(self.cluster, self.tree, self.cluster.routers) as follower:
+        with Follower(self.cluster, self.tree, NODES, self.cluster.routers) as follower:
             made = []
             self.wait_for(CUT_SECONDS / 8, lambda: made.append(self.release(NODES[::4])))
             NumberedTree.wait_served(self.registry, made[-1], 10)

@@ -1,4 +1,5 @@
-"""Processes killed and stopped under constant load: no failed request, none answered after its deadline, none that waits for long.
+"""Processes killed and stopped under constant load: no failed request, none answered after its deadline, none that waits for long, and
+each answer says of itself what it should.
 
 Two replicas, two routers, half of the measured capacity, but at most $ESPALIER_FAILURE_RATE (default 1,500, so that it can run beside
 other tests). $ESPALIER_FAILURE_ROUNDS says how often each harm is done (default 1), $ESPALIER_STOPPED_SECONDS how long a shard stands
@@ -38,6 +39,7 @@ class Takeover(unittest.TestCase):
         cls.addClassCleanup(cls.cluster.__exit__, None, None, None)
         train_rides(cls.cluster)
         cls.recording = record(cls.cluster, "recording")
+        cls.released = cls.cluster.json("release", "list", "acme/duration")[0]["epoch"]
         capacity = run_load(cls.cluster, cls.recording, "w32", 1)["rps"]
         cls.rate = round(min(capacity / 2, MOST_RATE))
         print(f"capacity {capacity:,.0f} requests a second, load {cls.rate:,}")
@@ -79,11 +81,28 @@ class Takeover(unittest.TestCase):
             result = load.result()
             self.assertEqual(result["codes"], {"ok": result["sent"]}, (what, result["first_failure"], result["held_up_ms"]))
             self.assertEqual((result["late"], result["unanswered"]), (0, 0), what)
+            self.check_provenance(result)
             added.append(round(result["answered"]["max_ms"] - result["answered"]["p50_ms"], 1))
             again += result["attempts_over_one"]
         print(f"{what}, {ROUNDS} times: longest added delays {sorted(added)} ms; {again} answers by another replica than the first asked")
         self.assertLessEqual(max(added), MOST_ADDED_MS, (what, added))
         return again
+
+    def check_provenance(self, result):
+        """What the recording can't know: epochs and shards are those of this cluster. The rest was compared answer by answer."""
+        with Wire(self.cluster.registry()) as wire:
+            view = wait_until(lambda: self.ask_registry(wire, "view"), what="the view")["view"]
+            newest = self.ask_registry(wire, "hello")["epoch"]
+        self.assertLessEqual(set(result["shards"]), {shard["name"] for shard in view["shards"]})
+        oldest_known, newest_known = result["epochs"]
+        self.assertLessEqual(newest_known, newest)
+        self.assertGreaterEqual(oldest_known, self.released)
+
+    @staticmethod
+    def ask_registry(wire, operation):
+        """Its reply; None where it has only begun."""
+        reply, _ = wire.ask({"v": 1, "op": operation})
+        return reply if reply["status"] == 0 else None
 
     def kill(self, role):
         victim = self.process(role)

@@ -31,8 +31,8 @@ def train_rides(cluster, tenant="acme"):
 
 
 def record(cluster, name, tenant="acme", count=200, rows=1, budget_us=1_000_000, seed=1, only=None):
-    """Asks the cluster `count` different requests of `rows` rows each and writes them with what each version that answered says;
-    the file's path. `only`: the features that rows have. REQUIRES: the tenant's model is trained and stays as it is."""
+    """Asks the cluster `count` different requests of `rows` rows each and writes them with what each version that answered says,
+    and what the answer said of itself; the file's path. `only`: the features that rows have. REQUIRES: the tenant's model is trained and stays as it is."""
     with open(sample_rides(cluster), newline="", encoding="utf-8") as file:
         asked = [row for row in csv.DictReader(file) if row["split"] == "test" and row["country"] and row["city"]]
     chance = random.Random(seed)
@@ -45,7 +45,7 @@ def record(cluster, name, tenant="acme", count=200, rows=1, budget_us=1_000_000,
             reply, answers = wire.ask(header, body)
             if reply["status"] != 0 or reply["parts"][0].get("status", 0) != 0:
                 raise AssertionError(f"a request was not answered: {reply}")
-            requests.append([header, [body], [{reply["parts"][0]["provenance"]["version"]: answers[0]}]])
+            requests.append([header, [body], [{reply["parts"][0]["provenance"]["version"]: answers[0]}], msgpack.packb(reply)])
     path = cluster.folder / name
     path.write_bytes(msgpack.packb(requests))
     return path

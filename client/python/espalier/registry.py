@@ -101,13 +101,25 @@ class Registry(TagOperations, RunOperations):
         ticket = struct.pack("<Q", next(self._tickets))
         resend_s = _RESEND_S
         while time.monotonic() < until:
-            self._socket.send_multipart([ticket, header, *bodies])
+            if not self._send([ticket, header, *bodies], min(until, time.monotonic() + resend_s)):
+                self._use_next_endpoint(anew=True)
+                continue
             reply = self._receive(ticket, min(until, time.monotonic() + resend_s))
             if reply is not None:
                 return reply
             resend_s *= 2
             self._use_next_endpoint()
         raise EspalierError(Code.UNAVAILABLE, f"the registry at {self._endpoints[self._endpoint]} did not answer")
+
+    def _send(self, frames: Sequence[bytes], until: float) -> bool:
+        """False where the connection takes nothing: a sending that waits for it would know no time limit."""
+        try:
+            if self._socket.poll(max(0, int((until - time.monotonic()) * 1000)), zmq.POLLOUT):
+                self._socket.send_multipart(frames, zmq.NOBLOCK)
+                return True
+        except zmq.Again:
+            pass
+        return False
 
     def _receive(self, ticket: bytes, until: float) -> Optional[Dict[str, Any]]:
         while True:
@@ -138,8 +150,9 @@ class Registry(TagOperations, RunOperations):
             raise EspalierError(Code.INVALID_ARGUMENT, f"cannot connect to {self._endpoints[self._endpoint]}: {error}") from error
         return socket
 
-    def _use_next_endpoint(self) -> None:
-        if len(self._endpoints) > 1:
+    def _use_next_endpoint(self, anew: bool = False) -> None:
+        """Where there is only one, a new connection to it if asked for one."""
+        if anew or len(self._endpoints) > 1:
             self._socket.close()
             self._endpoint = (self._endpoint + 1) % len(self._endpoints)
             self._socket = self._connect()
