@@ -15,7 +15,7 @@ import unittest
 import msgpack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from damage import flip_bit, frames  # noqa: E402
+from damage import end_segment, flip_bit, frames  # noqa: E402
 from espalier_cluster import ROOT, Cluster, Wire, predict_header, wait_until  # noqa: E402
 
 import espalier  # noqa: E402
@@ -77,6 +77,10 @@ class Served:
 
     def all_are_exact(self, wire, reasons=(CORRUPT,)):
         return not self.others_answer_for(wire, reasons)
+
+    def is_saved(self, state):
+        """Whether a shard's state file names all that is served."""
+        return state.exists() and all(artefact in state.read_bytes() for artefact in self.artefacts.values())
 
     def sharing(self, nodes):
         """All nodes that have an artefact of these."""
@@ -152,7 +156,7 @@ class Damage(unittest.TestCase):
                 served = Served(cluster)
                 registry = cluster.processes("registry")[0]["pid"]
                 state = cluster.dir / "shards" / "s0" / "state"
-                wait_until(lambda: all(artefact in state.read_bytes() for artefact in served.artefacts.values()), what="the shard to save what it knows")
+                wait_until(lambda: served.is_saved(state), what="the shard to save what it knows")
                 with Wire(cluster.router()) as wire:
                     os.kill(registry, signal.SIGSTOP)  # so that nothing is mended before it is seen
                     try:
@@ -251,6 +255,42 @@ class Damage(unittest.TestCase):
             found = self.found(cluster, "s0")
         self.assertGreater(found, 0, "nothing was found to be lost")
         print(f"verify {verify}: cut to {cut} bytes: {len(lost)} nodes lost, {found} artefacts fetched anew", file=sys.stderr)
+
+    def test_a_vanished_segment_takes_no_node_of_another_with_it(self):
+        chance, amiss = random.Random(10), (CORRUPT, COLD)
+        with Cluster(shards=1, **{"scrub-interval": 0}) as cluster:
+            served = Served(cluster)
+            registry = cluster.processes("registry")[0]["pid"]
+            pack, state = cluster.dir / "shards" / "s0" / "pack", cluster.dir / "shards" / "s0" / "state"
+            wait_until(lambda: served.is_saved(state), what="the shard to save what it knows")
+            with Wire(cluster.router()) as wire:
+                # The first segment takes no more, so that what was damaged in it is fetched into another.
+                (first,) = pack.glob("*.pack")
+                places = frames(first)
+                last = sorted(set(served.artefacts.values()) - {served.artefacts[()]}, key=places.get)[-8:]
+                for artefact in last:
+                    self.assertTrue(flip_bit(first, artefact, chance))
+                end_segment(first)
+                kill_and_wait(cluster, "s0")
+                wait_for_answers(wire, "s0")
+                wait_until(lambda: served.all_are_exact(wire), what="every node's own answer")
+                (second,) = set(pack.glob("*.pack")) - {first}
+                self.assertEqual(set(frames(second)), set(last))
+                wait_until(lambda: served.is_saved(state), what="the shard to save what it knows")
+                lost = {node for node, artefact in served.artefacts.items() if artefact in last}
+                os.kill(registry, signal.SIGSTOP)  # so that nothing is mended before it is seen
+                try:
+                    second.unlink()
+                    kill_and_wait(cluster, "s0")
+                    wait_for_answers(wire, "s0")
+                    with served.under_load(amiss):
+                        for _ in range(5):
+                            self.assertEqual(served.others_answer_for(wire, amiss), lost)
+                        os.kill(registry, signal.SIGCONT)
+                        wait_until(lambda: served.all_are_exact(wire, amiss), what="every node's own answer")
+                finally:
+                    os.kill(registry, signal.SIGCONT)
+            print(f"{len(lost)} of {len(served.artefacts)} nodes lost with {second.name}", file=sys.stderr)
 
     def test_a_vanished_pack_is_fetched_anew(self):
         with Cluster(shards=2, **{"scrub-interval": 0}) as cluster:

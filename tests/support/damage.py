@@ -8,6 +8,18 @@ HEADER_BYTES = 64  # of a segment, a frame and a mark: docs/artefact-format.md
 
 def frames(path):
     """Where the artefacts of a segment lie: (offset, bytes) by hash."""
+    return _walk(path)[0]
+
+
+def end_segment(path):
+    """Puts what is no frame behind all frames: at its next opening the segment takes no more, and what is added begins another."""
+    with path.open("r+b") as file:
+        file.seek(_walk(path)[1])
+        file.write(b"\xff" * HEADER_BYTES)
+
+
+def _walk(path):
+    """What frames() gives, and where the next frame would begin."""
     found, at = {}, HEADER_BYTES
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         while at + HEADER_BYTES <= len(content):
@@ -19,7 +31,7 @@ def frames(path):
             else:
                 break
             at += HEADER_BYTES + (size + HEADER_BYTES - 1) // HEADER_BYTES * HEADER_BYTES
-    return found
+    return found, at
 
 
 def flip_bit(path, artefact, chance):
