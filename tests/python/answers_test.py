@@ -7,7 +7,8 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "client" / "python")]
-from answers import COLD, CORRUPT, EXACT, OVER_BUDGET, PREVIOUS, SETTLED_S, Answer, History, Troubles  # noqa: E402
+from answers import (COLD, CORRUPT, EXACT, NO_VERSION, NONE_HERE, OVER_BUDGET, PREVIOUS, QUARANTINED, REMOVED, SETTLED_S, Answer,  # noqa: E402
+                     History, Troubles)  # noqa: E402
 
 ROOT_NODE, COUNTRY, CITY = (), ("de",), ("de", "berlin")
 LEASE_S = 2.0
@@ -64,6 +65,50 @@ class Judge(unittest.TestCase):
             self.release(CITY)
             self.after(SETTLED_S / 3)
         self.assertIn("another version since epoch 2", self.judge(self.first[CITY], PREVIOUS))
+
+    def change(self, node, version=NONE_HERE):
+        self.epoch += 1
+        self.history.add(self.epoch, f"r{self.epoch}", {node: version})
+
+    def quarantine(self, said, is_in=True):
+        self.epoch += 1
+        self.history.quarantine(self.epoch, said["version"], is_in)
+
+    def test_what_is_in_quarantine_never_answers_and_others_say_why_they_do(self):
+        self.assertIn("nothing below is in quarantine", self.judge(self.first[COUNTRY], QUARANTINED))
+        self.quarantine(self.first[CITY])
+        self.after(1)
+        self.assertIsNone(self.judge(self.first[COUNTRY], QUARANTINED))
+        self.assertIn("is in quarantine", self.judge(self.first[CITY], EXACT))
+        self.assertIn("answers, by", self.judge(self.first[COUNTRY], NO_VERSION))
+        self.assertIn("nothing below is in quarantine", self.judge(self.first[COUNTRY], QUARANTINED, COUNTRY))
+        self.quarantine(self.first[CITY], False)
+        self.after(1)
+        self.assertIsNone(self.judge(self.first[CITY], EXACT))
+        self.assertIn("nothing below is in quarantine", self.judge(self.first[COUNTRY], QUARANTINED))
+
+    def test_a_quarantine_may_be_in_force_before_its_epoch_but_not_before_it_was_asked_for(self):
+        self.quarantine(self.first[CITY])
+        self.assertIsNone(self.judge(self.first[COUNTRY], QUARANTINED, epoch=1))
+        self.assertIsNone(self.judge(self.first[CITY], EXACT, epoch=1))
+        self.now -= 1
+        self.assertIn("nothing below is in quarantine", self.judge(self.first[COUNTRY], QUARANTINED, epoch=1))
+
+    def test_a_removed_node_is_answered_for_with_that_reason_and_no_other(self):
+        self.assertIn("nothing below is removed", self.judge(self.first[COUNTRY], REMOVED))
+        self.change(CITY)
+        self.after(SETTLED_S + 1)
+        self.assertIsNone(self.judge(self.first[COUNTRY], REMOVED))
+        self.assertIn("the reason doesn't fit", self.judge(self.first[COUNTRY], NO_VERSION))
+        self.assertIn("answers, by", self.judge(self.first[CITY], EXACT))
+        self.assertIn("nothing below was wanted", self.judge(self.first[COUNTRY], COLD))
+        again = self.release(CITY)
+        self.after(1)
+        self.assertIsNone(self.judge(again[CITY], EXACT))
+        self.assertIsNone(self.judge(self.first[COUNTRY], COLD))
+        self.after(SETTLED_S)
+        self.assertIn("is wanted", self.judge(self.first[COUNTRY], COLD))
+        self.assertIn("nothing below is removed", self.judge(self.first[COUNTRY], REMOVED))
 
     def test_a_stale_root_is_no_answer_to_everything(self):
         for nodes in [(CITY,), (COUNTRY,), (ROOT_NODE,), (CITY, ROOT_NODE)]:

@@ -5,7 +5,6 @@ import random
 import signal
 import time
 
-from answers import Troubles
 from damage import flip_bit, frames
 
 # Until a fault's victim is taken to be as before, so that the next one may begin: its own end is waited for besides.
@@ -14,6 +13,8 @@ RECOVERY_SECONDS = {"shard": 2.5, "router": 2.5, "registry": 1.0}
 FOUND_SECONDS = 7.0
 # One of so many shard faults begins although another shard is broken.
 ONE_IN_TOO_MANY = 12
+# Of the packets on a way that loses some, and what a slow way adds.
+LOSS, DELAY_MS = 0.1, 25
 
 
 @dataclasses.dataclass
@@ -22,8 +23,8 @@ class Fault:
     seconds: float  # how long it lasts, for those that last
     kind: str
     target: str  # a process; of a cut, the host at one end
-    other: str = ""  # of a cut: the host at the other
-    ways: str = "both"  # of a cut: "both", "there" or "back"
+    other: str = ""  # of a cut, or a way that loses or delays: the host at the other
+    ways: str = "both"  # of these: "both", "there" or "back"
     seed: int = 0
 
     def __str__(self):
@@ -34,7 +35,7 @@ class Fault:
 def schedule(seed, seconds, shards, routers, can_cut):
     """The faults, by time: at most one shard broken at a time but for some, one router, one of the registry."""
     chance = random.Random(seed)
-    kinds = ["kill", "kill", "stop", "corrupt", "corrupt"] + (["cut", "cut", "cut", "disk full"] if can_cut else [])
+    kinds = ["kill", "kill", "stop", "corrupt", "corrupt"] + (["cut", "cut", "cut", "loss", "delay", "disk full"] if can_cut else [])
     free_at, faults, at = {}, [], 1.0
     while at < seconds:
         at += chance.uniform(0.05, 0.8)
@@ -43,13 +44,14 @@ def schedule(seed, seconds, shards, routers, can_cut):
         shard, router = chance.choice(shards), chance.choice(routers)
         if kind == "corrupt":
             fault.target, slot = shard, None
-        elif kind == "cut":
+        elif kind in ("cut", "loss", "delay"):
             fault.target, fault.other, slot = chance.choice([(router, shard, "shard"), ("registry", shard, "registry"),
                                                              ("registry", router, "registry"), ("client", router, "router")])
         elif kind == "disk full":
             fault.target, slot = chance.choice([(shard, "registry"), ("registry", "registry")])
         else:
             fault.target, slot = (shard, "shard") if part < 0.5 else (router, "router") if part < 0.75 else ("registry", "registry")
+        slot = None if kind == "delay" else slot  # nothing is broken for it
         too_many = slot == "shard" and chance.randrange(ONE_IN_TOO_MANY) == 0
         if slot and free_at.get(slot, 0) > at and not too_many:
             continue
@@ -155,7 +157,7 @@ class Chaos:
             self._starting[fault.target] = fault
         elif fault.kind == "stop":
             self.cluster[fault.target].go_on()
-        elif fault.kind == "cut":
+        elif fault.kind in ("cut", "loss", "delay"):
             self.cluster.network.both_ways(fault.target, fault.other, "open")
         elif fault.kind == "disk full":
             self.cluster.empty_disk(fault.target)
@@ -176,10 +178,22 @@ class Chaos:
 
     def _cut(self, fault):
         self.account.breaks(self._victim(fault), time.monotonic())
+        return self._on_its_ways(fault, "cut")
+
+    def _loss(self, fault):
+        """The same as a cut for those who judge: a connection may be given up for it."""
+        self.account.breaks(self._victim(fault), time.monotonic())
+        return self._on_its_ways(fault, "loss", LOSS)
+
+    def _delay(self, fault):
+        """No excuse for a failure."""
+        return self._on_its_ways(fault, "delay", DELAY_MS)
+
+    def _on_its_ways(self, fault, *how):
         if fault.ways in ("both", "there"):
-            self.cluster.network.one_way(fault.target, fault.other, "cut")
+            self.cluster.network.one_way(fault.target, fault.other, *how)
         if fault.ways in ("both", "back"):
-            self.cluster.network.one_way(fault.other, fault.target, "cut")
+            self.cluster.network.one_way(fault.other, fault.target, *how)
         return True
 
     def _disk_full(self, fault):
