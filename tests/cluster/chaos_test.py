@@ -1,5 +1,5 @@
 """Random faults with releases and predictions running: processes are killed and stopped, hosts cut from each other, ways lose and delay, disks
-fill up, bits of artefacts flip; versions go into quarantine and come back, nodes are removed. Every answer is judged by what may be answered
+fill up, bits of artefacts flip, shards drain and join anew; versions go into quarantine and come back, nodes are removed. Every answer is judged by what may be answered
 (tests/support/answers.py); no question may fail unless the schedule itself broke too much at once, and then only for that; in the end all is as if
 nothing had been.
 

@@ -80,7 +80,7 @@ class Trouble:
 
     def begins_anew(self, shard):
         """Whether it costs the shard something that it had ready."""
-        return self.hosts == {shard} and self.kind in ("kill", "corrupt")
+        return self.hosts == {shard} and self.kind in ("kill", "drain", "corrupt")
 
     def moves_leaves(self):
         """Whether it may cost a shard its lease, or is that of one that comes back."""

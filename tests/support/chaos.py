@@ -4,8 +4,11 @@ import dataclasses
 import random
 import signal
 import time
+import uuid
 
+import espalier
 from damage import flip_bit, frames
+from espalier_cluster import wait_until
 
 # Until a fault's victim is taken to be as before, so that the next one may begin: its own end is waited for besides.
 RECOVERY_SECONDS = {"shard": 2.5, "router": 2.5, "registry": 1.0}
@@ -35,7 +38,7 @@ class Fault:
 def schedule(seed, seconds, shards, routers, can_cut):
     """The faults, by time: at most one shard broken at a time but for some, one router, one of the registry."""
     chance = random.Random(seed)
-    kinds = ["kill", "kill", "stop", "corrupt", "corrupt"] + (["cut", "cut", "cut", "loss", "delay", "disk full"] if can_cut else [])
+    kinds = ["kill", "kill", "stop", "corrupt", "corrupt", "drain"] + (["cut", "cut", "cut", "loss", "delay", "disk full"] if can_cut else [])
     free_at, faults, at = {}, [], 1.0
     while at < seconds:
         at += chance.uniform(0.05, 0.8)
@@ -47,6 +50,8 @@ def schedule(seed, seconds, shards, routers, can_cut):
         elif kind in ("cut", "loss", "delay"):
             fault.target, fault.other, slot = chance.choice([(router, shard, "shard"), ("registry", shard, "registry"),
                                                              ("registry", router, "registry"), ("client", router, "router")])
+        elif kind == "drain":
+            fault.target, slot = shard, "shard"
         elif kind == "disk full":
             fault.target, slot = chance.choice([(shard, "registry"), ("registry", "registry")])
         else:
@@ -94,6 +99,7 @@ class Account:
 class Chaos:
     """Makes the faults of a schedule and mends them. Belongs to the thread that made the cluster.
 
+    A shard that drains leaves the view, ends by itself, and joins anew `seconds` later; while it does it counts as broken.
     A shard is broken in the account from before the harm until it is mended and has said that it is ready; a cut between a router and a
     shard breaks the shard, one between client and router the router.
     """
@@ -104,6 +110,7 @@ class Chaos:
         self._trouble_of = {}  # of each fault that lasts
         self._coming, self._going, self._artefacts = list(faults), [], artefacts
         self._starting = {}  # processes that are not ready yet, with the fault that killed them
+        self._leaving = {}  # shards that drain and haven't ended: the idem of the change until the registry has taken it, then None
         self.done = []  # (fault, whether it did harm)
         self.begin = time.monotonic()
 
@@ -112,7 +119,9 @@ class Chaos:
         now = time.monotonic() - self.begin
         while self._coming and self._coming[0].at <= now:
             self._make(self._coming.pop(0))
-        for fault in [fault for fault in self._going if fault.at + fault.seconds <= now]:
+        for name in list(self._leaving):
+            self._leave(name)
+        for fault in [fault for fault in self._going if fault.at + fault.seconds <= now and fault.target not in self._leaving]:
             self._going.remove(fault)
             self._mend(fault)
         for name in list(self._starting):
@@ -152,7 +161,7 @@ class Chaos:
         self._settle(name)
 
     def _mend(self, fault):
-        if fault.kind == "kill":
+        if fault.kind in ("kill", "drain"):
             self.cluster[fault.target].launch()
             self._starting[fault.target] = fault
         elif fault.kind == "stop":
@@ -161,7 +170,7 @@ class Chaos:
             self.cluster.network.both_ways(fault.target, fault.other, "open")
         elif fault.kind == "disk full":
             self.cluster.empty_disk(fault.target)
-        if fault.kind != "kill":
+        if fault.kind not in ("kill", "drain"):
             self._troubles.ends(self._trouble_of.pop(id(fault)))
         self._settle(self._victim(fault))
 
@@ -170,6 +179,41 @@ class Chaos:
         self.cluster[fault.target].end(signal.SIGKILL)
         self.account.killed.setdefault(fault.target, []).append(time.monotonic())
         return True
+
+    def _drain(self, fault):
+        self.account.breaks(fault.target, time.monotonic())
+        self._leaving[fault.target] = uuid.uuid4().bytes
+        return True
+
+    def _leave(self, name):
+        """One step of a drain: it is asked for until the registry takes or refuses it, then waited for."""
+        fault = next(fault for fault in self._going if fault.target == name and fault.kind == "drain")
+        if self._leaving[name] is not None:
+            try:
+                with self.cluster.registry_client(timeout_s=0.1) as registry:
+                    registry.call("drain", {"idem": self._leaving[name], "shard": name})
+                self._leaving[name] = None
+            except espalier.EspalierError as error:
+                if error.code in (espalier.Code.UNAVAILABLE, espalier.Code.RESOURCE_EXHAUSTED, espalier.Code.OVERLOADED):
+                    return
+                if error.code not in (espalier.Code.FAILED_PRECONDITION, espalier.Code.NOT_FOUND):
+                    raise
+                self._stays(fault)
+        elif self.cluster[name].has_ended():
+            code = self.cluster[name].wait()
+            if code != 0:
+                raise AssertionError(f"{name} was drained and ended with {code}")
+            self.account.killed.setdefault(name, []).append(time.monotonic())
+            fault.seconds += time.monotonic() - self.begin - fault.at
+            del self._leaving[name]
+
+    def _stays(self, fault):
+        """Nobody else serves, or it has only begun to join: it isn't drained."""
+        del self._leaving[fault.target]
+        self._going.remove(fault)
+        self._troubles.never_mind(self._trouble_of.pop(id(fault)))
+        self.done[:] = [(done, is_done and done is not fault) for done, is_done in self.done]
+        self._settle(fault.target)
 
     def _stop(self, fault):
         self.account.breaks(fault.target, time.monotonic())
@@ -213,6 +257,10 @@ class Chaos:
     def heal(self):
         """Everything that is still broken is mended; returns when all processes are ready."""
         self._coming.clear()
+        for fault in [fault for fault in self._going if fault.target not in self._leaving]:
+            self._going.remove(fault)
+            self._mend(fault)
+        wait_until(lambda: [self._leave(name) for name in list(self._leaving)] == [], 60, "the shards that drain have ended")
         for fault in list(self._going):
             self._going.remove(fault)
             self._mend(fault)

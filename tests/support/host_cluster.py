@@ -79,6 +79,9 @@ class Process:
     def kill(self):
         self.end(signal.SIGKILL)
 
+    def has_ended(self):
+        return self._process.poll() is not None
+
     def wait(self, seconds=30):
         """Its exit code, once it has ended by itself."""
         code = self._process.wait(seconds)
