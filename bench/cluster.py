@@ -2,7 +2,8 @@
 
 Simulates: one busy client, one tabular row a request, a window of requests under way; a tree of some hundred nodes that fits the cache.
 The cluster (registry, one shard, router) has one core, the generator the other; the proxy and the worker behind it get the same core.
-Every answer is checked. Runs alternate between the two, so that a slow minute of the machine hits both; shown are the median and the
+Connections carry no keys (--insecure); with --curve they do, over tcp, and all is compared with a second cluster and a second proxy
+without. Every answer is checked. Runs alternate between the two, so that a slow minute of the machine hits both; shown are the median and the
 range of the runs. Does not simulate: many machines, many clients, models that are read from disk.
 """
 
@@ -26,12 +27,17 @@ from espalier_cluster import BIN, ROOT, Cluster, Wire, predict_header  # noqa: E
 
 SERVER_CORE, CLIENT_CORE = "0", "1"
 MOST_ROUND_TRIP, LEAST_RATE = 1.3, 0.6
+MOST_CURVE_ROUND_TRIP = 1.2  # of the cluster with CURVE, of that without
 COLUMNS = ["transport", "window", "what", "requests/s", "range", "p50 us", "p90 us", "p99 us", "p99.9 us"]
 
 
 def pinned(core):
     """A prefix that keeps a command on one core, where the machine has two."""
     return ["taskset", "-c", core] if (os.cpu_count() or 1) > 1 and shutil.which("taskset") else []
+
+
+def with_key(file):
+    return ["--key", str(file)] if file else []
 
 
 def record_requests(cluster, rides, path, count):
@@ -59,8 +65,8 @@ def record_requests(cluster, rides, path, count):
                 file.write(struct.pack("<I", len(frame)) + frame)
 
 
-def generate(endpoint, recording, window, seconds):
-    done = subprocess.run([*pinned(CLIENT_CORE), BIN / "espalier-bench", "load", endpoint, recording, str(window), str(seconds)],
+def generate(endpoint, recording, window, seconds, key=None):
+    done = subprocess.run([*pinned(CLIENT_CORE), BIN / "espalier-bench", "load", endpoint, recording, str(window), str(seconds), *with_key(key)],
                           capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(done.stderr)
@@ -73,14 +79,15 @@ def generate(endpoint, recording, window, seconds):
 class Proxy:
     """The bare proxy and one worker behind it."""
 
-    def __init__(self, transport, folder, recording):
+    def __init__(self, transport, folder, recording, key=None, worker_key=None):
+        """`key`: file of the proxy's own; with it both sides are secured."""
         back = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/back.sock"
         front = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/front.sock"
         tool = [*pinned(SERVER_CORE), str(BIN / "espalier-bench")]
-        self.proxy = subprocess.Popen([*tool, "proxy", front, back], stdout=subprocess.PIPE, text=True)
+        self.proxy = subprocess.Popen([*tool, "proxy", front, back, *with_key(key)], stdout=subprocess.PIPE, text=True)
         bound = json.loads(self.proxy.stdout.readline())
         self.front = bound["front"]
-        self.worker = subprocess.Popen([*tool, "worker", bound["back"], recording])
+        self.worker = subprocess.Popen([*tool, "worker", bound["back"], recording, *with_key(worker_key)])
 
     def stop(self):
         for process in (self.worker, self.proxy):
@@ -107,7 +114,7 @@ def print_columns(cells):
 
 def measure(transport, rides, options, results):
     prefix = pinned(SERVER_CORE)
-    with Cluster(shards=1, prefix=prefix, **({"tcp": True} if transport == "tcp" else {})) as cluster:
+    with Cluster(shards=1, prefix=prefix, insecure=True, **({"tcp": True} if transport == "tcp" else {})) as cluster:
         cluster.train(ROOT / "examples" / "rides.toml", rides, where="split = train")
         recording = cluster.folder / "recording"
         record_requests(cluster, rides, recording, options.requests)
@@ -135,6 +142,43 @@ def measure(transport, rides, options, results):
             proxy.stop()
 
 
+def measure_curve(rides, options, results):
+    """Two clusters and two proxies, with CURVE and without, in turn."""
+    prefix = pinned(SERVER_CORE)
+    with Cluster(shards=1, prefix=prefix, tcp=True, insecure=True) as plain, Cluster(shards=1, prefix=prefix, tcp=True) as secured:
+        keys = secured.dir / "keys"
+        for cluster in (plain, secured):
+            cluster.train(ROOT / "examples" / "rides.toml", rides, where="split = train")
+            record_requests(cluster, rides, cluster.folder / "recording", options.requests)
+        proxies = {"proxy": Proxy("tcp", plain.folder, plain.folder / "recording"),
+                   "proxy+curve": Proxy("tcp", secured.folder, secured.folder / "recording", keys / "registry.key", keys / "admin.key")}
+        ways = {what: (proxy.front, secured if "curve" in what else plain) for what, proxy in proxies.items()}
+        ways |= {"espalier": (plain.router("tcp"), plain), "espalier+curve": (secured.router("tcp"), secured)}
+        try:
+            for window in options.windows:
+                runs = {what: [] for what in ways}
+                for _ in range(options.runs):
+                    for what, (endpoint, cluster) in ways.items():
+                        key = keys / "admin.key" if "curve" in what else None
+                        runs[what].append(generate(endpoint, cluster.folder / "recording", window, options.seconds, key))
+                found = {what: summary("tcp", window, what, runs[what]) for what in ways}
+                secured_runs = found["espalier+curve"]
+                for name, of, member in [("ratio", "proxy+curve", "rps"), ("curve_round_trip", "espalier", "p50_us")]:
+                    each = sorted(a[member] / b[member] for a, b in zip(runs["espalier+curve"], runs[of]))
+                    secured_runs[name], secured_runs[f"{name}_least"], secured_runs[f"{name}_most"] = statistics.median(each), each[0], each[-1]
+                results += found.values()
+                if options.json:
+                    continue
+                for result in found.values():
+                    print_columns(line_of(result))
+                print(f"{'':>17}  {secured_runs['ratio']:.2f} of the proxy with CURVE ({secured_runs['ratio_least']:.2f}-{secured_runs['ratio_most']:.2f}); an answer takes "
+                      f"{secured_runs['curve_round_trip']:.2f} times as long as without ({secured_runs['curve_round_trip_least']:.2f}-"
+                      f"{secured_runs['curve_round_trip_most']:.2f})", flush=True)
+        finally:
+            for proxy in proxies.values():
+                proxy.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--transports", nargs="+", default=["ipc", "tcp"], choices=["ipc", "tcp"])
@@ -145,6 +189,7 @@ def main():
     parser.add_argument("--requests", type=int, default=512, help="different requests")
     parser.add_argument("--check", action="store_true",
                         help=f"fail where a round trip takes more than {MOST_ROUND_TRIP} times as long, or the rate is less than {LEAST_RATE} of the proxy's")
+    parser.add_argument("--curve", action="store_true", help="compare with and without CURVE, over tcp; the two checks are then of what has it")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not options.json:
@@ -155,7 +200,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="espalier-bench-") as folder:
         rides = pathlib.Path(folder) / "rides.csv"
         subprocess.run([BIN / "espalier", "sample-data", rides], check=True, stdout=subprocess.DEVNULL)
-        for transport in options.transports:
+        if options.curve:
+            measure_curve(rides, options, results)
+        for transport in [] if options.curve else options.transports:
             measure(transport, rides, options, results)
     if options.json:
         print(json.dumps(results))
@@ -170,6 +217,8 @@ def check(results):
         place = f"{result['transport']}, {result['window']} under way"
         if result["window"] == 1 and result.get("round_trip", 0) > MOST_ROUND_TRIP:
             slow.append(f"{place}: a round trip takes {result['round_trip']:.2f} times the proxy's, at most {MOST_ROUND_TRIP}")
+        if result["window"] == 1 and result.get("curve_round_trip", 0) > MOST_CURVE_ROUND_TRIP:
+            slow.append(f"{place}: with CURVE a round trip takes {result['curve_round_trip']:.2f} times as long as without, at most {MOST_CURVE_ROUND_TRIP}")
         if result["window"] > 1 and result.get("ratio", 1) < LEAST_RATE:
             slow.append(f"{place}: {result['ratio']:.2f} of the proxy's rate, at least {LEAST_RATE}")
     return "\n".join(slow) or None

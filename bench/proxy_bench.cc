@@ -7,6 +7,8 @@
 // The generator is the same for both, and so are the frames. What it does not simulate: many clients, many machines,
 // models that do not fit the cache.
 //
+// With a key file each connects, or listens, with CURVE.
+//
 // A recording is a file of requests with their replies: u32 count, then for each four frames (request header and body,
 // reply header and body), each as u32 size and bytes.
 #include <zmq.h>
@@ -16,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
@@ -24,8 +27,10 @@
 
 #include "common/bytes.h"
 #include "common/files.h"
+#include "common/key_file.h"
 #include "common/metrics.h"
 #include "common/signals.h"
+#include "wire/endpoint.h"
 
 namespace {
 
@@ -79,6 +84,43 @@ class Context {
  private:
   void* handle_ = zmq_ctx_new();
 };
+
+/// Who connects, or listens; null: without CURVE.
+using Key = std::shared_ptr<const espalier::KeyPair>;
+
+Key read_key(const std::string& path) {
+  if (path.empty()) return nullptr;
+  const auto file = espalier::read_key_file(path);
+  require(file.ok(), file.ok() ? "" : file.status().message());
+  return file->pair;
+}
+
+void connect(void* socket, const std::string& text, const Key& key) {
+  const espalier::wire::Endpoint endpoint = espalier::wire::parse_endpoint(text);
+  if (endpoint.key) {
+    require(key != nullptr, text + ": needs a key");
+    zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, endpoint.key->view().data(), endpoint.key->view().size());
+    zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, key->public_key().view().data(), key->public_key().view().size());
+    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, key->secret().data(), key->secret().size());
+  }
+  require(zmq_connect(socket, endpoint.address.c_str()) == 0, endpoint.address + ": can't connect");
+}
+
+/// The endpoint that others connect to.
+std::string bind(void* socket, const std::string& address, const Key& key) {
+  if (key != nullptr) {
+    const int yes = 1;
+    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, key->secret().data(), key->secret().size());
+    zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &yes, sizeof yes);
+  }
+  require(zmq_bind(socket, address.c_str()) == 0, address + ": can't bind");
+  char text[256];
+  std::size_t size = sizeof text;
+  zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, text, &size);
+  espalier::wire::Endpoint bound{text, std::nullopt};
+  if (key != nullptr) bound.key = key->public_key();
+  return espalier::wire::endpoint_text(bound);
+}
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -174,13 +216,14 @@ class Generator {
   espalier::Histogram latency_;
 };
 
-int run_load(const std::string& endpoint, const std::string& recording, std::uint32_t window, double seconds) {
+int run_load(const std::string& endpoint, const std::string& recording, std::uint32_t window, double seconds,
+             const Key& key) {
   const auto exchanges = read_recording(recording);
   Context context;
   void* socket = context.socket(ZMQ_DEALER);
   const int timeout_ms = 10'000;
   zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
-  require(zmq_connect(socket, endpoint.c_str()) == 0, endpoint + ": can't connect");
+  connect(socket, endpoint, key);
   Generator generator(socket, exchanges, window);
   generator.run(0.5, seconds);
   std::puts(generator.result().dump().c_str());
@@ -188,27 +231,21 @@ int run_load(const std::string& endpoint, const std::string& recording, std::uin
   return 0;
 }
 
-int run_proxy(const std::string& front, const std::string& back) {
+int run_proxy(const std::string& front, const std::string& back, const Key& key) {
   Context context;
   void *clients = context.socket(ZMQ_ROUTER), *workers = context.socket(ZMQ_DEALER);
-  require(zmq_bind(clients, front.c_str()) == 0 && zmq_bind(workers, back.c_str()) == 0, "can't bind");
-  const auto endpoint = [](void* socket) {
-    char text[256];
-    std::size_t size = sizeof text;
-    zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, text, &size);
-    return std::string(text);
-  };
-  std::puts(nlohmann::json({{"front", endpoint(clients)}, {"back", endpoint(workers)}}).dump().c_str());
+  const std::string front_bound = bind(clients, front, key), back_bound = bind(workers, back, key);
+  std::puts(nlohmann::json({{"front", front_bound}, {"back", back_bound}}).dump().c_str());
   std::fflush(stdout);
   zmq_proxy(clients, workers, nullptr);
   return 0;
 }
 
-int run_worker(const std::string& endpoint, const std::string& recording) {
+int run_worker(const std::string& endpoint, const std::string& recording, const Key& key) {
   const auto exchanges = read_recording(recording);
   Context context;
   void* socket = context.socket(ZMQ_DEALER);
-  require(zmq_connect(socket, endpoint.c_str()) == 0, endpoint + ": can't connect");
+  connect(socket, endpoint, key);
   for (;;) {
     zmq_msg_t frames[4];  // identity, request id, header, body
     for (zmq_msg_t& frame : frames) {
@@ -229,16 +266,21 @@ int run_worker(const std::string& endpoint, const std::string& recording) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  const std::vector<std::string> words(argv + 1, argv + argc);
+  std::vector<std::string> words(argv + 1, argv + argc);
   const std::string what = words.empty() ? "" : words[0];
+  Key key;
+  if (words.size() > 2 && words[words.size() - 2] == "--key") {
+    key = read_key(words.back());
+    words.resize(words.size() - 2);
+  }
   if (what == "load" && words.size() == 5)
-    return run_load(words[1], words[2], static_cast<std::uint32_t>(std::stoul(words[3])), std::stod(words[4]));
-  if (what == "proxy" && words.size() == 3) return run_proxy(words[1], words[2]);
-  if (what == "worker" && words.size() == 3) return run_worker(words[1], words[2]);
+    return run_load(words[1], words[2], static_cast<std::uint32_t>(std::stoul(words[3])), std::stod(words[4]), key);
+  if (what == "proxy" && words.size() == 3) return run_proxy(words[1], words[2], key);
+  if (what == "worker" && words.size() == 3) return run_worker(words[1], words[2], key);
   std::fputs(
-      "usage: espalier-bench load ENDPOINT RECORDING WINDOW SECONDS\n"
-      "       espalier-bench proxy FRONT BACK\n"
-      "       espalier-bench worker ENDPOINT RECORDING\n",
+      "usage: espalier-bench load ENDPOINT RECORDING WINDOW SECONDS [--key FILE]\n"
+      "       espalier-bench proxy FRONT BACK [--key FILE]\n"
+      "       espalier-bench worker ENDPOINT RECORDING [--key FILE]\n",
       stderr);
   return 2;
 } catch (const std::exception& error) {

@@ -4,7 +4,7 @@
 //   D/cluster.json   endpoints and processes; there while the cluster is up
 //   D/metrics.json   where its processes tell Prometheus, in the form of its file_sd_configs; with `up --metrics`
 //   D/lock           held by the `espalier up` that runs there
-//   D/registry, D/shards/NAME, D/routers/NAME, D/run/*.sock, D/log/*.log
+//   D/keys/NAME.key, D/registry, D/shards/NAME, D/routers/NAME, D/run/*.sock, D/log/*.log
 //
 // Thread safety: values and pure functions. Errors: Status naming the path.
 #pragma once

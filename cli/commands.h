@@ -26,7 +26,8 @@ struct UpOptions {
   std::uint32_t shards = 2;
   std::uint32_t routers = 1;
   std::uint32_t workers = 1;               ///< threads of each shard
-  bool tcp = false;                        ///< inside the cluster too; for measuring
+  bool tcp = false;                        ///< inside the cluster too
+  bool insecure = false;                   ///< without keys, where others could connect too; for measuring
   std::uint64_t keep_changes = 1'000'000;  ///< epochs whose changes stay in the registry's feed; 0: all
   std::string verify = "admission";        ///< when shards check what answers: admission, always
   std::uint64_t memory_budget = 0;         ///< bytes of artefacts that may answer, in each shard; 0: none

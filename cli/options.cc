@@ -69,6 +69,7 @@ void add_cluster_commands(CLI::App& app, CommandLine& line) {
       ->check(CLI::Range(200, 3'600'000));
   up->add_flag("--metrics", line.up.metrics, "Each process tells Prometheus, at the addresses that metrics.json names");
   up->add_flag("--tcp", line.up.tcp, "TCP inside the cluster as well");
+  up->add_flag("--insecure", line.up.insecure, "No keys: everybody who reaches a TCP endpoint may do everything");
   up->callback([&line] { line.chosen = [&line] { return run_up(line.up, line.shared); }; });
 
   app.add_subcommand("shards", "How each shard is doing: ready nodes, bytes, answers, alerts; the worst first")

@@ -6,6 +6,7 @@
 #include "registry/change.h"
 #include "registry/hot_nodes.h"
 #include "registry/registry.h"
+#include "wire/endpoint.h"
 
 namespace espalier::registry {
 namespace {
@@ -28,6 +29,18 @@ std::string_view state_word(cluster::ShardState state) {
 const cluster::ShardInfo* find_shard(const cluster::View& view, std::string_view name) {
   const auto at = std::ranges::lower_bound(view.shards, name, {}, &cluster::ShardInfo::name);
   return at == view.shards.end() || at->name != name ? nullptr : &*at;
+}
+
+/// A shard with a key listens with that key, or nowhere that others could answer.
+Status check_own_endpoints(const wire::KeyRecord& key, const cluster::ShardInfo& shard) {
+  for (const std::string& endpoint : shard.endpoints) {
+    const auto half = wire::parse_endpoint(endpoint).key;
+    const bool is_own = half && std::ranges::find(key.halves, *half, &wire::KeyHalf::key) != key.halves.end();
+    if (is_own || (!half && endpoint.starts_with("ipc://"))) continue;
+    return Status(Code::permission_denied, "shard.endpoints: " + wire::parse_endpoint(endpoint).address +
+                                               " is not secured with key " + key.name);
+  }
+  return {};
 }
 
 /// Says what the new view changes.
@@ -66,6 +79,10 @@ Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::
   RETURN_IF_ERROR(check_shard(request.shard));
   if (!request.process.is_nil()) {
     RETURN_IF_ERROR(leases_.check_newest(request.shard.name, request.process, clock_.monotonic_us()));
+  }
+  if (!principal.may_operate()) {
+    ASSIGN_OR_RETURN(const auto key, records_.keys.find(principal.name()));
+    if (key) RETURN_IF_ERROR(check_own_endpoints(*key, request.shard));
   }
   bool is_new = false;
   auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {

@@ -50,11 +50,11 @@ void Server::run(const StopSignals& stop) {
   while (!stop.requested()) {
     poller.wait(more ? 0 : until_next_event_us());
     more = answer_group();
+    tend_keys();
     answer_waiting(false);
     // A renewal may be among what waits: no lease ends before everything was read. Held up for longer than half a
     // lease, everybody has a full one anew.
     if (!more) registry_.tend_view();
-    tend_keys();
     registry_.work();
     tell_gauges();
   }
@@ -119,6 +119,7 @@ bool Server::answer_arrived() {
 }
 
 void Server::answer(wire::Message& message) {
+  principal_ = door_.who(message);
   wire::Envelope opened = wire::open_envelope(message);
   const std::size_t id = opened.id_at;
   const std::int64_t began_us = clock_.monotonic_us();
@@ -141,7 +142,7 @@ void Server::answer(wire::Message& message) {
   } else if (bodies.size() > wire::kMaxParts) {
     reply.header = error_header(invalid_argument("message: " + std::to_string(bodies.size()) + " bodies, at most " +
                                                  std::to_string(wire::kMaxParts) + " are allowed"));
-  } else if (principal_ = door_.who(envelope.empty() ? message[0] : envelope.front()); principal_ == nullptr) {
+  } else if (principal_ == nullptr) {
     reply.header = error_header(wire::Door::refusal());
   } else {
     reply = handle(message[id + 1].view(), bodies);
@@ -315,7 +316,7 @@ void Server::answer_waiting(bool all) {
       still.push_back(std::move(waiting));
       continue;
     }
-    principal_ = door_.who(waiting.envelope.front());
+    principal_ = door_.who(waiting.envelope);
     if (principal_ == nullptr) {
       send(std::move(waiting.envelope), error_header(wire::Door::refusal()));
       continue;

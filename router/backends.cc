@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "wire/endpoint.h"
 #include "wire/messages.h"
 
 namespace espalier::router {
@@ -76,6 +77,7 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
 std::uint32_t Backends::add(const std::string& endpoint, std::int64_t now_us) {
   auto backend = std::make_unique<Backend>(limits_);
   backend->endpoint = endpoint;
+  backend->key = wire::parse_endpoint(endpoint).key;
   backend->heard_us = now_us;
   backend->try_wait_us = kFirstTryUs;
   connect(*backend, now_us);
@@ -83,9 +85,31 @@ std::uint32_t Backends::add(const std::string& endpoint, std::int64_t now_us) {
   return static_cast<std::uint32_t>(backends_.size() - 1);
 }
 
+const std::vector<std::uint32_t>& Backends::check_keys(std::int64_t now_us) {
+  shut_out_.clear();
+  if (keyring_ == nullptr || keyring_->changes() == keys_seen_) return shut_out_;
+  keys_seen_ = keyring_->changes();
+  for (std::uint32_t i = 0; i < backends_.size(); ++i) {
+    Backend& backend = *backends_[i];
+    if (backend.socket == nullptr || may_connect(backend)) continue;
+    log::warn("router", "a shard's key doesn't count any more", {{"shard", backend.shard}});
+    backend.socket.reset();
+    backend.flow = Flow(limits_, backend.flow.last());
+    backend.is_greeted = false;
+    backend.next_try_us = now_us;
+    backend.try_wait_us = kFirstTryUs;
+    due_us_ = std::min(due_us_, now_us);
+    shut_out_.push_back(i);
+  }
+  return shut_out_;
+}
+
 void Backends::connect(Backend& backend, std::int64_t now_us) {
-  auto socket = wire::Socket::make(context_, wire::SocketKind::dealer, request_queues());
+  wire::SocketOptions options = request_queues();
+  options.key = key_;
+  auto socket = wire::Socket::make(context_, wire::SocketKind::dealer, options);
   Status connected = socket.status();
+  if (!may_connect(backend)) connected = Status(Code::permission_denied, "its key doesn't count");
   if (connected.ok()) connected = (*socket)->watch_connection(context_);
   if (connected.ok()) connected = (*socket)->connect(backend.endpoint);
   if (connected.ok()) {

@@ -19,15 +19,18 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cluster/view.h"
+#include "common/curve_key.h"
 #include "common/status.h"
 #include "router/limits.h"
 #include "router/response_times.h"
 #include "router/retry_policy.h"
 #include "router/slot_table.h"
+#include "wire/keyring.h"
 #include "wire/socket.h"
 
 namespace espalier::router {
@@ -49,6 +52,7 @@ struct Backend {
   explicit Backend(const Limits& limits) : flow(limits) {}
 
   std::string endpoint;
+  std::optional<PublicKey> key;          ///< of whoever is to listen there
   std::string shard;                     ///< whose it is in the view
   std::unique_ptr<wire::Socket> socket;  ///< null: not connected yet, or let go of
   Flow flow;
@@ -80,7 +84,14 @@ struct Backend {
 
 class Backends {
  public:
-  Backends(wire::Context& context, const Limits& limits) : context_(context), limits_(limits) {}
+  /// What a router proves who it is with, and whether a shard's key counts; without keys nobody needs any.
+  Backends(wire::Context& context, const Limits& limits, std::shared_ptr<const KeyPair> key = nullptr,
+           wire::Keyring* keyring = nullptr)
+      : context_(context), limits_(limits), key_(std::move(key)), keyring_(keyring) {}
+
+  /// Cheap while the keys that count stay the same. Else: ends the connections to shards whose keys don't, and names
+  /// these; they are tried again, in case they will.
+  const std::vector<std::uint32_t>& check_keys(std::int64_t now_us);
 
   /// Connects to what is new in the view and lets go of what has left it.
   void take_view(const cluster::View& view, std::int64_t now_us);
@@ -158,8 +169,15 @@ class Backends {
   void say_hello(Backend& backend, std::int64_t now_us);
   void tend_due(std::int64_t now_us);
 
+  bool may_connect(const Backend& backend) const {
+    return !backend.key || keyring_ == nullptr || keyring_->counts(*backend.key);
+  }
+
   wire::Context& context_;
   const Limits limits_;
+  const std::shared_ptr<const KeyPair> key_;
+  wire::Keyring* const keyring_;
+  std::uint64_t keys_seen_ = 0;
   std::vector<std::unique_ptr<Backend>> backends_;
   std::map<std::string, std::uint32_t> by_endpoint_;
   std::map<std::string, std::uint32_t> shards_;       ///< number by name
@@ -173,6 +191,7 @@ class Backends {
   std::int64_t watched_us_ = 0;
   std::int64_t waking_us_ = 0;  ///< grows with the time between two looks, but not while the router is held up
   std::vector<std::uint32_t> fallen_;
+  std::vector<std::uint32_t> shut_out_;
   std::uint64_t crowd_work_us_ = 0;
 };
 

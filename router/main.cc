@@ -10,9 +10,11 @@
 #include <thread>
 #include <utility>
 
+#include "client/key_watch.h"
 #include "client/registry_client.h"
 #include "common/files.h"
 #include "common/folder_lock.h"
+#include "common/key_file.h"
 #include "common/log.h"
 #include "common/scheduling.h"
 #include "common/signals.h"
@@ -21,6 +23,7 @@
 #include "router/router_metrics.h"
 #include "router/routes_feed.h"
 #include "router/routes_file.h"
+#include "wire/endpoint.h"
 
 namespace {
 
@@ -30,8 +33,10 @@ struct Options {
   std::vector<std::string> registry;
   std::vector<std::string> endpoints;
   espalier::router::Limits limits;
-  std::string metrics;  ///< HOST:PORT to tell Prometheus at; empty: nowhere
-  std::string folder;   ///< of its routes; empty: they are not kept
+  std::string metrics;    ///< HOST:PORT to tell Prometheus at; empty: nowhere
+  std::string key;        ///< file of its key; empty: it has none
+  bool insecure = false;  ///< listens without a key where others could connect
+  std::string folder;     ///< of its routes; empty: they are not kept
 };
 
 /// Answers until a stop is asked for; ready once the routes are known.
@@ -44,12 +49,27 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
     ASSIGN_OR_RETURN(lock, espalier::FolderLock::take(options.folder, "a router"));
     file = std::make_unique<espalier::router::RoutesFile>(files, options.folder + "/routes");
   }
+  espalier::KeyFile own;
+  if (!options.key.empty()) {
+    ASSIGN_OR_RETURN(own, espalier::read_key_file(options.key));
+  }
+  for (const std::string& endpoint : options.endpoints) {
+    RETURN_IF_ERROR(espalier::wire::check_listen("router", endpoint, own.pair != nullptr, options.insecure));
+  }
   espalier::wire::Context context;
+  std::unique_ptr<espalier::client::KeyWatch> keys;
+  espalier::router::Access access;
+  if (own.pair != nullptr) {
+    const std::string file = options.folder.empty() ? "" : options.folder + "/keys";
+    ASSIGN_OR_RETURN(keys, espalier::client::KeyWatch::start(context, {"router", options.registry, own.pair, file},
+                                                             files, espalier::Clock::system()));
+    access = {own.pair, &keys->keyring()};
+  }
   espalier::router::LiveRoutes live(std::make_unique<const espalier::router::Routes>(espalier::cluster::View()));
   {
     ASSIGN_OR_RETURN(auto router, espalier::router::Router::make(context, options.endpoints, live,
-                                                                 espalier::Clock::system(), options.limits));
-    ASSIGN_OR_RETURN(auto registry, espalier::client::RegistryClient::connect(options.registry));
+                                                                 espalier::Clock::system(), options.limits, access));
+    ASSIGN_OR_RETURN(auto registry, espalier::client::RegistryClient::connect(options.registry, own.pair));
     const int routes_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (routes_fd < 0) return Status(espalier::Code::resource_exhausted, "no file descriptor is free");
     espalier::router::RoutesEvents events;
@@ -105,6 +125,8 @@ int main(int argc, char** argv) {
                  "folder where it keeps what it knows of the cluster, so that it can start while the registry is away; "
                  "made when missing");
   app.add_option("--metrics", options.metrics, "HOST:PORT to tell Prometheus at (port 0 picks one)");
+  app.add_option("--key", options.key, "file of its key: who connects needs a key, too");
+  app.add_flag("--insecure", options.insecure, "listen without a key where others could connect");
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/router.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);

@@ -56,6 +56,8 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
     return invalid_argument("the message has " + std::to_string(bytes) + " bytes, at most " +
                             std::to_string(wire::kMaxClientMessageBytes) + " are taken");
   }
+  const Principal* const who = door_.who(message_);
+  if (who == nullptr) return wire::Door::refusal();
   const std::string_view header = message_[id_at + 1].view();
   if (!wire::begins_as_predict(header)) {
     ASSIGN_OR_RETURN(const std::string op, wire::peek_op(header));
@@ -70,7 +72,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
     }
   }
   RETURN_IF_ERROR(wire::decode_predict(header, header_));
-  RETURN_IF_ERROR(check(header_));
+  RETURN_IF_ERROR(check(header_, *who));
   const std::size_t bodies = message_.size() - id_at - 2;
   if (bodies != header_.parts.size()) {
     return invalid_argument("parts: " + std::to_string(header_.parts.size()) + " in the header, but " +
@@ -119,7 +121,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
 }
 
 /// What a client may not say, and names that can't be.
-Status Router::check(const wire::PredictHeader& header) const {
+Status Router::check(const wire::PredictHeader& header, const Principal& principal) {
   RETURN_IF_ERROR(model::check_name("tenant", header.tenant));
   RETURN_IF_ERROR(model::check_name("model", header.model));
   if (!header.principal.empty()) return invalid_argument("principal: set by routers only");
@@ -127,9 +129,9 @@ Status Router::check(const wire::PredictHeader& header) const {
   if (!header.shard.empty()) return invalid_argument("shard: set by routers only");
   if (header.stand_in) return invalid_argument("stand_in: set by routers only");
   if (header.attempt != 1) return invalid_argument("attempt: set by routers only");
-  if (!principal_.may_predict(header.tenant)) {
+  if (!principal.may_predict(header.tenant)) {
     return Status(Code::permission_denied,
-                  "principal " + principal_.name() + " may not predict for tenant " + std::string(header.tenant));
+                  "principal " + principal.name() + " may not predict for tenant " + std::string(header.tenant));
   }
   if (header.budget_us <= 0) return Status(Code::deadline_exceeded, "budget_us: nothing is left");
   return {};
@@ -305,13 +307,15 @@ bool Router::forgive_lost(Piece& piece) {
 bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_number, const Target& target,
                         std::size_t others_left) {
   Backend& backend = *target.backend;
+  const Principal* const who = door_.who(request.message);
+  if (who == nullptr) return false;  // its key doesn't count any more
   Piece& piece = request.pieces[piece_number];
   // The first sending has the header that was just checked before it; any later one reads it again.
   const bool is_first = piece.attempt_count == 0 && piece_number == 0;
   if (!is_first && !wire::decode_predict(request.header(), header_).ok()) return false;
   const std::int64_t remaining_us = request.deadline_us - now_us_;
   header_.prediction = request.prediction;
-  header_.principal = principal_.name();
+  header_.principal = who->name();
   header_.attempt = piece.attempt_count + 1;
   header_.budget_us = remaining_us;
   header_.sent_us = now_us_;

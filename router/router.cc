@@ -27,9 +27,12 @@ std::int64_t sooner(std::int64_t a, std::int64_t b) { return a < 0 ? b : b < 0 ?
 }  // namespace
 
 Result<std::unique_ptr<Router>> Router::make(wire::Context& context, const std::vector<std::string>& endpoints,
-                                             LiveRoutes& live, const Clock& clock, const Limits& limits) {
-  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, request_queues()));
-  std::unique_ptr<Router> router(new Router(std::move(socket), context, live, clock, limits));
+                                             LiveRoutes& live, const Clock& clock, const Limits& limits,
+                                             const Access& access) {
+  wire::SocketOptions options = request_queues();
+  options.key = access.key;
+  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, options));
+  std::unique_ptr<Router> router(new Router(std::move(socket), context, live, clock, limits, access));
   for (const std::string& endpoint : endpoints) {
     ASSIGN_OR_RETURN(std::string bound, router->socket_->bind(endpoint));
     router->endpoints_.push_back(std::move(bound));
@@ -38,13 +41,14 @@ Result<std::unique_ptr<Router>> Router::make(wire::Context& context, const std::
 }
 
 Router::Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock,
-               const Limits& limits)
+               const Limits& limits, const Access& access)
     : socket_(std::move(socket)),
       live_(live),
       reader_(live),
       clock_(clock),
+      door_(access.keyring),
       ids_(clock),
-      backends_(context, limits),
+      backends_(context, limits, access.key, access.keyring),
       retries_(limits),
       in_flight_(kMaxInFlight),
       alarms_(clock.monotonic_us()) {}
@@ -77,6 +81,7 @@ bool Router::turn() {
   // In this order: a reply that is there counts before the look or the alarm that misses it, and the wheel is at the
   // present when alarms are added. Where one of these is due, sockets that had nothing at the last poll are asked
   // again.
+  for (const std::uint32_t backend : backends_.check_keys(now_us_)) ask_elsewhere(backend);
   bool was_busy = drain_shards(backends_.must_watch(now_us_) || alarms_.is_behind(now_us_));
   if (has_risen_) ask_risen();
   if (backends_.must_watch(now_us_)) {

@@ -19,7 +19,6 @@
 
 #include "common/clock.h"
 #include "common/metrics.h"
-#include "common/principal.h"
 #include "common/uuid.h"
 #include "router/backends.h"
 #include "router/limits.h"
@@ -29,6 +28,7 @@
 #include "router/slot_table.h"
 #include "router/tenants.h"
 #include "router/timing_wheel.h"
+#include "wire/keyring.h"
 #include "wire/predict_codec.h"
 #include "wire/socket.h"
 
@@ -46,11 +46,18 @@ struct RouterCounters {
   Counter dropped;          ///< messages that could not be answered, replies to clients that are gone
 };
 
+/// By what a router proves who it is, and tells who asks; without either it has no keys, and everybody is local.
+struct Access {
+  std::shared_ptr<const KeyPair> key;
+  wire::Keyring* keyring = nullptr;  ///< of the context
+};
+
 class Router {
  public:
   /// Binds all `endpoints` on one socket.
   static Result<std::unique_ptr<Router>> make(wire::Context& context, const std::vector<std::string>& endpoints,
-                                              LiveRoutes& live, const Clock& clock, const Limits& limits = {});
+                                              LiveRoutes& live, const Clock& clock, const Limits& limits = {},
+                                              const Access& access = {});
 
   /// Until `stop_fd` is readable and what is in flight is answered; requests that come after the stop are refused with
   /// unavailable. `routes_fd` becomes readable when there are new routes; it is an eventfd and is read here.
@@ -74,7 +81,7 @@ class Router {
     bool is_hedge = false;  ///< only to ask another one as well
   };
   Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, LiveRoutes& live, const Clock& clock,
-         const Limits& limits);
+         const Limits& limits, const Access& access);
 
   // The loop (router.cc).
   bool is_done(std::int64_t quiet_since_us) const;
@@ -88,7 +95,7 @@ class Router {
   // From a client to the shards (request_way.cc).
   void handle_client(const Routes& routes);
   Status take_in(const Routes& routes, std::size_t id_at);
-  Status check(const wire::PredictHeader& header) const;
+  static Status check(const wire::PredictHeader& header, const Principal& principal);
   Status plan(const Routes& routes, Request& request);
   std::int64_t remaining_us(const Request& request) const { return request.deadline_us - now_us_; }
   std::size_t candidates_of(const Routes& routes, const cluster::Placement::TenantShards& tenant, std::uint32_t levels,
@@ -125,7 +132,7 @@ class Router {
   LiveRoutes& live_;
   LiveRoutes::Reader reader_;
   const Clock& clock_;
-  const Principal principal_ = Principal::local();
+  wire::Door door_;
   RouterCounters counters_;
   UuidSource ids_;
   Backends backends_;

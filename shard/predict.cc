@@ -56,6 +56,9 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
     return invalid_argument("parts: " + std::to_string(request_.parts.size()) + " in the header, but " +
                             std::to_string(bodies.size()) + " body frames");
   }
+  if (!request_.principal.empty() && !principal.may_route()) {
+    return Status(Code::permission_denied, "principal: set by routers only");
+  }
   if (!principal.may_predict(request_.tenant)) {
     return Status(Code::permission_denied,
                   "principal " + principal.name() + " may not predict for tenant " + std::string(request_.tenant));

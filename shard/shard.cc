@@ -5,9 +5,11 @@
 #include <thread>
 #include <utility>
 
+#include "client/key_watch.h"
 #include "client/registry_client.h"
 #include "common/files.h"
 #include "common/folder_lock.h"
+#include "common/key_file.h"
 #include "common/log.h"
 #include "common/lost_pages.h"
 #include "common/scheduling.h"
@@ -24,6 +26,7 @@
 #include "shard/shard_status.h"
 #include "shard/space.h"
 #include "shard/worker.h"
+#include "wire/endpoint.h"
 
 namespace espalier::shard {
 namespace {
@@ -100,6 +103,14 @@ void leave(const std::vector<std::unique_ptr<Worker>>& workers, StopSignals& sto
 Status run(const ShardOptions& options, StopSignals& stop, const std::function<void(const Addresses&)>& ready,
            const std::function<void()>& drained) {
   RETURN_IF_ERROR(model::check_name("name", options.name));
+  KeyFile own;
+  if (!options.key.empty()) {
+    ASSIGN_OR_RETURN(own, read_key_file(options.key));
+    if (own.name != options.name) return invalid_argument(options.key + ": is key " + own.name + ", not this shard's");
+  }
+  for (const std::string& endpoint : options.endpoints) {
+    RETURN_IF_ERROR(wire::check_listen("shard", endpoint, own.pair != nullptr, options.insecure));
+  }
   survive_lost_pages();
   Files& files = Files::system();
   const Clock& clock = Clock::system();
@@ -124,6 +135,12 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   first->is_starting = true;
   LiveTable live(std::move(first));
   wire::Context context;
+  std::unique_ptr<client::KeyWatch> keys;
+  if (own.pair != nullptr) {
+    client::KeyWatch::Options watched{"shard", options.registry, own.pair, options.folder + "/keys"};
+    ASSIGN_OR_RETURN(keys, client::KeyWatch::start(context, std::move(watched), files, clock));
+  }
+  wire::Keyring* const keyring = keys == nullptr ? nullptr : &keys->keyring();
   Damage damage;
   FallbackWatch watch(clock);
   ShardStatus status(options.name, watch, damage);
@@ -136,13 +153,13 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   feed_options.self.zone = options.zone;
   feed_options.process = UuidSource(clock).next();
   for (const std::string& endpoint : options.endpoints) {
-    ASSIGN_OR_RETURN(auto worker,
-                     Worker::make(context, options.name, endpoint, live, damage, options.verify, clock, &status));
+    ASSIGN_OR_RETURN(auto worker, Worker::make(context, options.name, endpoint, live, damage, options.verify, clock,
+                                               &status, own.pair, keyring));
     status.add(worker->counts(), [&counted = *worker] { return counted.undelivered(); });
     feed_options.self.endpoints.push_back(worker->endpoint());
     workers.push_back(std::move(worker));
   }
-  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry));
+  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry, own.pair));
   RegistryUpstream upstream(*registry, stop.fd(), clock);
   Admission admission(*pack, damage, options.memory_budget == 0);
   StateFile state(files, options.folder + "/state");

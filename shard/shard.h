@@ -19,6 +19,8 @@ struct ShardOptions {
   std::string folder;                  ///< of its pack and state; made when missing
   std::vector<std::string> registry;   ///< endpoints, any of which reaches the registry
   std::vector<std::string> endpoints;  ///< to bind, one a worker
+  std::string key;                     ///< file of its key; empty: it has none
+  bool insecure = false;               ///< listens without a key where others could connect
   double weight = 1;                   ///< share of keys relative to other shards
   std::string zone;                    ///< what fails together with it; empty: not said
   Verify verify = Verify::admission;
@@ -38,7 +40,7 @@ struct Addresses {
 /// `ready` with where others reach it, once the shard holds what it owns, or all of it but leaves where
 /// there are many (docs/shard-memory.md): after the first sync with the registry, or from its own disk while the
 /// registry is away. Calls `drained` where the end was that: others hold what the shard owned.
-Status run(const ShardOptions& options, StopSignals& stop,
-           const std::function<void(const Addresses&)>& ready, const std::function<void()>& drained);
+Status run(const ShardOptions& options, StopSignals& stop, const std::function<void(const Addresses&)>& ready,
+           const std::function<void()>& drained);
 
 }  // namespace espalier::shard

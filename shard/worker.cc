@@ -30,22 +30,26 @@ wire::SocketOptions socket_options() {
 
 Result<std::unique_ptr<Worker>> Worker::make(wire::Context& context, const std::string& shard,
                                              const std::string& endpoint, LiveTable& live, Damage& damage,
-                                             Verify verify, const Clock& clock, const ShardStatus* status) {
-  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, socket_options()));
+                                             Verify verify, const Clock& clock, const ShardStatus* status,
+                                             std::shared_ptr<const KeyPair> key, wire::Keyring* keyring) {
+  wire::SocketOptions socket_kind = socket_options();
+  socket_kind.key = std::move(key);
+  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, socket_kind));
   ASSIGN_OR_RETURN(std::string bound, socket->bind(endpoint));
-  std::unique_ptr<Worker> worker(new Worker(std::move(socket), shard, live, damage, verify, clock, status));
+  std::unique_ptr<Worker> worker(new Worker(std::move(socket), shard, live, damage, verify, clock, status, keyring));
   worker->endpoint_ = std::move(bound);
   return worker;
 }
 
 Worker::Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, Damage& damage, Verify verify,
-               const Clock& clock, const ShardStatus* status)
+               const Clock& clock, const ShardStatus* status, wire::Keyring* keyring)
     : shard_(std::move(shard)),
       socket_(std::move(socket)),
       live_(live),
       reader_(live),
       clock_(clock),
       status_(status),
+      door_(keyring),
       predictor_(shard_, clock, damage, verify) {}
 
 void Worker::run(int stop_fd) {
@@ -90,32 +94,35 @@ void Worker::handle() {
     unseen_bytes_ = 0;
   }
   unseen_bytes_ += bytes;
+  const Principal* const who = door_.who(message_);
   const wire::Envelope envelope = wire::open_envelope(message_);
   const std::size_t id_at = envelope.id_at;
   if (!envelope.status.ok()) {
     reply_.set_error(envelope.status);
   } else if (bytes > wire::kMaxInternalMessageBytes) {
     reply_.set_error(invalid_argument("the message has more than 268435456 bytes"));
+  } else if (who == nullptr) {
+    reply_.set_error(wire::Door::refusal());
   } else {
     bodies_.clear();
     for (std::size_t i = id_at + 2; i < message_.size(); ++i) bodies_.push_back(message_[i].view());
-    answer(message_[0].view(), message_[id_at + 1].view());
+    answer(*who, message_[0].view(), message_[id_at + 1].view());
   }
   send_reply(id_at + 1);
 }
 
-void Worker::answer(std::string_view peer, std::string_view header) {
-  if (wire::begins_as_predict(header)) return predict(peer, header);
+void Worker::answer(const Principal& principal, std::string_view peer, std::string_view header) {
+  if (wire::begins_as_predict(header)) return predict(principal, peer, header);
   const Result<std::string> op = wire::peek_op(header);
   if (!op.ok()) return reply_.set_error(op.status());
-  if (*op == "predict") return predict(peer, header);
+  if (*op == "predict") return predict(principal, peer, header);
   const auto lease = reader_.lease();
   if (*op == wire::HelloRequest::op) {
     reply_.header = wire::encode_reply(
         Status(), wire::HelloReply{lease->generation, lease->epoch, std::string(version()), "shard " + shard_});
     reply_.body_count = 0;
   } else if (*op == wire::ShardStatusRequest::op && status_ != nullptr) {
-    const Status may = principal_.check_serve();
+    const Status may = principal.check_serve();
     reply_.header = may.ok() ? wire::encode_reply(may, status_->reply(*lease)) : wire::encode_error(may);
     reply_.body_count = 0;
   } else {
@@ -124,9 +131,9 @@ void Worker::answer(std::string_view peer, std::string_view header) {
   }
 }
 
-void Worker::predict(std::string_view peer, std::string_view header) {
+void Worker::predict(const Principal& principal, std::string_view peer, std::string_view header) {
   const auto lease = reader_.lease();
-  predictor_.answer(principal_, *lease, header, bodies_, {now_us_, peer}, reply_);
+  predictor_.answer(principal, *lease, header, bodies_, {now_us_, peer}, reply_);
   if (const auto* request = predictor_.last_request()) busiest_.note(*request, *lease);
   if (predictor_.was_long()) unseen_bytes_ = kBytesPerLook;
 }

@@ -11,21 +11,24 @@
 
 #include "common/clock.h"
 #include "common/metrics.h"
-#include "common/principal.h"
 #include "shard/busiest.h"
 #include "shard/model_table.h"
 #include "shard/predict.h"
 #include "shard/shard_status.h"
+#include "wire/keyring.h"
 #include "wire/socket.h"
 
 namespace espalier::shard {
 
 class Worker {
  public:
-  /// Binds `endpoint`; requests wait in the socket until run().
+  /// Binds `endpoint`; requests wait in the socket until run(). `key`: the shard's; `keyring`: of the context, by which
+  /// it tells who asks.
   static Result<std::unique_ptr<Worker>> make(wire::Context& context, const std::string& shard,
                                               const std::string& endpoint, LiveTable& live, Damage& damage,
-                                              Verify verify, const Clock& clock, const ShardStatus* status = nullptr);
+                                              Verify verify, const Clock& clock, const ShardStatus* status = nullptr,
+                                              std::shared_ptr<const KeyPair> key = nullptr,
+                                              wire::Keyring* keyring = nullptr);
 
   /// Answers until `stop_fd` is readable and what has been sent by then is answered.
   void run(int stop_fd);
@@ -41,12 +44,12 @@ class Worker {
 
  private:
   Worker(std::unique_ptr<wire::Socket> socket, std::string shard, LiveTable& live, Damage& damage, Verify verify,
-         const Clock& clock, const ShardStatus* status);
+         const Clock& clock, const ShardStatus* status, wire::Keyring* keyring);
   /// Answers what is there, at most a few hundred; false when nothing was.
   bool drain();
   void handle();
-  void answer(std::string_view peer, std::string_view header);
-  void predict(std::string_view peer, std::string_view header);
+  void answer(const Principal& principal, std::string_view peer, std::string_view header);
+  void predict(const Principal& principal, std::string_view peer, std::string_view header);
   void send_reply(std::size_t envelope);
 
   const std::string shard_;
@@ -56,7 +59,7 @@ class Worker {
   LiveTable::Reader reader_;
   const Clock& clock_;
   const ShardStatus* const status_;  ///< null: nobody may ask
-  const Principal principal_ = Principal::local();
+  wire::Door door_;
   Predictor predictor_;
   Busiest busiest_;
   std::int64_t now_us_ = 0;       ///< monotonic time, a few messages old

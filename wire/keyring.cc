@@ -110,11 +110,14 @@ std::shared_ptr<const Keyring::Principals> Keyring::principals() {
   return principals_;
 }
 
-bool Keyring::find(std::string_view public_key, std::uint32_t& number) {
-  const auto key = PublicKey::from_bytes(public_key);
-  if (!key.ok()) return false;
+bool Keyring::counts(const PublicKey& key) {
+  std::uint32_t number = 0;
+  return find(key, number);
+}
+
+bool Keyring::find(const PublicKey& key, std::uint32_t& number) {
   const std::lock_guard lock(mutex_);
-  const auto found = numbers_.find(*key);
+  const auto found = numbers_.find(key);
   if (found == numbers_.end() || (*principals_)[found->second] == nullptr) return false;
   number = found->second;
   return true;
@@ -145,8 +148,10 @@ void Keyring::answer(Message& request) {
   if (request.size() < kFirst + 2) return;
   const auto field = [&](std::size_t i) { return request[kFirst + i].view(); };
   std::uint32_t number = 0;
-  const bool is_known = request.size() == kFirst + kZapFrames && field(0) == "1.0" && field(2) == kZapDomain &&
-                        field(5) == "CURVE" && find(field(6), number);
+  const bool is_whole =
+      request.size() == kFirst + kZapFrames && field(0) == "1.0" && field(2).empty() && field(5) == "CURVE";
+  const auto key = is_whole ? PublicKey::from_bytes(field(6)) : not_found("no key");
+  const bool is_known = key.ok() && find(*key, number);
   if (!is_known) {
     log::debug("keys", "a connection with an unknown key", {{"address", std::string(field(3)).substr(0, 64)}});
   }

@@ -27,9 +27,6 @@
 
 namespace espalier::wire {
 
-/// Of all secured sockets.
-inline constexpr std::string_view kZapDomain = "espalier";
-
 /// What the key allows, whether it counts or not. Roles that this build doesn't know allow nothing.
 Principal principal_of(const KeyRecord& key);
 /// Whether the key as a whole counts at that moment, and one of its halves.
@@ -49,6 +46,11 @@ class Keyring {
   /// These keys count from now on, as of `wall_us`, and no others.
   void take(std::span<const KeyRecord> keys, std::int64_t wall_us);
 
+  /// Whether whoever has that key may be talked to. Any thread.
+  bool counts(const PublicKey& key);
+  /// Grows whenever other keys count. Any thread.
+  std::uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
+
  private:
   friend class Door;
   /// By a key's number; null: it doesn't count.
@@ -57,7 +59,7 @@ class Keyring {
   void answer_handshakes();
   void answer(Message& request);
   std::shared_ptr<const Principals> principals();
-  bool find(std::string_view public_key, std::uint32_t& number);
+  bool find(const PublicKey& key, std::uint32_t& number);
 
   std::unique_ptr<Socket> handshakes_;  ///< its thread's
   int stop_fd_ = -1;
@@ -74,15 +76,18 @@ class Door {
   /// Null: the process has no keys, and everybody who reaches it is local.
   explicit Door(Keyring* keyring) : keyring_(keyring) {}
 
-  /// Who sent the message that begins with this frame; null: its key doesn't count any more. Local where the
-  /// connection is private. libzmq lets everybody in while it finds no Keyring: who came over a network without a
-  /// number isn't local. Stays valid until the next call.
-  const Principal* who(const Frame& first) {
+  /// Who sent the message, as a ROUTER socket has received it, with all up to its request id; null: its key doesn't
+  /// count any more. Local where the connection is private. libzmq lets everybody in while it finds no Keyring: who has
+  /// no number is local only if the connection is known to be one of this machine. Stays valid until the next call.
+  const Principal* who(const Message& message) {
     if (keyring_ == nullptr) return &local_;
     if (keyring_->changes_.load(std::memory_order_acquire) != seen_) look();
-    const std::string_view user = first.user();
+    if (message.size() < 2) return nullptr;
+    // Not of the first one, which libzmq adds, and sometimes knows nothing of.
+    const Frame& frame = message[1];
+    const std::string_view user = frame.user();
     if (!user.empty()) return of(user);
-    return first.came_over_network() ? nullptr : &local_;
+    return frame.came_over_network() ? nullptr : &local_;
   }
 
   /// What a message is answered with whose key doesn't count any more.

@@ -14,7 +14,6 @@
 
 #include "common/curve_key.h"
 #include "wire/endpoint.h"
-#include "wire/keyring.h"
 
 namespace espalier::wire {
 namespace {
@@ -28,6 +27,7 @@ constexpr int kLongestReconnectMs = 500;
 /// given up after a while and another is made, and so is a connection on which nothing is acknowledged.
 constexpr int kLongestConnectMs = 2000;
 constexpr int kUnacknowledgedMs = 5000;
+constexpr int kLongestHandshakeMs = 1500;
 /// A peer that went away without a word while nobody sends to it: its connection is kept for less than half a minute.
 constexpr int kKeepaliveIdleS = 10, kKeepaliveEveryS = 5, kKeepaliveProbes = 3;
 /// The longest wait of one poll(2); a caller waits again.
@@ -135,7 +135,8 @@ std::string_view Frame::user() const {
 
 bool Frame::came_over_network() const {
   const char* address = zmq_msg_gets(message_of(const_cast<unsigned char*>(storage_)), "Peer-Address");
-  return address != nullptr && *address != '\0';
+  // Of ipc it is "localhost:" and who the other side is for the system, of a network a number.
+  return address == nullptr || !std::string_view(address).starts_with("localhost:");
 }
 
 char* Frame::data() { return static_cast<char*>(zmq_msg_data(message_of(storage_))); }
@@ -188,14 +189,14 @@ Socket::~Socket() {
 
 int Socket::secure_none() {
   const int no = 0;
-  const int domain = zmq_setsockopt(handle_, ZMQ_ZAP_DOMAIN, "", 0);
-  return zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &no, sizeof no) | domain;
+  return zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &no, sizeof no);
 }
 
 /// What is set here holds for the addresses that are bound from now on.
 int Socket::secure_bind() {
   const int yes = 1;
-  int failed = zmq_setsockopt(handle_, ZMQ_ZAP_DOMAIN, kZapDomain.data(), kZapDomain.size());
+  // Whoever is not let in hears nothing, and tries again once this time is over.
+  int failed = zmq_setsockopt(handle_, ZMQ_HANDSHAKE_IVL, &kLongestHandshakeMs, sizeof kLongestHandshakeMs);
   failed |= zmq_setsockopt(handle_, ZMQ_CURVE_SECRETKEY, key_->secret().data(), key_->secret().size());
   return failed | zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &yes, sizeof yes);
 }

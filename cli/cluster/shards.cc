@@ -48,6 +48,7 @@ double ready_share(const wire::ShardStatusReply& status) {
 }
 
 Result<std::vector<Shard>> ask_all(const Shared& shared) {
+  ASSIGN_OR_RETURN(const auto key, own_key(shared));
   ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
   ASSIGN_OR_RETURN(wire::ViewReply view, registry->call(wire::ViewRequest{}));
   std::vector<Shard> shards;
@@ -55,6 +56,7 @@ Result<std::vector<Shard>> ask_all(const Shared& shared) {
   for (cluster::ShardInfo& info : view.view.shards) {
     client::Exchange::Options options;
     options.peer = "shard " + info.name;
+    options.socket.key = key;
     auto exchange = client::Exchange::open(info.endpoints, options);
     Shard& shard = shards.emplace_back();
     shard.info = std::move(info);

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/cluster/cluster_keys.h"
 #include "cli/output.h"
 #include "common/clock.h"
 #include "common/files.h"
@@ -67,12 +68,9 @@ Status Supervisor::start() {
   RETURN_IF_ERROR(wait_for_predecessor());
   choose_socket_folder();
 
-  std::vector<std::string> arguments = {"--dir",          dir_ + "/registry",
-                                        "--keep-changes", std::to_string(options_.keep_changes),
-                                        "--lease-ms",     std::to_string(options_.lease_ms)};
-  if (options_.tcp) arguments.emplace_back("--insecure");
-  plan("registry", "registry", std::move(arguments), binds_for("registry", 1));
+  plan_registry();
   RETURN_IF_ERROR(start_planned(0));
+  if (!options_.insecure) RETURN_IF_ERROR(make_keys());
   plan_shards(members_[0]->binds[0]);
   RETURN_IF_ERROR(start_planned(1));
   plan_routers(members_[0]->binds[0]);
@@ -82,10 +80,12 @@ Status Supervisor::start() {
 
 Status Supervisor::make_folder() {
   ASSIGN_OR_RETURN(dir_, absolute_path(options_.dir));
-  for (const char* folder : {"", "/registry", "/shards", "/routers", "/run", "/log"})
+  for (const char* folder : {"", "/registry", "/shards", "/routers", "/run", "/keys", "/log"})
     RETURN_IF_ERROR(Files::system().create_directories(dir_ + folder));
-  // Whoever can reach a socket may ask anything, so the folder of the sockets is private.
-  if (chmod((dir_ + "/run").c_str(), 0700) != 0) return unavailable(dir_ + "/run: " + system_error_text());
+  // Whoever can reach a socket may ask anything, so the folder of the sockets is private; that of the keys anyway.
+  for (const char* folder : {"/run", "/keys"}) {
+    if (chmod((dir_ + folder).c_str(), 0700) != 0) return unavailable(dir_ + folder + ": " + system_error_text());
+  }
   ASSIGN_OR_RETURN(lock_, FolderLock::take(dir_, "a cluster"));
   return Status();
 }
@@ -142,22 +142,70 @@ Supervisor::Member& Supervisor::plan(std::string role, std::string name, std::ve
   return *members_.back();
 }
 
+void Supervisor::plan_registry() {
+  std::vector<std::string> arguments = {"--dir",          dir_ + "/registry",
+                                        "--keep-changes", std::to_string(options_.keep_changes),
+                                        "--lease-ms",     std::to_string(options_.lease_ms)};
+  std::vector<std::string> binds = binds_for("registry", 1);
+  if (options_.tcp) {
+    add_key(arguments, "registry");
+    // For whoever runs the cluster, without a key.
+    if (!options_.insecure) binds.push_back("ipc://" + socket_folder_ + "/registry.sock");
+  }
+  plan("registry", "registry", std::move(arguments), std::move(binds));
+}
+
+/// What a process that others could connect to is started with.
+void Supervisor::add_key(std::vector<std::string>& arguments, const std::string& name) const {
+  if (options_.insecure) {
+    arguments.emplace_back("--insecure");
+  } else {
+    arguments.insert(arguments.end(), {"--key", key_path(dir_ + "/keys", name)});
+  }
+}
+
+Status Supervisor::make_keys() {
+  std::vector<ClusterKey> keys = {{"admin", "admin"}};
+  for (std::uint32_t i = 0; i < options_.shards && options_.tcp; ++i) keys.push_back({shard_name(i), "shard"});
+  for (std::uint32_t i = 0; i < options_.routers; ++i) keys.push_back({router_name(i), "router"});
+  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(members_[0]->binds));
+  return make_cluster_keys(dir_ + "/keys", keys, *registry);
+}
+
+std::string Supervisor::shard_name(std::uint32_t number) { return "s" + std::to_string(number); }
+
+std::string Supervisor::router_name(std::uint32_t number) const {
+  return options_.routers == 1 ? "router" : "router" + std::to_string(number);
+}
+
 void Supervisor::plan_shards(const std::string& registry) {
   for (std::uint32_t i = 0; i < options_.shards; ++i) {
-    const std::string name = "s" + std::to_string(i);
-    plan("shard", name,
-         {"--name", name, "--dir", dir_ + "/shards/" + name, "--registry", registry, "--verify", options_.verify,
-          "--scrub-interval", std::to_string(options_.scrub_seconds), "--memory-budget",
-          std::to_string(options_.memory_budget), "--disk-budget", std::to_string(options_.disk_budget)},
-         binds_for(name, options_.workers));
+    const std::string name = shard_name(i);
+    std::vector<std::string> arguments = {"--name",
+                                          name,
+                                          "--dir",
+                                          dir_ + "/shards/" + name,
+                                          "--registry",
+                                          registry,
+                                          "--verify",
+                                          options_.verify,
+                                          "--scrub-interval",
+                                          std::to_string(options_.scrub_seconds),
+                                          "--memory-budget",
+                                          std::to_string(options_.memory_budget),
+                                          "--disk-budget",
+                                          std::to_string(options_.disk_budget)};
+    if (options_.tcp) add_key(arguments, name);
+    plan("shard", name, std::move(arguments), binds_for(name, options_.workers));
   }
 }
 
 void Supervisor::plan_routers(const std::string& registry) {
   for (std::uint32_t i = 0; i < options_.routers; ++i) {
-    const std::string name = options_.routers == 1 ? "router" : "router" + std::to_string(i);
-    plan("router", name, {"--registry", registry, "--dir", dir_ + "/routers/" + name},
-         {"ipc://" + socket_folder_ + "/" + name + ".sock", "tcp://127.0.0.1:*"});
+    const std::string name = router_name(i);
+    std::vector<std::string> arguments = {"--registry", registry, "--dir", dir_ + "/routers/" + name};
+    add_key(arguments, name);
+    plan("router", name, std::move(arguments), {"ipc://" + socket_folder_ + "/" + name + ".sock", "tcp://127.0.0.1:*"});
   }
 }
 

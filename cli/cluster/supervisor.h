@@ -56,6 +56,11 @@ class Supervisor {
   Status wait_for_predecessor();
   void choose_socket_folder();
   std::vector<std::string> binds_for(const std::string& name, std::uint32_t count) const;
+  void plan_registry();
+  void add_key(std::vector<std::string>& arguments, const std::string& name) const;
+  Status make_keys();
+  static std::string shard_name(std::uint32_t number);
+  std::string router_name(std::uint32_t number) const;
   void plan_shards(const std::string& registry);
   void plan_routers(const std::string& registry);
   Member& plan(std::string role, std::string name, std::vector<std::string> arguments, std::vector<std::string> binds);

@@ -105,8 +105,8 @@ class Progress {
 };
 
 std::vector<std::string> arguments_of(const TrainOptions& options, const ClusterFile& cluster, const std::string& key) {
-  std::vector<std::string> arguments = {
-      "--registry", cluster.registry.front(), "--spec", options.spec, "--data", options.data, "--tag", options.tag};
+  std::vector<std::string> arguments = {"--spec", options.spec, "--data", options.data, "--tag", options.tag};
+  for (const std::string& endpoint : cluster.registry) arguments.insert(arguments.end(), {"--registry", endpoint});
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {name, value});
   };

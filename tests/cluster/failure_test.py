@@ -172,7 +172,7 @@ class GoingDown(unittest.TestCase):
 
 class PlainSockets(unittest.TestCase):
     def test_a_req_socket_works(self):
-        with Cluster(shards=2) as cluster:
+        with Cluster(shards=2, insecure=True) as cluster:
             prepare(cluster)
             context = zmq.Context()
             socket = context.socket(zmq.REQ)

@@ -24,9 +24,10 @@ class Registry:
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory()
         self.folder = pathlib.Path(self._folder.name)
-        self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", BIN / "espalier-registry", "--dir", self.folder / "registry", "--key", self.folder / "registry.key",
-             "--bind", f"ipc://{self.folder}/r.sock", "--bind", "tcp://127.0.0.1:*"], stdout=subprocess.PIPE, stderr=(self.folder / "log").open("wb"), text=True)
+        words = ["setpriv", "--pdeathsig", "KILL", "--", BIN / "espalier-registry", "--dir", self.folder / "registry", "--key", self.folder / "registry.key",
+                 "--bind", f"ipc://{self.folder}/r.sock", "--bind", "tcp://127.0.0.1:*"]
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True)
         self.private, self.secured = json.loads(self.process.stdout.readline())["endpoints"]
         for name, endpoint in [("private", self.private), ("secured", self.secured)]:
             (self.folder / name).mkdir()

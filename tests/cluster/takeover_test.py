@@ -50,7 +50,7 @@ class Takeover(unittest.TestCase):
     def answering_shards(self):
         """Those that all routers ask now."""
         names = set()
-        for endpoint in self.cluster.file()["router"]:
+        for endpoint in (each for each in self.cluster.file()["router"] if each.startswith("ipc")):
             with Wire(endpoint) as wire:
                 header = predict_header("acme", "duration", CITIES)
                 reply, _ = wire.ask(header, *[ROW] * len(CITIES))

@@ -126,7 +126,7 @@ class HostCluster:
     def add(self, name, host, folder=None):
         """A process that may be started on the host; its role is that of the name."""
         role = name if name == "registry" else "router" if name.startswith("router") else "shard"
-        words = [BIN / f"espalier-{role}", "--bind", f"tcp://{self.addresses[host]}:{PORTS[role]}", *(["--insecure"] if role == "registry" else []), *self.options[role]]
+        words = [BIN / f"espalier-{role}", "--bind", f"tcp://{self.addresses[host]}:{PORTS[role]}", "--insecure", *self.options[role]]
         if role != "registry":
             words += ["--registry", self.registry]
         if role == "shard":

@@ -11,9 +11,10 @@ Written from docs/wire-protocol.md.
 
 from .client import Client
 from .errors import Code, EspalierError
+from .keys import Key
 from .messages import Part, PartPrediction, Prediction, Provenance, Reason
 from .registry import Registry
 from .runs import Run
 
-__all__ = ["Client", "Code", "EspalierError", "Part", "PartPrediction", "Prediction", "Provenance", "Reason", "Registry", "Run"]
+__all__ = ["Client", "Code", "EspalierError", "Key", "Part", "PartPrediction", "Prediction", "Provenance", "Reason", "Registry", "Run"]
 __version__ = "0.1.0"

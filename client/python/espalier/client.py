@@ -12,6 +12,7 @@ from typing import Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Seq
 import zmq
 
 from .errors import Code, EspalierError
+from .keys import Key
 from .messages import (DEFAULT_BUDGET_US, Part, PartPrediction, Prediction, Row, Value, decode_reply, encode_request,
                        is_temporary)
 from .routers import Routers
@@ -28,10 +29,12 @@ class Client:
             when the connection is lost, or the one in use answers nothing for 60 ms and then no hello for 100 ms. What is under
             way is sent again there with what remains of its budget, and answered once.
         context: a ZeroMQ context to share; the process's own by default.
+        key: who asks: Key(path of a key file). Endpoints that end in "#" and a public key need one.
     """
 
-    def __init__(self, endpoints: Union[str, Sequence[str]], context: Optional["zmq.Context[zmq.Socket[bytes]]"] = None) -> None:
-        self._routers = Routers([endpoints] if isinstance(endpoints, str) else list(endpoints), context or zmq.Context.instance())
+    def __init__(self, endpoints: Union[str, Sequence[str]], context: Optional["zmq.Context[zmq.Socket[bytes]]"] = None,
+                 key: Optional[Key] = None) -> None:
+        self._routers = Routers([endpoints] if isinstance(endpoints, str) else list(endpoints), context or zmq.Context.instance(), key)
         self._tickets = itertools.count(1)
         self._kept: Deque[Tuple[int, Prediction]] = collections.deque()
 

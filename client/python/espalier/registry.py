@@ -13,6 +13,7 @@ import msgpack
 import zmq
 
 from .errors import Code, EspalierError, code_of
+from .keys import Key, connect, usable
 from .runs import RunOperations, readable_run
 from .tags import TagOperations
 
@@ -31,11 +32,12 @@ class Registry(TagOperations, RunOperations):
         endpoints: the registry's endpoint, or several ways to it.
         timeout_s: how long an answer may take; then EspalierError (UNAVAILABLE).
         context: a ZeroMQ context to share; the process's own by default.
+        key: who asks: Key(path of a key file). Endpoints that end in "#" and a public key need one.
     """
 
     def __init__(self, endpoints: Union[str, Sequence[str]], *, timeout_s: float = 30.0,
-                 context: Optional["zmq.Context[zmq.Socket[bytes]]"] = None) -> None:
-        self._endpoints = [endpoints] if isinstance(endpoints, str) else list(endpoints)
+                 context: Optional["zmq.Context[zmq.Socket[bytes]]"] = None, key: Optional[Key] = None) -> None:
+        self._endpoints, self._key = usable([endpoints] if isinstance(endpoints, str) else list(endpoints), key, "the registry"), key
         if not self._endpoints:
             raise EspalierError(Code.INVALID_ARGUMENT, "no endpoint of a registry is given")
         self._timeout_s = timeout_s
@@ -144,7 +146,7 @@ class Registry(TagOperations, RunOperations):
         socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         try:
-            socket.connect(self._endpoints[self._endpoint])
+            connect(socket, self._endpoints[self._endpoint], self._key)
         except zmq.ZMQError as error:
             socket.close()
             raise EspalierError(Code.INVALID_ARGUMENT, f"cannot connect to {self._endpoints[self._endpoint]}: {error}") from error

@@ -12,6 +12,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .errors import Code, EspalierError
+from .keys import Key, connect, usable
 from .messages import renewed
 
 #: The router answers at the end of the budget itself; its answer still has to arrive.
@@ -55,10 +56,10 @@ class Routers:
     connection's queue has no room for is kept. What is sent again after one silence soon after another has a budget, since who is silent may be busy.
     """
 
-    def __init__(self, endpoints: Sequence[str], context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    def __init__(self, endpoints: Sequence[str], context: "zmq.Context[zmq.Socket[bytes]]", key: Optional[Key] = None) -> None:
         if not endpoints:
             raise EspalierError(Code.INVALID_ARGUMENT, "no endpoint of a router is given")
-        self._endpoints = list(endpoints)
+        self._endpoints, self._key = usable(endpoints, key, "a router"), key
         self._context = context
         self._place = 0
         self._under_way: Dict[bytes, _Request] = {}
@@ -249,7 +250,7 @@ class Routers:
         socket.setsockopt(zmq.LINGER, 0)
         news = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
         try:
-            socket.connect(self.endpoint)
+            connect(socket, self.endpoint, self._key)
         except zmq.ZMQError as error:
             socket.disable_monitor()
             news.close(linger=0)

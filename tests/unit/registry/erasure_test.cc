@@ -201,7 +201,7 @@ TEST_F(Erasing, TakesEveryTable) {
     if (std::string_view("qZHh").find(table) != std::string_view::npos) continue;
     EXPECT_GT(before.contains(table) ? before.at(table) : 0, 0) << table << " has no record in this test";
   }
-  const std::string others = "GBEeFfCWIi";
+  const std::string others = "GBEeFfCWLIi";
   for (const char table : keys::kTables) {
     const bool is_tenants = keys::kTablesOfTenants.find(table) != std::string_view::npos;
     EXPECT_NE(is_tenants, others.find(table) != std::string::npos) << table;

@@ -128,13 +128,16 @@ TEST_F(SecuredServerTest, AKeyOfOneTenantFindsOutNothingOfAnotherThroughAnyOpera
     asked.insert(op);
     std::set<std::string> texts;
     bool names_tenant = true;
-    for (const auto& [tenant, model] :
-         {std::pair{"acme", "total"}, {"acme", "absent"}, {"nobody", "total"}, {"nobody", "absent"}}) {
+    const std::vector<std::pair<std::string, std::string>> foreign = {
+        {"acme", "total"}, {"acme", "absent"}, {"nobody", "total"}, {"nobody", "absent"}};
+    for (const auto& [tenant, model] : foreign) {
       json header = sample;
       names_tenant = name_other(header, tenant, model);
       const std::string reply = ask(*socket, packed(header));
       const Status status = wire::peek_status(reply);
-      if (names_tenant || !open.contains(op)) EXPECT_CODE(status, Code::permission_denied) << tenant << "/" << model;
+      if (names_tenant || !open.contains(op)) {
+        EXPECT_CODE(status, Code::permission_denied) << tenant << "/" << model;
+      }
       texts.insert(without(status.message(), tenant));
     }
     EXPECT_EQ(texts.size(), 1u) << "the same words, whatever is there: " << json(texts).dump();
