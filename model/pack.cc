@@ -274,13 +274,15 @@ std::uint64_t Pack::State::disk_bytes() const {
 Status Pack::State::make_room(std::uint64_t size, std::uint64_t most_bytes) {
   // A mark must still fit behind it.
   const std::uint64_t needed = frame_bytes(size) + kPackHeaderBytes;
-  if (writable != nullptr && needed > last().mapping->bytes().size() - end) RETURN_IF_ERROR(seal());
-  if (writable != nullptr) return {};
   const std::uint64_t fresh = std::max(options.segment_bytes, kPackHeaderBytes + needed);
-  if (most_bytes != 0 && disk_bytes() + fresh > most_bytes) {
-    return Status(Code::resource_exhausted, folder + ": one segment more would make it larger than the " +
-                                                std::to_string(most_bytes) + " bytes that it may be");
+  const bool fits = writable != nullptr && needed <= last().mapping->bytes().size() - end;
+  // Where compaction has begun a segment beyond that, it is compaction's until another has gone for it.
+  if (most_bytes != 0 && disk_bytes() + (fits ? 0 : fresh) > most_bytes) {
+    return Status(Code::resource_exhausted,
+                  folder + ": it would be larger than the " + std::to_string(most_bytes) + " bytes that it may be");
   }
+  if (fits) return {};
+  RETURN_IF_ERROR(seal());
   return make_segment(fresh);
 }
 

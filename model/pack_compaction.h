@@ -35,8 +35,9 @@ class PackCompaction {
   explicit PackCompaction(Pack& pack) : pack_(pack) {}
 
   /// A piece of the work: writes about `most` bytes at most, or removes a segment. False: nothing is left to be done.
-  /// worthwhile: a segment with an artefact that has lost its hash is logged and left as it is until the next start.
-  /// tight, all: such an artefact is forgotten. Errors: the disk's; nothing is lost, and the next call goes on.
+  /// tight: there may always be something to be done, where artefacts don't fill segments; the caller knows when to
+  /// stop. worthwhile: a segment with an artefact that has lost its hash is logged and left as it is until the next
+  /// start. tight, all: such an artefact is forgotten. Errors: the disk's; nothing is lost, and the next call goes on.
   Result<bool> step(std::uint64_t most, Thoroughness how);
   /// How many segments were left as they are.
   std::size_t left_alone() const { return left_alone_.size(); }

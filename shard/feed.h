@@ -143,6 +143,7 @@ class Feed {
     BudgetItem item;              ///< of the memory budget
     BudgetItem on_disk;           ///< of the disk budget
     bool is_in_question = false;  ///< in memory, or left out: else its own way in is still before it
+    bool is_coming = false;       ///< was chosen at an earlier look, and is not in yet
     std::vector<Place> places;
   };
   struct Budget {
@@ -153,7 +154,8 @@ class Feed {
     bool is_exceeded = false;  ///< by what must stay
     bool is_disk_exceeded = false;
     std::unordered_map<Hash256, LeftOut> left_out;
-    std::unordered_set<Hash256> in;  ///< as of the last look, and what came in since
+    std::unordered_set<Hash256> in;      ///< as of the last look, and what came in since
+    std::unordered_set<Hash256> coming;  ///< chosen, and on its way: nothing else gets its place
   };
   /// Nodes that were put off.
   struct Backlog {
@@ -196,7 +198,7 @@ class Feed {
   bool has_room_for(const NodeId& id, const Node& node) const;
   void bring_back();
   Status admit_unanswered(bool may_fetch);
-  static void leave_out(const NodeId& id, const Node& node, TableEdit& edit);
+  void leave_out(const NodeId& id, const Node& node, TableEdit& edit);
   void end_slice(TableEdit& edit);
 
   // What the disk has room for (feed_disk.cc).

@@ -62,6 +62,7 @@ std::vector<Feed::Sharing> Feed::count_artefacts() const {
     if (is_new) {
       Sharing& sharing = all.emplace_back();
       sharing.artefact = answer.artefact;
+      sharing.is_coming = budget_.coming.contains(answer.artefact);
       sharing.item = {answer.artefact_bytes, 0, 0, false, true, false};
       const std::uint64_t framed = model::frame_bytes(answer.artefact_bytes);
       const bool is_on_disk = options_.disk_budget == 0 || admission_.has(answer.artefact);
@@ -92,7 +93,7 @@ std::vector<Feed::Sharing> Feed::count_artefacts() const {
 void Feed::note_wishes(std::vector<Sharing>& all) {
   std::unordered_map<Hash256, LeftOut> left_out;
   for (Sharing& sharing : all) {
-    if (!sharing.is_in_question || sharing.item.is_in || !sharing.item.may_go) continue;
+    if (!sharing.is_in_question || sharing.item.is_in || sharing.is_coming || !sharing.item.may_go) continue;
     LeftOut& out = left_out[sharing.artefact];
     const auto known = budget_.left_out.find(sharing.artefact);
     out = known == budget_.left_out.end() ? LeftOut{sharing.item.used, 0} : known->second;
@@ -111,6 +112,7 @@ BudgetChoice Feed::choose_for_memory(std::vector<Sharing>& all) {
     if (!all[i].is_in_question || !all[i].on_disk.is_in) continue;
     items.push_back(all[i].item);
     places.push_back(i);
+    if (all[i].is_coming && !items.back().is_in) items.back().is_in = true, items.back().may_go = false;
   }
   const std::uint64_t budget = options_.memory_budget == 0 ? ~std::uint64_t{0} : options_.memory_budget;
   BudgetChoice choice = choose_for_budget(items, budget);
@@ -158,7 +160,7 @@ void Feed::take_out(const Sharing& sharing, TableEdit& edit, std::vector<std::sh
 void Feed::apply_choice(const std::vector<Sharing>& all, const BudgetChoice& choice) {
   budget_.in.clear();
   for (const Sharing& sharing : all) {
-    if (sharing.item.is_in && sharing.on_disk.is_in) budget_.in.insert(sharing.artefact);
+    if ((sharing.item.is_in || sharing.is_coming) && sharing.on_disk.is_in) budget_.in.insert(sharing.artefact);
   }
   std::vector<std::shared_ptr<const Servable>> gone;
   TableEdit edit(live_.current());
@@ -168,6 +170,7 @@ void Feed::apply_choice(const std::vector<Sharing>& all, const BudgetChoice& cho
   }
   for (const std::size_t i : choice.in) {
     budget_.in.insert(all[i].artefact);
+    budget_.coming.insert(all[i].artefact);
     budget_.left_out.erase(all[i].artefact);
   }
   std::vector<NodeId> coming;

@@ -60,6 +60,7 @@ BudgetChoice Feed::choose_for_disk(std::vector<Sharing>& all, bool may_fetch) {
   std::vector<BudgetItem> items;
   std::vector<std::size_t> places;
   std::uint64_t must_stay = 0;
+  const std::uint64_t budget = disk_budget_of(all);
   for (std::size_t i = 0; i < all.size(); ++i) {
     BudgetItem& item = all[i].on_disk;
     // Nothing can be fetched while the registry is away, and nothing goes for what can't come.
@@ -67,8 +68,9 @@ BudgetChoice Feed::choose_for_disk(std::vector<Sharing>& all, bool may_fetch) {
     if (!item.may_go) must_stay += item.bytes;
     items.push_back(item);
     places.push_back(i);
+    // Its place was made at an earlier look.
+    if (all[i].is_coming && !item.is_in) items.back().is_in = item.is_in = true, items.back().may_go = false;
   }
-  const std::uint64_t budget = disk_budget_of(all);
   BudgetChoice choice = choose_for_budget(items, budget);
   for (std::size_t& i : choice.out) i = places[i];
   for (std::size_t& i : choice.in) i = places[i];

@@ -173,6 +173,7 @@ Status Feed::fetch_more() {
 void Feed::admit_late(const NodeId& id, TableEdit& edit, const std::map<Hash256, Status>& refused) {
   const Model& model = *live_.current().models.find(id.model_key);
   auto next = std::make_shared<Node>(*edit.find_node(id.model_key, id.tag, id.node_key));
+  budget_.coming.erase(next->wanted.artefact);
   auto servable = admission_.admit(id.model_key, model.inputs->fields(), next->wanted.artefact);
   if (servable.ok()) {
     // What was chosen to come back, or is in for another node, is counted already.
@@ -203,6 +204,7 @@ bool Feed::has_room_for(const NodeId& id, const Node& node) const {
 }
 
 void Feed::leave_out(const NodeId& id, const Node& node, TableEdit& edit) {
+  budget_.coming.erase(node.wanted.artefact);
   auto next = std::make_shared<Node>(node);
   next->not_ready = wire::Reason::over_budget;
   next->is_left_out = true;
@@ -222,6 +224,7 @@ void Feed::end_slice(TableEdit& edit) {
   }
   if (!is_done) return;
   backlog_ = {};
+  budget_.coming.clear();
   has_unsaved_ = true;
   space_.table_changed();
   set_acknowledgement();

@@ -100,18 +100,21 @@ Status Space::compact(const ModelTable& table) {
 }
 
 Result<bool> Space::free_segment(LiveTable& live) {
+  if (pack_.live_bytes() >= vain_live_bytes_) return false;
   const std::uint64_t before = pack_.disk_bytes();
-  // Each may be looked at once: where they are as full as they get, copying goes round in circles.
-  std::size_t left = pack_.segments().size();
+  const auto at_first = pack_.segments();
+  // What was copied is not copied again: where artefacts are large, their files never get full.
+  const std::uint32_t newest = at_first.empty() ? 0 : at_first.back().number;
   bool has_moved = false;
-  while (pack_.disk_bytes() >= before && left > 0) {
-    const std::size_t segments = pack_.segments().size();
+  while (pack_.disk_bytes() >= before) {
+    const auto next = model::choose_segment(pack_.segments(), model::Thoroughness::tight, {});
+    if (next && *next > newest) break;
     ASSIGN_OR_RETURN(const bool more, compaction_.step(kCompactedAtOnce, model::Thoroughness::tight));
     give_way();
-    has_moved |= more;
     if (!more) break;
-    if (pack_.segments().size() < segments) --left;
+    has_moved = true;
   }
+  vain_live_bytes_ = pack_.disk_bytes() < before ? ~std::uint64_t{0} : pack_.live_bytes();
   if (!has_moved) return false;
   find_moved(live.current());
   while (!moved_.empty()) reopen_some(live);

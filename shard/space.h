@@ -88,10 +88,11 @@ class Space {
   bool is_compacted_ = false;  ///< what is reopened now is the last
   std::int64_t look_at_us_ = 0;
   std::unordered_map<Hash256, std::int64_t> unused_since_us_;
-  std::size_t left_alone_ = 0;       ///< segments that could not be compacted
-  std::uint64_t bytes_before_ = 0;   ///< of the pack's files, when the compaction began
-  std::uint64_t bytes_removed_ = 0;  ///< in segments since nodes were last reopened
-  std::vector<Moved> moved_;         ///< to be reopened
+  std::size_t left_alone_ = 0;                         ///< segments that could not be compacted
+  std::uint64_t bytes_before_ = 0;                     ///< of the pack's files, when the compaction began
+  std::uint64_t vain_live_bytes_ = ~std::uint64_t{0};  ///< with which the files got no smaller when that was tried last
+  std::uint64_t bytes_removed_ = 0;                    ///< in segments since nodes were last reopened
+  std::vector<Moved> moved_;                           ///< to be reopened
 };
 
 }  // namespace espalier::shard

@@ -17,6 +17,7 @@
 #include "registry/moving/import_runs.h"
 #include "registry/promote.h"
 #include "registry/publish.h"
+#include "registry/quarantine.h"
 #include "registry/search/index.h"
 #include "registry/space/retention.h"
 #include "registry/upkeep/archive.h"
@@ -169,6 +170,13 @@ class ImportSlice {
       return invalid_argument("tags: not in order, or one twice");
     }
     RETURN_IF_ERROR(check_overlays(state.overlays, state.tags));
+    if (state.quarantined.size() > kMostQuarantined) {
+      return invalid_argument("quarantined: " + std::to_string(state.quarantined.size()) + " of them, at most " +
+                              std::to_string(kMostQuarantined) + " are allowed");
+    }
+    if (std::ranges::adjacent_find(state.quarantined, std::ranges::greater_equal()) != state.quarantined.end()) {
+      return invalid_argument("quarantined: not in order, or one twice");
+    }
     batch_.put(keys::spec(tenant_, state.spec), state.spec_json);
     specs_.insert(state.spec);
     batch_.put(keys::import_state(tenant_, model_, epoch_), wire::encode(state));

@@ -96,7 +96,7 @@ class DyingProcesses(unittest.TestCase):
         endpoints = self.cluster.file()["router"]
         os.kill(self.cluster.processes("router")[0]["pid"], signal.SIGKILL)
         for endpoint in endpoints:
-            with Wire(endpoint) as wire:
+            with Wire(endpoint, key=self.cluster.dir / "keys" / "admin.key") as wire:
                 wait_until(lambda: self.knows_the_cluster(wire), what="the router heard of the cluster again")
                 self.ask_all(wire)
         self.assertEqual(self.cluster.file()["router"], endpoints)

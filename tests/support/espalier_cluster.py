@@ -163,13 +163,17 @@ class Cluster:
 class Wire:
     """Frames to the cluster over a DEALER socket, one request after the other or many under way."""
 
-    def __init__(self, endpoint, context=None):
-        """`context`: one to share; one of its own by default."""
+    def __init__(self, endpoint, context=None, key=None):
+        """`context`: one to share; one of its own by default. `key`: file of the key that says who asks."""
         self._own_context = None if context else zmq.Context()
         self._context = context or self._own_context
         self.socket = self._context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.connect(endpoint)
+        if key:
+            from espalier import keys  # not everybody who uses this file has the package
+            keys.connect(self.socket, endpoint, keys.Key(key))
+        else:
+            self.socket.connect(endpoint)
         self._next = 0
 
     def __enter__(self):

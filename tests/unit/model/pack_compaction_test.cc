@@ -121,6 +121,46 @@ TEST_F(Compacting, ThoroughlyTheOpenSegmentGoesTooAndNothingDeadIsLeft) {
   ASSERT_OK(pack_->sync());
 }
 
+TEST_F(Compacting, WhatIsAddedLeavesCompactionASegment) {
+  constexpr std::uint64_t kMost = 4 * kSmall.segment_bytes;
+  ASSERT_OK_AND_ASSIGN(pack_, Pack::open(files_, folder_, {kSmall.segment_bytes, kMost}));
+  int count = 0;
+  while (pack_->add(hash(count), artefact(count)).ok()) ++count;
+  EXPECT_CODE(pack_->add(hash(count), artefact(count)), Code::resource_exhausted);
+  ASSERT_OK(pack_->sync());
+  EXPECT_EQ(pack_->disk_bytes(), kMost);
+  for (int i = 0; i < count; ++i) {
+    if (!lives(i)) pack_->forget(hash(i));
+  }
+  ASSERT_OK(pack_->close_segment());
+  PackCompaction compaction(*pack_);
+  ASSERT_OK(compaction.step(1, Thoroughness::tight));
+  EXPECT_EQ(pack_->disk_bytes(), kMost + kSmall.segment_bytes);
+  EXPECT_CODE(pack_->add(hash(count), artefact(count)), Code::resource_exhausted) << "that segment is compaction's";
+  for (bool more = true; more && pack_->disk_bytes() >= kMost;) {
+    ASSERT_OK_AND_ASSIGN(more, compaction.step(300, Thoroughness::tight));
+    EXPECT_LE(pack_->disk_bytes(), kMost + kSmall.segment_bytes);
+  }
+  EXPECT_LT(pack_->disk_bytes(), kMost);
+  EXPECT_OK(pack_->add(hash(count), artefact(count)));
+  for (int i = 0; i < count; i += 4) EXPECT_EQ(*pack_->find(hash(i)), artefact(i));
+}
+
+TEST_F(Compacting, TightlyLargerSegmentsThanAreMadeNowGoHoweverFullTheyAre) {
+  fill();
+  constexpr std::uint64_t kSmaller = 1024;
+  ASSERT_OK(pack_->sync());
+  ASSERT_OK_AND_ASSIGN(pack_, Pack::open(files_, folder_, {kSmaller}));
+  EXPECT_TRUE(has_oversized(pack_->segments()));
+  PackCompaction compaction(*pack_);
+  for (bool more = true; more && has_oversized(pack_->segments());) {
+    ASSERT_OK_AND_ASSIGN(more, compaction.step(300, Thoroughness::tight));
+  }
+  for (const Pack::SegmentUse& use : pack_->segments()) EXPECT_EQ(use.bytes, kSmaller);
+  EXPECT_FALSE(has_oversized(pack_->segments()));
+  expect_all_alive();
+}
+
 TEST_F(Compacting, AFullDiskLosesNothingAndItGoesOnLater) {
   fill();
   files_.fail_all(Status(Code::resource_exhausted, "full"), FaultyFiles::kPreallocate);

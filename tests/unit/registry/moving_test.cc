@@ -292,6 +292,38 @@ TEST_F(MovingTest, AnImportOfOneModelLeavesOthersTheirIndexOfTimes) {
   EXPECT_FALSE(of_all.cursor.empty());
 }
 
+TEST_F(MovingTest, WhatIsInQuarantineStaysInItAndWasInItWhenItWas) {
+  fill(40);
+  wire::VersionsRequest request;
+  request.tenant = "acme";
+  request.model = "total";
+  ASSERT_OK_AND_ASSIGN(const auto page, registry_->versions(local_, request));
+  ASSERT_GE(page.versions.size(), 2u);
+  const Uuid stays = page.versions[0].version;
+  const Uuid returns = page.versions[1].version;
+  std::vector<std::int64_t> times;
+  std::uint32_t number = 0;
+  for (const auto& [version, lift] : {std::pair(stays, false), std::pair(returns, false), std::pair(returns, true)}) {
+    clock_.advance(1'000'000);
+    ASSERT_OK(registry_->quarantine(local_, {uuid('q', ++number), "acme", "total", version, lift, "harm"}));
+    times.push_back(clock_.wall_us());
+  }
+  clock_.advance(3'600'000'000);
+  ASSERT_OK(import_all(*exported(*registry_, "acme", "total")));
+  const auto in_quarantine = [&](std::int64_t time_us) {
+    wire::ModelsRequest models;
+    models.tenant = "acme";
+    models.model = "total";
+    models.time_us = time_us;
+    return target_->models(local_, models)->models.front().quarantined;
+  };
+  EXPECT_EQ(in_quarantine(0), std::vector<Uuid>{stays});
+  EXPECT_EQ(in_quarantine(times[0]), std::vector<Uuid>{stays});
+  EXPECT_EQ(in_quarantine(times[1]), (std::vector<Uuid>{std::min(stays, returns), std::max(stays, returns)}));
+  EXPECT_EQ(told(*target_, "acme", "total"), told(*registry_, "acme", "total"));
+  EXPECT_EQ(target_findings(), "");
+}
+
 TEST_F(MovingTest, AnImportedModelGoesOnAsAnyOther) {
   fill(40);
   clock_.advance(3'600'000'000);
@@ -443,6 +475,15 @@ TEST_F(MovingTest, AStateThatNoRegistryMakesIsRefused) {
               s.tags.clear();
               for (int i = 1000; i <= 2000; ++i) s.tags.push_back("t" + std::to_string(i));
             }},
+           {"quarantined: not in order",
+            [](State& s) {
+              s.quarantined = {uuid('v', 2), uuid('v', 1)};
+            }},
+           {"quarantined: not in order",
+            [](State& s) {
+              s.quarantined = {uuid('v', 1), uuid('v', 1)};
+            }},
+           {"quarantined: 10001 of them", [](State& s) { s.quarantined.resize(10'001); }},
            {"levels: not those", [](State& s) { s.levels.push_back("city"); }},
            {"levels: not those", [](State& s) { s.levels.clear(); }},
        }) {
