@@ -123,9 +123,10 @@ Result<wire::StatusReply> Registry::status(const Principal& principal, const wir
 RegistryMetrics::Gauges Registry::gauges() {
   RegistryMetrics::Gauges gauges;
   gauges.generation = store_->generation();
-  gauges.epoch = store_->epoch();
+  const auto newest = records_.feed.newest();
+  if (newest.ok()) gauges.epoch = *newest;
   gauges.being_served = served_times_.being_served();
-  const auto view = records_.membership.view(gauges.epoch);
+  const auto view = records_.membership.view(store_->epoch());
   if (!view.ok()) return gauges;
   for (const cluster::ShardInfo& shard : view->shards) {
     gauges.shards.push_back(
