@@ -109,7 +109,7 @@ def line_of(result):
 
 
 def print_columns(cells):
-    print("".join(f"{str(cell):>{width}}" for cell, width in zip(cells, (9, 8, 9, 12, 18, 9, 9, 9, 10))), flush=True)
+    print("".join(f"{str(cell):>{width}}" for cell, width in zip(cells, (9, 8, 15, 12, 18, 9, 9, 9, 10))), flush=True)
 
 
 def measure(transport, rides, options, results):
@@ -142,6 +142,14 @@ def measure(transport, rides, options, results):
             proxy.stop()
 
 
+def note(result, name, each):
+    result[name], result[f"{name}_least"], result[f"{name}_most"] = statistics.median(each), min(each), max(each)
+
+
+def spread(result, name):
+    return f"{result[name]:.2f} ({result[f'{name}_least']:.2f}-{result[f'{name}_most']:.2f})"
+
+
 def measure_curve(rides, options, results):
     """Two clusters and two proxies, with CURVE and without, in turn."""
     prefix = pinned(SERVER_CORE)
@@ -163,17 +171,17 @@ def measure_curve(rides, options, results):
                         runs[what].append(generate(endpoint, cluster.folder / "recording", window, options.seconds, key))
                 found = {what: summary("tcp", window, what, runs[what]) for what in ways}
                 secured_runs = found["espalier+curve"]
-                for name, of, member in [("ratio", "proxy+curve", "rps"), ("curve_round_trip", "espalier", "p50_us")]:
-                    each = sorted(a[member] / b[member] for a, b in zip(runs["espalier+curve"], runs[of]))
-                    secured_runs[name], secured_runs[f"{name}_least"], secured_runs[f"{name}_most"] = statistics.median(each), each[0], each[-1]
+                note(secured_runs, "ratio", [a["rps"] / b["rps"] for a, b in zip(runs["espalier+curve"], runs["proxy+curve"])])
+                if window == 1:
+                    # Of the mean: percentiles are those of buckets a tenth apart.
+                    note(secured_runs, "curve_round_trip", [b["rps"] / a["rps"] for a, b in zip(runs["espalier+curve"], runs["espalier"])])
                 results += found.values()
                 if options.json:
                     continue
                 for result in found.values():
                     print_columns(line_of(result))
-                print(f"{'':>17}  {secured_runs['ratio']:.2f} of the proxy with CURVE ({secured_runs['ratio_least']:.2f}-{secured_runs['ratio_most']:.2f}); an answer takes "
-                      f"{secured_runs['curve_round_trip']:.2f} times as long as without ({secured_runs['curve_round_trip_least']:.2f}-"
-                      f"{secured_runs['curve_round_trip_most']:.2f})", flush=True)
+                print(f"{'':>17}  {spread(secured_runs, 'ratio')} of the proxy with CURVE" +
+                      (f"; a round trip takes {spread(secured_runs, 'curve_round_trip')} times as long as without" if window == 1 else ""), flush=True)
         finally:
             for proxy in proxies.values():
                 proxy.stop()
