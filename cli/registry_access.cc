@@ -1,5 +1,7 @@
 #include "cli/registry_access.h"
 
+#include <unistd.h>
+
 #include <charconv>
 
 #include "cli/cluster_folder.h"
@@ -10,8 +12,14 @@
 namespace espalier::cli {
 
 Result<std::shared_ptr<const KeyPair>> own_key(const Shared& shared) {
-  if (shared.key.empty()) return std::shared_ptr<const KeyPair>();
-  ASSIGN_OR_RETURN(const KeyFile file, read_key_file(shared.key));
+  std::string path = shared.key;
+  if (path.empty() && !shared.cluster.empty()) {
+    // What `espalier up` made for whoever may read it.
+    path = shared.cluster + "/keys/admin.key";
+    if (::access(path.c_str(), R_OK) != 0) path.clear();
+  }
+  if (path.empty()) return std::shared_ptr<const KeyPair>();
+  ASSIGN_OR_RETURN(const KeyFile file, read_key_file(path));
   return file.pair;
 }
 

@@ -17,7 +17,7 @@
 
 namespace espalier::cli {
 
-/// The key that the command line names; null where it names none.
+/// The key that the command line names, else that of the cluster's folder; null where there is none.
 Result<std::shared_ptr<const KeyPair>> own_key(const Shared& shared);
 /// A connection to the routers of the cluster that the command line names.
 Result<std::unique_ptr<client::Client>> connect_router(const Shared& shared);

@@ -6,14 +6,32 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
+#include <utility>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 namespace espalier::wire {
 namespace {
 
 constexpr const char* kZapEndpoint = "inproc://zeromq.zap.01";
+constexpr std::size_t kFirst = 2;      ///< of a question's fields
 constexpr std::size_t kZapFrames = 7;  ///< version, request id, domain, address, identity, mechanism, public key
+
+/// What the thread of the handshakes is told through its eventfd.
+constexpr eventfd_t kKeysChanged = 1, kStop = eventfd_t{1} << 32;
+/// A handshake waits so long for its key, shorter than libzmq does; so many at once.
+constexpr std::int64_t kWaitsUs = 1'000'000;
+constexpr std::size_t kMostWaiting = 256;
+
+/// The public half of whoever connects; nothing where the question is none of ours.
+std::optional<PublicKey> key_of(const Message& request) {
+  const auto field = [&](std::size_t i) { return request[kFirst + i].view(); };
+  if (request.size() != kFirst + kZapFrames || field(0) != "1.0" || !field(2).empty() || field(5) != "CURVE") return {};
+  const auto key = PublicKey::from_bytes(field(6));
+  return key.ok() ? std::optional(*key) : std::nullopt;
+}
 
 TenantRights operator|(const TenantRights& a, const TenantRights& b) {
   return {a.read || b.read, a.publish || b.publish, a.predict || b.predict, a.manage || b.manage};
@@ -78,7 +96,7 @@ Result<std::unique_ptr<Keyring>> Keyring::make(Context& context) {
 
 Keyring::~Keyring() {
   if (thread_.joinable()) {
-    ::eventfd_write(stop_fd_, 1);
+    ::eventfd_write(stop_fd_, kStop);
     thread_.join();
   }
   if (stop_fd_ >= 0) ::close(stop_fd_);
@@ -103,6 +121,7 @@ void Keyring::take(std::span<const KeyRecord> keys, std::int64_t wall_us) {
     principals_ = std::move(next);
   }
   changes_.fetch_add(1, std::memory_order_release);
+  ::eventfd_write(stop_fd_, kKeysChanged);
 }
 
 std::shared_ptr<const Keyring::Principals> Keyring::principals() {
@@ -123,20 +142,43 @@ bool Keyring::find(const PublicKey& key, std::uint32_t& number) {
   return true;
 }
 
+/// A key that was made a moment ago may be on its way here: its handshake waits for it.
 void Keyring::answer_handshakes() {
   Poller poller;
-  const std::size_t asked = poller.add(*handshakes_);
-  const std::size_t stop = poller.add_fd(stop_fd_);
+  poller.add(*handshakes_);
+  const std::size_t news = poller.add_fd(stop_fd_);
+  struct Waiting {
+    Message request;
+    PublicKey key;
+    std::int64_t until_us;
+  };
+  std::vector<Waiting> waiting;
   Message message;
   for (;;) {
-    if (!poller.wait(-1)) continue;
-    if (poller.ready(stop)) break;
-    if (!poller.ready(asked)) continue;
+    const std::int64_t first_us = waiting.empty() ? -1 : waiting.front().until_us - Clock::system().monotonic_us();
+    const bool is_ready = poller.wait(waiting.empty() ? -1 : std::max<std::int64_t>(first_us, 0));
+    if (is_ready && poller.ready(news)) {
+      eventfd_t said = 0;
+      ::eventfd_read(stop_fd_, &said);
+      if (said >= kStop) break;
+    }
+    const std::int64_t now_us = Clock::system().monotonic_us();
+    std::erase_if(waiting, [&](Waiting& each) {
+      if (each.until_us > now_us && !counts(each.key)) return false;
+      answer(each.request);
+      return true;
+    });
     for (;;) {
       const Result<bool> received = handshakes_->receive(message);
       if (!received.ok()) log::error("keys", "no handshake could be read", {{"why", received.status()}});
       if (!received.ok() || !*received) break;
-      answer(message);
+      const auto key = key_of(message);
+      if (key && !counts(*key) && waiting.size() < kMostWaiting) {
+        waiting.push_back({std::move(message), *key, now_us + kWaitsUs});
+        message = Message();
+      } else {
+        answer(message);
+      }
     }
   }
   handshakes_.reset();
@@ -144,14 +186,11 @@ void Keyring::answer_handshakes() {
 
 /// [who asks] [empty] [version] [request id] [domain] [address] [identity] [mechanism] [public key]
 void Keyring::answer(Message& request) {
-  constexpr std::size_t kFirst = 2;
   if (request.size() < kFirst + 2) return;
   const auto field = [&](std::size_t i) { return request[kFirst + i].view(); };
   std::uint32_t number = 0;
-  const bool is_whole =
-      request.size() == kFirst + kZapFrames && field(0) == "1.0" && field(2).empty() && field(5) == "CURVE";
-  const auto key = is_whole ? PublicKey::from_bytes(field(6)) : not_found("no key");
-  const bool is_known = key.ok() && find(*key, number);
+  const auto key = key_of(request);
+  const bool is_known = key && find(*key, number);
   if (!is_known) {
     log::debug("keys", "a connection with an unknown key", {{"address", std::string(field(3)).substr(0, 64)}});
   }

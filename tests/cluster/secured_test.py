@@ -1,6 +1,7 @@
 """A cluster over tcp with keys: who gets an answer, how soon a revoked key is shut out, and what goes on meanwhile."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -17,7 +18,7 @@ import zmq
 import espalier
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from espalier_cluster import BIN, ROOT, Cluster, predict_header, wait_until  # noqa: E402
+from espalier_cluster import BIN, ROOT, Cluster, Failed, predict_header, wait_until  # noqa: E402
 
 ROW = {"distance_km": 4.2, "hour": 8, "vehicle": "bike", "weather": "dry"}
 PERMISSION_DENIED = 6
@@ -100,6 +101,12 @@ class Secured(unittest.TestCase):
         for secret in secrets:
             self.assertNotIn(secret, commands)
             self.assertNotIn(secret, logs)
+
+    def test_commands_take_the_key_of_the_clusters_folder(self):
+        shards = self.cluster.json("shards")
+        self.assertIn("s0", str(shards))
+        self.assertNotIn("needs a key", str(shards))
+        self.assertIn("exact", self.cluster.run("predict", "acme/duration@germany/berlin", "--row", '{"hour": 8}'))
 
     def test_a_client_without_a_key_does_not_get_a_word(self):
         plain = b"\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL".ljust(64, b"\0") + b"\4\x26\5READY\x0bSocket-Type\0\0\0\6DEALER\x08Identity\0\0\0\0"
@@ -206,6 +213,44 @@ class Secured(unittest.TestCase):
                 with self.assertRaises(espalier.EspalierError) as caught:
                     wire.call("join", {"idem": os.urandom(16), "shard": {"name": shard, "endpoints": [endpoint]}})
                 self.assertEqual(caught.exception.code, espalier.Code.PERMISSION_DENIED)
+
+
+class Stolen(unittest.TestCase):
+    def test_a_shard_whose_key_is_revoked_is_asked_no_more_and_no_request_fails(self):
+        with Cluster(shards=2, tcp=True) as cluster:
+            rides = cluster.folder / "rides.csv"
+            cluster.run("sample-data", rides, "--rows", 3000)
+            cluster.train(ROOT / "examples" / "rides.toml", rides, where="split = train")
+            key = espalier.Key(cluster.dir / "keys" / "admin.key")
+            answers, stopping = [], threading.Event()
+
+            def load():
+                with espalier.Client(cluster.router("tcp"), key=key) as client:
+                    for partition in itertools.cycle([["germany", "berlin"], ["france", "paris"], ["brazil", "rio"], ["brazil"], ["france"]]):
+                        if stopping.is_set():
+                            return
+                        try:
+                            shard = client.predict("acme", "duration", partition, rows=[ROW], budget_us=5_000_000).provenance.shard
+                        except espalier.EspalierError as error:
+                            shard = str(error)
+                        answers.append((time.monotonic(), shard))
+
+            thread = threading.Thread(target=load, daemon=True)
+            thread.start()
+            try:
+                wait_until(lambda: {shard for _, shard in answers} == {"s0", "s1"}, what="answers of both shards")
+                cluster.run("keys", "revoke", "s1")
+                revoked = time.monotonic()
+                wait_until(lambda: answers[-1][0] > revoked + 1.5, what="a second and a half")
+            finally:
+                stopping.set()
+                thread.join(10)
+            late = [when - revoked for when, shard in answers if shard == "s1"]
+            print(f"a shard's key revoked: {len(answers)} requests, its last answer {max(late) * 1000:.1f} ms after the command had returned")
+            self.assertLess(max(late), 1.0)
+            self.assertEqual({shard for _, shard in answers}, {"s0", "s1"}, "no request failed")
+            with self.assertRaisesRegex(Failed, "revoked"):
+                cluster.run("keys", "rotate", "s1", "--out", cluster.folder / "again.key")
 
 
 class Frozen(unittest.TestCase):

@@ -98,6 +98,16 @@ TEST_F(KeyringTest, AnUnknownKeyGetsNowhereUntilItIsKnown) {
   EXPECT_EQ(serve(), "eta") << "what it asked arrives: it has gone on trying";
 }
 
+TEST_F(KeyringTest, AKeyThatBecomesKnownAMomentLaterIsLetInAtOnce) {
+  keyring_->take({}, kNow);
+  const auto early = client(eta_, endpoint_);
+  ask(*early);
+  EXPECT_EQ(serve(100'000), "");
+  const KeyRecord keys[] = {record("eta", *eta_, "reader", "acme")};
+  keyring_->take(keys, kNow);
+  EXPECT_EQ(serve(500'000), "eta") << "its handshake has waited";
+}
+
 TEST_F(KeyringTest, ARevokedKeyIsShutOutOverAnOpenConnection) {
   KeyRecord keys[] = {record("eta", *eta_, "reader", "acme")};
   keyring_->take(keys, kNow);
