@@ -184,8 +184,10 @@ void Exchange::drain() {
 void Exchange::fail(Ticket ticket, const Request& request) {
   Answer& answer = answered_.emplace_back();
   answer.ticket = ticket;
-  answer.status = Status(options_.late, options_.peer + " at " + wire::parse_endpoint(endpoints_[endpoint_]).address +
-                                            " did not answer within " + seconds_text(request.timeout_us));
+  const wire::Endpoint endpoint = wire::parse_endpoint(endpoints_[endpoint_]);
+  answer.status = Status(options_.late, options_.peer + " at " + endpoint.address + " did not answer within " +
+                                            seconds_text(request.timeout_us) +
+                                            (endpoint.key ? "; whose key doesn't count there is never answered" : ""));
 }
 
 /// How long the next message may be on its way back: as large as the largest, or as what was asked.
