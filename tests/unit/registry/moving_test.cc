@@ -24,38 +24,6 @@ std::string literal(std::int64_t time_us) {
   return std::string(text, size) + micros + "'";
 }
 
-class MovingTest : public MovingFixture {
- protected:
-  void fill(int operations) {
-    for (int i = 0; i < operations; ++i) do_something();
-  }
-  /// The target has a model of its own, and goes on.
-  void publish_to_target(std::uint32_t number, const std::string& model = "own", const std::string& tenant = "acme") {
-    wire::PublishRequest request;
-    request.idem = uuid('i', number);
-    request.tenant = tenant;
-    request.model = model;
-    request.tag = "production";
-    request.release = uuid('r', number);
-    request.spec_json = spec_json(model, {"country"});
-    request.fields = {{"age", model::FieldType::number}};
-    wire::VersionRecord version;
-    version.version = uuid('v', number);
-    const std::string bytes = small_artefact(static_cast<float>(number));
-    version.artefact = blake2b_256(bytes);
-    ASSERT_OK(target_->upload(local_, {tenant, {version.artefact}}, {bytes}));
-    const std::string body = wire::encode_array(std::vector{version});
-    ASSERT_OK(target_->publish(local_, request, {body}));
-  }
-  std::vector<std::int64_t> times_of(const std::string& tenant, const std::string& model) {
-    std::vector<std::int64_t> times;
-    wire::ReleasesRequest request{tenant, model, {}, {}, 65536, 0, 0};
-    const auto page = registry_->releases(local_, request);
-    for (const auto& release : page->releases) times.push_back(release.time_us);
-    return times;
-  }
-};
-
 TEST_F(MovingTest, AnImportedHistoryAnswersAsItsSourceDidAtEveryTime) {
   publish_to_target(1);
   fill(60);
