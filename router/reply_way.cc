@@ -86,10 +86,17 @@ void Router::ask_elsewhere(std::uint32_t backend) {
       const Piece& piece = request.pieces[i];
       if (piece.is_done || piece.attempt_count == 0) continue;
       const Attempt& last = piece.attempts[piece.attempt_count - 1];
-      // Where it can't be sent on now, its alarm tries again.
-      if (last.is_open && last.backend == backend) ask_next(ticket, request, i, Cause::silence);
+      if (last.is_open && last.backend == backend) ask_now_or_soon(ticket, request, i);
     }
   });
+}
+
+/// Where it can't be sent on now for a limit, an alarm tries again.
+void Router::ask_now_or_soon(Ticket ticket, Request& request, std::uint32_t piece_number) {
+  const Sending sending = ask_next(ticket, request, piece_number, Cause::silence);
+  if (sending == Sending::sent || sending == Sending::exhausted) return;
+  const std::int64_t due_us = now_us_ + patience_us(remaining_us(request), 1);
+  alarms_.add(due_us, {ticket, due_us, piece_number, request.pieces[piece_number].attempt_count - 1});
 }
 
 /// Shards answer again: what nobody works on is sent once more.
@@ -98,7 +105,7 @@ void Router::ask_risen() {
     for (std::uint32_t i = 0; i < request.piece_count; ++i) {
       const Piece& piece = request.pieces[i];
       if (!piece.is_done && piece.attempt_count > 0 && is_left_alone(piece)) {
-        ask_next(ticket, request, i, Cause::silence);
+        ask_now_or_soon(ticket, request, i);
       }
     }
   });
@@ -155,8 +162,9 @@ void Router::ring(const Alarm& alarm) {
   }
   // Whoever was asked since has an alarm of their own.
   if (alarm.attempt + 1 < piece.attempt_count) return;
+  const bool is_waited_for = !was_silent && !is_left_alone(piece);
   const Sending sending =
-      was_silent ? ask_next(alarm.ticket, *request, alarm.piece, Cause::silence) : Sending::exhausted;
+      is_waited_for ? Sending::exhausted : ask_next(alarm.ticket, *request, alarm.piece, Cause::silence);
   if (sending == Sending::sent) return;
   // Where another could be asked but for a limit, there may be room later.
   std::int64_t due_us = request->deadline_us;

@@ -263,11 +263,10 @@ bool Router::has_others(const Request& request, const Piece& piece) const {
 }
 
 /// The tenant's shards hold all nodes but leaves, and answer for those from the nodes above: of those that placement
-/// doesn't name for the piece the best off are asked in the stead of these. false: there is none, or they were looked
-/// for before.
+/// doesn't name for the piece the best off are asked in the stead of these. false: there is none now, or they were
+/// found before.
 bool Router::add_stand_ins(const Request& request, Piece& piece) {
   if (!has_others(request, piece)) return false;
-  piece.has_stand_ins = true;
   const std::string name = request.tenant->shards.tenant;
   const Tenant& tenant = tenants_.at(*routes_, name, now_us_);  // by the newest view
   const auto placed = std::span(piece.shards).first(piece.placed_count);
@@ -284,7 +283,8 @@ bool Router::add_stand_ins(const Request& request, Piece& piece) {
     piece.was_tried[piece.shard_count] = false;
     piece.shards[piece.shard_count++] = others[*next].shard;
   }
-  return piece.shard_count > piece.placed_count;
+  piece.has_stand_ins = piece.shard_count > piece.placed_count;
+  return piece.has_stand_ins;
 }
 
 /// Shards that lost what they were sent and answer again may be asked once more, within the retry budget. false: there

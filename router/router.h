@@ -117,6 +117,7 @@ class Router {
   void ask_elsewhere(std::uint32_t backend);
   void ask_risen();
   bool is_left_alone(const Piece& piece);
+  void ask_now_or_soon(Ticket ticket, Request& request, std::uint32_t piece_number);
   void close_attempt(Attempt& attempt);
   void give_up(Piece& piece);
   void ring(const Alarm& alarm);

@@ -357,7 +357,8 @@ Status Feed::add_snapshot(Batch& batch) {
   take_view(std::move(view.view));
   has_new_view_ = false;
   batch.is_snapshot = true;
-  batch.is_new_generation = batch.generation != generation_;
+  // Compared with what is shown, as a snapshot before this one may have come to nothing.
+  batch.is_new_generation = batch.generation != live_.current().generation;
   if (batch.is_new_generation) looked_at_ = 0;
   for (wire::ModelRecord& record : records) {
     record.spec_json.clear();

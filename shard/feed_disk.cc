@@ -63,9 +63,9 @@ BudgetChoice Feed::choose_for_disk(std::vector<Sharing>& all, bool may_fetch) {
   const std::uint64_t budget = disk_budget_of(all);
   for (std::size_t i = 0; i < all.size(); ++i) {
     BudgetItem& item = all[i].on_disk;
+    if (!item.may_go) must_stay += item.bytes;
     // Nothing can be fetched while the registry is away, and nothing goes for what can't come.
     if (!item.is_in && !may_fetch) continue;
-    if (!item.may_go) must_stay += item.bytes;
     items.push_back(item);
     places.push_back(i);
     // Its place was made at an earlier look.
@@ -129,7 +129,10 @@ void Feed::leave_disk(const std::vector<Sharing>& all, const std::vector<std::si
   if (out.empty()) return;
   TableEdit edit(live_.current());
   std::vector<std::shared_ptr<const Servable>> gone;
-  for (const std::size_t i : out) take_out(all[i], edit, gone);
+  for (const std::size_t i : out) {
+    budget_.in.erase(all[i].artefact);
+    take_out(all[i], edit, gone);
+  }
   show(edit.finish(live_.current().generation, live_.current().epoch));
   for (const std::size_t i : out) admission_.give_up(all[i].artefact);
   has_unsaved_ = true;  // what answered in another's place

@@ -120,6 +120,9 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   const std::span<const std::string_view> asked = request_.partition(part);
   const Status path = path_.assign(asked, model.levels.size());
   if (!path.ok()) return path;
+  // Of a leaf that it doesn't hold: who does is away, and may have a version of it.
+  const bool may_lack =
+      request_.stand_in && path_.depth() > cluster::replicated_until(static_cast<std::uint32_t>(model.levels.size()));
   std::optional<Choice> choice;
   Status scored;
   // Again with what answers instead, as long as what was chosen turns out to be damaged.
@@ -127,7 +130,11 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
     Unanswered unanswered;
     Result<Choice> chosen =
         tag != nullptr ? choose(model, *tag, path_, &unanswered) : choose_version(model, ref.id, path_);
-    const bool is_unknown = tag == nullptr && chosen.status().code() == Code::not_found;  // a version: not here yet?
+    const Code code = chosen.status().code();
+    if (may_lack && (code == Code::no_model || code == Code::not_found)) {
+      return unavailable("the shards that hold this node are away, and nothing above it answers");
+    }
+    const bool is_unknown = tag == nullptr && code == Code::not_found;  // a version: not here yet?
     is_unready_ = is_unready_ || unanswered.is_here_only || is_unknown;
     if (unanswered.missed != nullptr) unanswered.missed->used.note(now_us_);
     ASSIGN_OR_RETURN(choice, std::move(chosen));
@@ -144,9 +151,6 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   }
   RETURN_IF_ERROR(scored);
   const Answer& answer = *choice->answer;
-  // Who holds the asked leaf is away, and may have a version of it.
-  const bool may_lack =
-      request_.stand_in && path_.depth() > cluster::replicated_until(static_cast<std::uint32_t>(model.levels.size()));
   if (may_lack && choice->reason == wire::Reason::no_version) choice->reason = wire::Reason::cold;
   choice->node->used.note(now_us_);
   if (choice->missed != nullptr) choice->missed->used.note(now_us_);

@@ -156,6 +156,19 @@ TEST_F(PredictTest, WhoStandsInCallsColdWhatOthersMayHave) {
   }
 }
 
+TEST_F(PredictTest, AStandInNeverSaysThatThereIsNoModelOfALeaf) {
+  add(model_of({{"production", "", {{"usa/ca/fresno", "cold", 3}}}}));
+  ask("usa/ca/fresno", {model::Value::of(2.0)});
+  ask("usa", {model::Value::of(2.0)});
+  stands_in_ = true;
+  for (const std::string& ref : {std::string("tag:production"), "version:" + uuid_of(99).text()}) {
+    request_.refs = {ref};
+    ASSERT_OK_AND_ASSIGN(const wire::PredictReply reply, answer());
+    EXPECT_EQ(reply.parts[0].status, Code::unavailable) << ref;
+    EXPECT_NE(reply.parts[1].status, Code::unavailable) << "all shards of the tenant hold what is above the leaves";
+  }
+}
+
 TEST_F(PredictTest, WhatNobodyAnswersForIsAskedForAllTheSame) {
   Model model = model_of({{"production", "", {{"peru", "cold", 3}}}});
   const Tag& tag = *model.tags[0];
