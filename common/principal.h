@@ -27,9 +27,7 @@ class Principal {
   explicit Principal(std::string name) : name_(std::move(name)) {}
 
   /// The operator of this machine: ipc in a private folder, or loopback. May do everything.
-  static Principal local() {
-    return std::move(Principal("local").grant_everything());
-  }
+  static Principal local() { return std::move(Principal("local").grant_everything()); }
 
   Principal& grant(std::string tenant, TenantRights rights) {
     tenants_[std::move(tenant)] = rights;

@@ -5,7 +5,7 @@ namespace espalier::router {
 void RouterMetrics::fill(metrics::Page& page) {
   metrics::add_process(page, "router", "router");
   page.counter("espalier_router_requests_total", "Predictions taken in.", counters_.requests.value());
-  page.counter("espalier_router_refused_total", "Of these, answered with an error by the router itself.",
+  page.counter("espalier_router_refused_total", "Predictions answered with an error by the router itself.",
                counters_.refused.value());
   page.counter("espalier_router_limited_total", "Requests refused by a tenant's limits or share.",
                counters_.limited.value());

@@ -166,18 +166,18 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   Space space(space_options, *pack, admission, damage, clock);
   Scrub scrub(options.scrub_interval_us, damage, clock);
   Feed feed(feed_options, upstream, admission, space, scrub, damage, live, state, clock);
-  std::vector<std::thread> threads;
-  for (auto& worker : workers) threads.emplace_back([&worker, &stop] { worker->run(stop.fd()); });
-  threads.emplace_back([&] {
-    while (!stop.wait(kWatchEveryMs)) watch.step(sum_of(status.counts()));
-  });
-
   ShardMetrics metrics(status, live);
   std::unique_ptr<metrics::Endpoint> endpoint;
   if (!options.metrics.empty()) {
     ASSIGN_OR_RETURN(endpoint,
                      metrics::Endpoint::open(options.metrics, [&](metrics::Page& page) { metrics.fill(page); }));
   }
+  std::vector<std::thread> threads;
+  for (auto& worker : workers) threads.emplace_back([&worker, &stop] { worker->run(stop.fd()); });
+  threads.emplace_back([&] {
+    while (!stop.wait(kWatchEveryMs)) watch.step(sum_of(status.counts()));
+  });
+
   upstream.renew_with([&] {
     wire::RenewRequest request = feed.renewal();
     for (const auto& worker : workers) worker->busiest().add_to(request, clock.monotonic_us());
@@ -213,6 +213,7 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   for (std::thread& thread : threads) thread.join();
   const Status saved = is_ready ? feed.save() : Status();
   if (!saved.ok()) log::warn("shard", "state not saved", {{"why", saved}});
+  endpoint.reset();  // it reads the workers' counts
   workers.clear();
   log::info("shard", "stopped", {{"name", options.name}});
   return {};

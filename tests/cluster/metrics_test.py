@@ -3,13 +3,14 @@
 import json
 import pathlib
 import re
+import subprocess
 import sys
 import unittest
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from checked_load import record, run_load, train_rides  # noqa: E402
-from espalier_cluster import ROOT, Cluster, Wire, wait_until  # noqa: E402
+from espalier_cluster import BIN, ROOT, Cluster, Wire, wait_until  # noqa: E402
 
 SAMPLE = re.compile(r'^([a-zA-Z0-9_:]+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
@@ -89,6 +90,15 @@ class Metrics(unittest.TestCase):
         self.assertGreaterEqual(total(samples, "espalier_registry_served_seconds_count"), 1)
         epochs = {total(shard, "espalier_shard_epoch") for shard in self.scrape("shard")}
         self.assertEqual(epochs, {total(samples, "espalier_registry_epoch")})
+
+    def test_a_port_that_is_taken_is_said_and_ends_the_start(self):
+        registry, taken = self.cluster.file()["registry"][0], self.cluster.processes("registry")[0]["metrics"]
+        for program, *words in (("shard", "--name", "s9", "--dir", self.cluster.folder / "s9"), ("router",)):
+            ended = subprocess.run([str(word) for word in (BIN / f"espalier-{program}", *words, "--registry", registry, "--metrics", taken,
+                                                           "--bind", f"ipc://{self.cluster.folder}/more.sock")],
+                                   capture_output=True, text=True, timeout=30, check=False)
+            self.assertEqual(ended.returncode, 1, ended.stderr)
+            self.assertIn(f"cannot listen at {taken}", ended.stderr)
 
     def test_every_metric_is_in_the_document(self):
         document = (ROOT / "docs" / "metrics.md").read_text()

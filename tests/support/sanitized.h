@@ -10,7 +10,8 @@ inline constexpr bool kIsSanitized = true;
 inline constexpr bool kIsSanitized = false;
 #endif
 
-/// Under ThreadSanitizer, which doesn't see the order that libzmq gives to messages handed from thread to thread within a process.
+/// Under ThreadSanitizer, which doesn't see the order that libzmq gives to messages handed from thread to thread within
+/// a process.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool kIsThreadSanitized = true;
 #else
