@@ -82,7 +82,7 @@ Status Feed::restore() {
   needs_snapshot_ = false;
   set_acknowledgement();
   ack_.reset();  // nobody asks for it before the registry does
-  has_unsaved_ = must_save_ = false;
+  has_unsaved_ = must_save_ = save_may_wait_ = false;
   return {};
 }
 
@@ -177,9 +177,14 @@ bool Feed::try_to_save() {
   return saved.ok();
 }
 
+void Feed::must_save(bool may_wait) {
+  save_may_wait_ = may_wait && (save_may_wait_ || !must_save_);
+  must_save_ = true;
+}
+
 Status Feed::write_state() {
   RETURN_IF_ERROR(state_.save(state_of(live_.current(), holdings_.view())));
-  has_unsaved_ = must_save_ = false;
+  has_unsaved_ = must_save_ = save_may_wait_ = false;
   saved_at_us_ = clock_.monotonic_us();
   return {};
 }

@@ -74,6 +74,7 @@ void Feed::set_acknowledgement() {
 Status Feed::acknowledge() {
   if (!ack_ || !backlog_.is_empty()) return {};
   if (is_purging_) return space_waits_for_.empty() ? Status() : say_unsaved(space_waits_for_);
+  if (save_may_wait_ && clock_.monotonic_us() - saved_at_us_ < options_.save_quiet_us) return {};
   if (must_save_ && !try_to_save()) return say_unsaved(save_waits_for_);
   const Result<wire::AckReply> reply = upstream_.call(*ack_);
   RETURN_IF_ERROR(note_refused(reply.status()));
@@ -169,7 +170,7 @@ Status Feed::fetch_some(const std::string& tenant, std::vector<Hash256>& hashes,
 void Feed::swap(Batch& batch) {
   const std::int64_t began = clock_.monotonic_us();
   TableEdit edit(live_.current());
-  if (takes_out_of_service(batch)) must_save_ = true;
+  note_out_of_service(batch);
   if (batch.is_snapshot) {
     forget_unnamed(batch, edit);
     failed_.clear();

@@ -57,7 +57,7 @@ void Feed::take_out_first(Batch& batch) {
     is_any |= !is_back && take_out(id, entry, false, edit);
   }
   if (!is_any) return;
-  must_save_ = true;
+  must_save(false);
   publish(edit.finish(live_.current().generation, live_.current().epoch));
   bring_back();
 }
@@ -124,7 +124,7 @@ Status Feed::take_quarantine_early(const wire::Change& change, Batch& batch) {
   TableEdit edit(live_.current());
   edit.set_quarantined(key, now->second.quarantined);
   publish(edit.finish(live_.current().generation, live_.current().epoch));
-  must_save_ = true;
+  must_save(false);
   bring_back();
   return {};
 }
@@ -153,29 +153,36 @@ Status Feed::take_early(const wire::Change& change, Batch& batch) {
     // A snapshot unsets what it doesn't name.
     if (batch.is_snapshot && entry.kind == EntryKind::removed) batch.nodes[id] = {change.tenant, entry};
   }
-  must_save_ = true;
+  must_save(false);
   publish(edit.finish(live_.current().generation, live_.current().epoch));
   return {};
 }
 
 /// What is no longer to answer must not come back with a restart, once that has been acknowledged: also a version in
-/// whose place an older one is put (a UUID begins with the time at which it was made).
-bool Feed::takes_out_of_service(const Batch& batch) const {
-  if (batch.is_snapshot) return true;
+/// whose place an older one is put (a UUID begins with the time at which it was made). What releases do is saved at
+/// most as often as save_quiet_us says, so that many that follow each other don't keep the disk busy; removals and
+/// quarantine are at once.
+void Feed::note_out_of_service(const Batch& batch) {
+  const auto is_removal = [](const auto& node) { return node.second.entry.kind == EntryKind::removed; };
   const auto is_out = [&](const auto& node) {
     give_way();
     const wire::TagEntry& entry = node.second.entry;
-    if (entry.kind != EntryKind::version) return true;
     const Model* model = live_.current().models.find(node.first.model_key);
     const Tag* tag = model == nullptr ? nullptr : model->find_tag(node.first.tag);
     const Node* now = tag == nullptr ? nullptr : tag->nodes.find(node.first.node_key);
-    return now != nullptr && now->kind == EntryKind::version && entry.version < now->wanted.version;
+    if (now == nullptr || now->kind != EntryKind::version) return false;
+    return entry.kind != EntryKind::version || entry.version < now->wanted.version;
   };
-  if (std::ranges::any_of(batch.nodes, is_out)) return true;
-  return std::ranges::any_of(batch.models, [&](const auto& entry) {
+  const auto has_other_quarantine = [&](const auto& entry) {
     const Model* model = live_.current().models.find(entry.first);
     return (model == nullptr ? std::vector<Uuid>() : model->quarantined) != entry.second.quarantined;
-  });
+  };
+  if (batch.is_snapshot || std::ranges::any_of(batch.models, has_other_quarantine) ||
+      std::ranges::any_of(batch.nodes, is_removal)) {
+    must_save(false);
+  } else if (std::ranges::any_of(batch.nodes, is_out)) {
+    must_save(true);
+  }
 }
 
 }  // namespace espalier::shard
