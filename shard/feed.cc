@@ -82,7 +82,7 @@ Status Feed::restore() {
   needs_snapshot_ = false;
   set_acknowledgement();
   ack_.reset();  // nobody asks for it before the registry does
-  has_unsaved_ = must_save_ = save_may_wait_ = false;
+  has_unsaved_ = must_save_ = saves_soon_ = false;
   return {};
 }
 
@@ -153,7 +153,7 @@ Status Feed::take_in() {
   RETURN_IF_ERROR(acknowledge());
   const std::int64_t unsaved_us = clock_.monotonic_us() - saved_at_us_;
   const bool is_quiet = is_idle && queue_.empty() && !batch_;
-  if (unsaved_us >= (is_quiet ? options_.save_quiet_us : options_.save_every_us)) try_to_save();
+  if (unsaved_us >= (is_quiet || saves_soon_ ? options_.save_quiet_us : options_.save_every_us)) try_to_save();
   return {};
 }
 
@@ -177,14 +177,9 @@ bool Feed::try_to_save() {
   return saved.ok();
 }
 
-void Feed::must_save(bool may_wait) {
-  save_may_wait_ = may_wait && (save_may_wait_ || !must_save_);
-  must_save_ = true;
-}
-
 Status Feed::write_state() {
   RETURN_IF_ERROR(state_.save(state_of(live_.current(), holdings_.view())));
-  has_unsaved_ = must_save_ = save_may_wait_ = false;
+  has_unsaved_ = must_save_ = saves_soon_ = false;
   saved_at_us_ = clock_.monotonic_us();
   return {};
 }

@@ -247,8 +247,6 @@ class Feed {
   void end_purge();
   void note_space(const Status& status);
   bool try_to_save();
-  /// Before the next acknowledgement. `may_wait`: releases that follow each other quickly are saved together.
-  void must_save(bool may_wait);
   Status write_state();
   void swap(Batch& batch);
   void forget_unnamed(const Batch& batch, TableEdit& edit);
@@ -289,7 +287,7 @@ class Feed {
   bool is_drained_ = false;
   bool has_unsaved_ = false;
   bool must_save_ = false;       ///< something went out of service: nothing is acknowledged before that is on the disk
-  bool save_may_wait_ = false;   ///< and the acknowledgement may, for what follows soon to be saved with it
+  bool saves_soon_ = false;      ///< a release took something back: a restart must not bring it again for long
   bool is_purging_ = false;      ///< something that was erased may be on the disk: nothing is acknowledged or saved
   bool has_space_work_ = false;  ///< that can go on at once
   std::string space_waits_for_;  ///< why it can't go on

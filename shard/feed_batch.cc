@@ -31,7 +31,7 @@ Status Feed::finish_batch() {
   }
   set_acknowledgement();
   batch_.reset();
-  if (must_save_) bring_back();
+  if (must_save_ || saves_soon_) bring_back();
   return {};
 }
 
@@ -74,7 +74,6 @@ void Feed::set_acknowledgement() {
 Status Feed::acknowledge() {
   if (!ack_ || !backlog_.is_empty()) return {};
   if (is_purging_) return space_waits_for_.empty() ? Status() : say_unsaved(space_waits_for_);
-  if (save_may_wait_ && clock_.monotonic_us() - saved_at_us_ < options_.save_quiet_us) return {};
   if (must_save_ && !try_to_save()) return say_unsaved(save_waits_for_);
   const Result<wire::AckReply> reply = upstream_.call(*ack_);
   RETURN_IF_ERROR(note_refused(reply.status()));

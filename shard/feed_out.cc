@@ -57,7 +57,7 @@ void Feed::take_out_first(Batch& batch) {
     is_any |= !is_back && take_out(id, entry, false, edit);
   }
   if (!is_any) return;
-  must_save(false);
+  must_save_ = true;
   publish(edit.finish(live_.current().generation, live_.current().epoch));
   bring_back();
 }
@@ -124,7 +124,7 @@ Status Feed::take_quarantine_early(const wire::Change& change, Batch& batch) {
   TableEdit edit(live_.current());
   edit.set_quarantined(key, now->second.quarantined);
   publish(edit.finish(live_.current().generation, live_.current().epoch));
-  must_save(false);
+  must_save_ = true;
   bring_back();
   return {};
 }
@@ -153,15 +153,14 @@ Status Feed::take_early(const wire::Change& change, Batch& batch) {
     // A snapshot unsets what it doesn't name.
     if (batch.is_snapshot && entry.kind == EntryKind::removed) batch.nodes[id] = {change.tenant, entry};
   }
-  must_save(false);
+  must_save_ = true;
   publish(edit.finish(live_.current().generation, live_.current().epoch));
   return {};
 }
 
-/// What is no longer to answer must not come back with a restart, once that has been acknowledged: also a version in
-/// whose place an older one is put (a UUID begins with the time at which it was made). What releases do is saved at
-/// most as often as save_quiet_us says, so that many that follow each other don't keep the disk busy; removals and
-/// quarantine are at once.
+/// What is no longer to answer must not come back with a restart once that has been acknowledged. A release that puts an
+/// older version in a newer one's place (a UUID begins with the time at which it was made), or leaves a node to its
+/// parent, is acknowledged at once and saved within save_quiet_us: there may be many of them in a second.
 void Feed::note_out_of_service(const Batch& batch) {
   const auto is_removal = [](const auto& node) { return node.second.entry.kind == EntryKind::removed; };
   const auto is_out = [&](const auto& node) {
@@ -179,9 +178,9 @@ void Feed::note_out_of_service(const Batch& batch) {
   };
   if (batch.is_snapshot || std::ranges::any_of(batch.models, has_other_quarantine) ||
       std::ranges::any_of(batch.nodes, is_removal)) {
-    must_save(false);
+    must_save_ = true;
   } else if (std::ranges::any_of(batch.nodes, is_out)) {
-    must_save(true);
+    saves_soon_ = true;
   }
 }
 

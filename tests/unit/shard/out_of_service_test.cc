@@ -180,17 +180,17 @@ TEST_F(OutOfService, WhatComesWhileASnapshotIsFetchedDoesNotWaitEither) {
   EXPECT_EQ(registry_.snapshots, 2);
 }
 
-TEST_F(OutOfService, AnAcknowledgedRollbackSurvivesARestart) {
+TEST_F(OutOfService, ARollbackIsSavedWithinASecond) {
   ASSERT_OK(feed_->save());
   registry_.release({{"usa", EntryKind::version, 12, 12}});
   ASSERT_OK(feed_->step());
   ASSERT_OK(feed_->save());
   const std::uint64_t epoch = registry_.release({{"usa", EntryKind::version, 2, 2}});
   ASSERT_OK(feed_->step());
-  EXPECT_LT(registry_.acks.back().epoch, epoch) << "releases that follow each other quickly are saved together";
-  clock_.advance(1'000'000);
-  ASSERT_OK(feed_->step());
   ASSERT_EQ(registry_.acks.back().epoch, epoch);
+  clock_.advance(1'000'000);
+  registry_.release({{"chad", EntryKind::version, 5, 5}});  // not even a quiet moment is needed
+  ASSERT_OK(feed_->step());
   registry_.is_away = true;
   begin();
   ASSERT_OK(feed_->restore());
