@@ -44,9 +44,8 @@ bool Predictor::was_long() const {
 
 Status Predictor::try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
                              std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
-  is_read_ = false;
+  is_accepted_ = false;
   RETURN_IF_ERROR(wire::decode_predict(header, request_));
-  is_read_ = true;
   RETURN_IF_ERROR(begin_budget(arrival));
   if (!request_.shard.empty() && request_.shard != shard_) {
     return unavailable("this is shard " + shard_ + ", the request is for " + std::string(request_.shard));
@@ -63,6 +62,7 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
     return Status(Code::permission_denied,
                   "principal " + principal.name() + " may not predict for tenant " + std::string(request_.tenant));
   }
+  is_accepted_ = true;
   model_key_.clear();
   model::append_component(model_key_, request_.tenant);
   model::append_component(model_key_, request_.model);

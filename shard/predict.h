@@ -71,8 +71,9 @@ class Predictor {
   /// No request was waiting.
   void was_idle() { queue_.was_empty(); }
 
-  /// The request that was answered last, or refused; null: it could not be read. Its bytes are that message's.
-  const wire::PredictHeader* last_request() const { return is_read_ ? &request_ : nullptr; }
+  /// The last request; null: it could not be read, was for another shard, or who asked may not. Its bytes are that
+  /// message's.
+  const wire::PredictHeader* last_request() const { return is_accepted_ ? &request_ : nullptr; }
 
  private:
   Status try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
@@ -98,7 +99,7 @@ class Predictor {
   bool is_unready_ = false;  ///< a part has no answer here for a cause that is this shard's own
   // Reused.
   wire::PredictHeader request_;
-  bool is_read_ = false;
+  bool is_accepted_ = false;
   Path path_;
   wire::BodyReader reader_;
   wire::AnswerWriter writer_;

@@ -169,6 +169,17 @@ TEST_F(PredictTest, AStandInNeverSaysThatThereIsNoModelOfALeaf) {
   }
 }
 
+TEST_F(PredictTest, WhatSomebodyMayNotAskForIsNotAmongWhatIsAskedFor) {
+  ask("usa", {model::Value::of(2.0)});
+  ASSERT_OK(answer().status());
+  ASSERT_NE(predictor_.last_request(), nullptr);
+  const std::string header = wire::encode(request_);
+  const std::vector<std::string_view> views(bodies_.begin(), bodies_.end());
+  predictor_.answer(Principal("eta"), table_, header, views, {received_us_, peer_}, reply_);
+  EXPECT_CODE(wire::peek_status(reply_.header), Code::permission_denied);
+  EXPECT_EQ(predictor_.last_request(), nullptr) << "it would make a node hot that others may ask for";
+}
+
 TEST_F(PredictTest, WhatNobodyAnswersForIsAskedForAllTheSame) {
   Model model = model_of({{"production", "", {{"peru", "cold", 3}}}});
   const Tag& tag = *model.tags[0];
