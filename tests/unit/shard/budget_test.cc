@@ -1,18 +1,8 @@
 // A shard's memory budget: which leaves make room, and which come back (docs/shard-memory.md).
 #include "shard/budget.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
-#include <optional>
-
-#include "shard/fallback.h"
-#include "shard/feed.h"
-#include "tests/support/faulty_files.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
-#include "tests/unit/shard/fake_registry.h"
-#include "tests/unit/shard/table_builder.h"
+#include "tests/unit/shard/feed_fixture.h"
 
 namespace espalier::shard {
 namespace {
@@ -91,7 +81,7 @@ TEST(LastUse, ItsCopiesGoOnForThemselves) {
 const std::vector<std::string> kLeaves = {"usa/ca/fresno", "usa/ca/davis", "usa/tx/waco", "peru/lima/lince",
                                           "peru/lima/ate"};
 
-class MemoryBudget : public ::testing::Test {
+class MemoryBudget : public FeedFixture {
  protected:
   void SetUp() override {
     std::vector<FakeRegistry::Entry> entries = {{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}};
@@ -101,18 +91,12 @@ class MemoryBudget : public ::testing::Test {
   }
   /// With room for the inner nodes and this many leaves: their artefacts are equally large.
   void begin(double leaves, std::size_t nodes_at_once = 1000) {
-    feed_.reset();
-    admission_.reset();
-    live_.emplace(std::make_unique<const ModelTable>());
-    pack_ = std::move(*model::Pack::open(files_, dir_.path() + "/pack", {1u << 20}));
-    admission_.emplace(*pack_, damage_, false);
     FeedOptions options;
-    options.self.name = "s0";
     options.nodes_at_once = nodes_at_once;
     options.memory_budget = static_cast<std::uint64_t>((2 + leaves) * static_cast<double>(artefact_of(1).size()));
     budget_ = options.memory_budget;
-    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
-    feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
+    pack_files_ = &files_;
+    FeedFixture::begin(options);
   }
   /// The shard looks at its memory, and what it then wants comes in.
   void look() {
@@ -135,15 +119,6 @@ class MemoryBudget : public ::testing::Test {
     EXPECT_EQ(feed_->memory_bytes(), sum);
     EXPECT_LE(sum, std::max<std::uint64_t>(budget_, 2 * artefact_of(1).size()));
   }
-  /// Who answers; the request is noted as a worker does.
-  std::string ask(const std::string& partition) {
-    const Model* model = live_->current().models.find(model::model_key("acme", "total"));
-    const Result<Choice> choice = choose(*model, *model->find_tag("production"), path_of(partition));
-    if (!choice.ok()) return std::string(code_name(choice.status().code()));
-    choice->node->used.note(clock_.monotonic_us());
-    if (choice->missed != nullptr) choice->missed->used.note(clock_.monotonic_us());
-    return std::to_string(choice->answer->version.bytes[15]) + " " + std::string(wire::reason_name(choice->reason));
-  }
   int exact() {
     int count = 0;
     each_node(live_->current(), [&](const Model&, const Tag&, const Node& node) {
@@ -152,19 +127,7 @@ class MemoryBudget : public ::testing::Test {
     return count;
   }
 
-  testing::TempDir dir_;
-  testing::FaultyFiles files_;
-  ManualClock clock_;
-  FakeRegistry registry_;
-  StateFile state_{Files::system(), dir_.path() + "/state"};
-  std::unique_ptr<model::Pack> pack_;
-  std::optional<LiveTable> live_;
-  std::optional<Admission> admission_;
-  std::optional<Space> space_;
-  Damage damage_;
-  Scrub scrub_{0, damage_, clock_};
   std::uint64_t budget_ = 0;
-  std::optional<Feed> feed_;
 };
 
 TEST_F(MemoryBudget, TheLeastRecentlyUsedLeavesGoAndInnerNodesStay) {

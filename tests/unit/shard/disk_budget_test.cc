@@ -1,19 +1,11 @@
 // A shard's disk budget: its pack's files are never larger, the least recently used leaves make room, and what is asked
 // for is fetched again (docs/shard-memory.md).
-#include <gtest/gtest.h>
-
 #include <filesystem>
-#include <optional>
 #include <set>
 
 #include "model/pack_format.h"
 #include "shard/budget.h"
-#include "shard/fallback.h"
-#include "shard/feed.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
-#include "tests/unit/shard/fake_registry.h"
-#include "tests/unit/shard/table_builder.h"
+#include "tests/unit/shard/feed_fixture.h"
 
 namespace espalier::shard {
 namespace {
@@ -34,18 +26,12 @@ constexpr unsigned kMany = 200;
 
 std::string leaf(unsigned i) { return "usa/ca/town" + std::to_string(i); }
 
-class DiskBudget : public ::testing::Test {
+class DiskBudget : public FeedFixture {
  protected:
   /// `segment`: of another size than the budget gives them.
   void begin(std::uint64_t budget, std::size_t nodes_at_once = 1000, std::uint64_t segment = 0) {
-    feed_.reset();
-    space_.reset();
-    admission_.reset();
-    live_.emplace(std::make_unique<const ModelTable>());
-    pack_.reset();
     budget_ = budget;
     FeedOptions options;
-    options.self.name = "s0";
     options.nodes_at_once = nodes_at_once;
     options.disk_budget = budget;
     model::PackOptions pack_options{1u << 16};
@@ -55,10 +41,7 @@ class DiskBudget : public ::testing::Test {
       pack_options = {options.disk.segment, options.disk.added};
     }
     disk_ = options.disk;
-    pack_ = std::move(*model::Pack::open(Files::system(), dir_.path() + "/pack", pack_options));
-    admission_.emplace(*pack_, damage_);
-    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
-    feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
+    FeedFixture::begin(options, pack_options);
     registry_.artefacts_per_fetch = 7;
     registry_.before_fetch = [this] { check_disk(); };
   }
@@ -88,17 +71,6 @@ class DiskBudget : public ::testing::Test {
   void look() {
     for (int i = 0; i < 3; ++i) step();
   }
-  /// Who answers; the request is noted as a worker does.
-  std::string ask(const std::string& partition) {
-    const Model* model = live_->current().models.find(model::model_key("acme", "total"));
-    const Result<Choice> choice = choose(*model, *model->find_tag("production"), path_of(partition));
-    if (!choice.ok()) return std::string(code_name(choice.status().code()));
-    choice->node->used.note(clock_.monotonic_us());
-    if (choice->missed != nullptr) choice->missed->used.note(clock_.monotonic_us());
-    EXPECT_TRUE(choice->answer->servable->is_intact());
-    const auto& id = choice->answer->version.bytes;
-    return std::to_string(id[15] + 256u * id[14]) + " " + std::string(wire::reason_name(choice->reason));
-  }
   std::set<std::string> exact() {
     std::set<std::string> found;
     each_node(live_->current(), [&](const Model&, const Tag&, const Node& node) {
@@ -108,19 +80,8 @@ class DiskBudget : public ::testing::Test {
   }
   std::uint64_t framed() const { return model::frame_bytes(artefact_of(1).size()); }
 
-  testing::TempDir dir_;
-  ManualClock clock_;
-  FakeRegistry registry_;
-  StateFile state_{Files::system(), dir_.path() + "/state"};
-  std::unique_ptr<model::Pack> pack_;
-  std::optional<LiveTable> live_;
-  std::optional<Admission> admission_;
-  std::optional<Space> space_;
-  Damage damage_;
-  Scrub scrub_{0, damage_, clock_};
   std::uint64_t budget_ = 0;
   DiskShares disk_;
-  std::optional<Feed> feed_;
 };
 
 constexpr std::uint64_t kSmallBudget = 128u << 10;

@@ -5,6 +5,11 @@ namespace {
 
 using wire::EntryKind;
 
+class FeedTest : public FeedFixture {
+ protected:
+  void SetUp() override { begin(); }
+};
+
 TEST_F(FeedTest, ASnapshotBringsEverythingAsOfOneEpoch) {
   registry_.release(
       {{"", EntryKind::version, 1, 1}, {"usa", EntryKind::version, 2, 2}, {"usa/ca", EntryKind::version, 3, 3}});
@@ -86,7 +91,7 @@ TEST_F(FeedTest, AnOverlayIsTakenInWithItsModelAndSurvivesARestart) {
   EXPECT_EQ(answer("usa", "canary"), "1 removed");
   ASSERT_OK(feed_->save());
   registry_.is_away = true;
-  start();
+  begin();
   ASSERT_OK(feed_->restore());
   EXPECT_EQ(answer("usa", "canary"), "1 removed");
   EXPECT_EQ(answer("fiji", "canary"), "4 exact");
@@ -232,7 +237,7 @@ TEST_F(FeedTest, ARestartAnswersFromDiskWhileTheRegistryIsAway) {
   ASSERT_OK(feed_->sync());
   ASSERT_OK(feed_->save());
   registry_.is_away = true;
-  start();
+  begin();
   ASSERT_OK(feed_->restore());
   EXPECT_EQ(feed_->sync().code(), Code::unavailable);
   EXPECT_EQ(answer(""), "1 exact");
@@ -260,7 +265,7 @@ TEST_F(FeedTest, WhatAnswersInsteadOfABadReleaseStillDoesAfterARestart) {
   EXPECT_EQ(answer("usa"), "2 previous");
   ASSERT_OK(feed_->save());
   registry_.is_away = true;
-  start();
+  begin();
   ASSERT_OK(feed_->restore());
   EXPECT_EQ(answer(""), "1 previous");
   EXPECT_EQ(answer("usa"), "2 previous");
@@ -320,7 +325,7 @@ TEST_F(FeedTest, WhatCameJustBeforeTheRegistryWentIsThereAfterARestart) {
   EXPECT_EQ(answer(""), "2 exact");
   registry_.is_away = true;
   EXPECT_EQ(feed_->step().code(), Code::unavailable);
-  start();
+  begin();
   ASSERT_OK(feed_->restore());
   EXPECT_EQ(answer(""), "2 exact");
 }

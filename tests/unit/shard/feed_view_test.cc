@@ -6,7 +6,12 @@ namespace {
 
 using wire::EntryKind;
 
-TEST_F(FeedTest, AnotherViewMovesLeavesOnlyAndLosesNothingWanted) {
+class FeedAndView : public FeedFixture {
+ protected:
+  void SetUp() override { begin(); }
+};
+
+TEST_F(FeedAndView, AnotherViewMovesLeavesOnlyAndLosesNothingWanted) {
   std::vector<FakeRegistry::Entry> entries = {{"", EntryKind::version, 1, 1}};
   for (unsigned i = 0; i < 40; ++i) {
     entries.push_back({"usa/ca/t" + std::to_string(i), EntryKind::version, 100 + i, 100.0 + i});
@@ -41,7 +46,7 @@ TEST_F(FeedTest, AnotherViewMovesLeavesOnlyAndLosesNothingWanted) {
   EXPECT_TRUE(registry_.acks.back().failed.empty());
 }
 
-TEST_F(FeedTest, ATenantMayComeAndGoWithTheView) {
+TEST_F(FeedAndView, ATenantMayComeAndGoWithTheView) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   registry_.release({{"", EntryKind::version, 2, 2}}, "production", "zenith");
   ASSERT_OK(feed_->sync());
@@ -61,7 +66,7 @@ TEST_F(FeedTest, ATenantMayComeAndGoWithTheView) {
   EXPECT_EQ(answer("", "production", "zenith"), "2 exact");
 }
 
-TEST_F(FeedTest, WhoeverWasDrainedDoesNotJoinAgainAndOthersDo) {
+TEST_F(FeedAndView, WhoeverWasDrainedDoesNotJoinAgainAndOthersDo) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   ASSERT_OK(feed_->sync());
   registry_.set_shards({"a"});  // its lease had ended, say
@@ -81,7 +86,7 @@ TEST_F(FeedTest, WhoeverWasDrainedDoesNotJoinAgainAndOthersDo) {
   EXPECT_EQ(answer(""), "1 exact") << "it is asked by routers that have not heard of it";
 }
 
-TEST_F(FeedTest, WhoeverSleptThroughItsDrainingAsksBeforeItJoinsAgain) {
+TEST_F(FeedAndView, WhoeverSleptThroughItsDrainingAsksBeforeItJoinsAgain) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   ASSERT_OK(feed_->sync());
   ASSERT_OK(feed_->step());
@@ -94,14 +99,14 @@ TEST_F(FeedTest, WhoeverSleptThroughItsDrainingAsksBeforeItJoinsAgain) {
   EXPECT_EQ(registry_.joins, joins);
 }
 
-TEST_F(FeedTest, OneThatEndedWhileDrainingJoinsWhenItIsStartedAgain) {
+TEST_F(FeedAndView, OneThatEndedWhileDrainingJoinsWhenItIsStartedAgain) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   ASSERT_OK(feed_->sync());
   registry_.set_shards({"a", "s0"}, cluster::ShardState::draining);
   ASSERT_OK(feed_->step());
   ASSERT_OK(feed_->save());
   registry_.set_shards({"a"});
-  start();
+  begin();
   ASSERT_OK(feed_->restore());
   const int joins = registry_.joins;
   ASSERT_OK(feed_->sync());
@@ -110,7 +115,7 @@ TEST_F(FeedTest, OneThatEndedWhileDrainingJoinsWhenItIsStartedAgain) {
   EXPECT_EQ(registry_.joins, joins + 1);
 }
 
-TEST_F(FeedTest, OfSeveralViewsTheNewestIsFetchedOnce) {
+TEST_F(FeedAndView, OfSeveralViewsTheNewestIsFetchedOnce) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   ASSERT_OK(feed_->sync());
   for (int i = 0; i < 6; ++i) registry_.set_shards({"s0", "s1"});
@@ -120,7 +125,7 @@ TEST_F(FeedTest, OfSeveralViewsTheNewestIsFetchedOnce) {
   EXPECT_EQ(registry_.acks.back().epoch, registry_.epoch());
 }
 
-TEST_F(FeedTest, ReleasesAreTakenInWhileAnotherProcessOfItsNameHasTheLease) {
+TEST_F(FeedAndView, ReleasesAreTakenInWhileAnotherProcessOfItsNameHasTheLease) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   registry_.join_code = Code::failed_precondition;
   ASSERT_OK(feed_->sync());
@@ -129,7 +134,7 @@ TEST_F(FeedTest, ReleasesAreTakenInWhileAnotherProcessOfItsNameHasTheLease) {
   EXPECT_EQ(registry_.joins, 2);
 }
 
-TEST_F(FeedTest, AcknowledgesAgainWhenIdleAndJoinsWhenForgotten) {
+TEST_F(FeedAndView, AcknowledgesAgainWhenIdleAndJoinsWhenForgotten) {
   registry_.release({{"", EntryKind::version, 1, 1}});
   ASSERT_OK(feed_->sync());
   const std::size_t acks = registry_.acks.size();

@@ -1,22 +1,12 @@
 // What goes out of service: ahead of what is fetched, and on the disk before it is acknowledged.
-#include <gtest/gtest.h>
-
-#include <optional>
-
-#include "shard/fallback.h"
-#include "shard/feed.h"
-#include "tests/support/faulty_files.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
-#include "tests/unit/shard/fake_registry.h"
-#include "tests/unit/shard/table_builder.h"
+#include "tests/unit/shard/feed_fixture.h"
 
 namespace espalier::shard {
 namespace {
 
 using wire::EntryKind;
 
-class OutOfService : public ::testing::Test {
+class OutOfService : public FeedFixture {
  protected:
   void SetUp() override {
     registry_.release({{"", EntryKind::version, 1, 1},
@@ -28,25 +18,10 @@ class OutOfService : public ::testing::Test {
     registry_.artefacts_per_fetch = 1;
   }
 
-  /// A shard process begins on the same folder.
   void begin() {
-    feed_.reset();
-    admission_.reset();
-    live_.emplace(std::make_unique<ModelTable>());
-    pack_ = std::move(*model::Pack::open(Files::system(), dir_.path() + "/pack", {1u << 20}));
-    admission_.emplace(*pack_, damage_);
     FeedOptions options;
-    options.self.name = "s0";
     options.process = uuid_of(77);
-    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
-    feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
-  }
-  std::string answer(const std::string& partition) {
-    const Model* model = live_->current().models.find(model::model_key("acme", "total"));
-    if (model == nullptr) return "no such model";
-    const Result<Choice> choice = choose(*model, *model->find_tag("production"), path_of(partition));
-    if (!choice.ok()) return std::string(code_name(choice.status().code()));
-    return std::to_string(choice->answer->version.bytes[15]) + " " + std::string(wire::reason_name(choice->reason));
+    FeedFixture::begin(options);
   }
   /// What these nodes answer whenever something is about to be fetched.
   void watch(std::vector<std::string> partitions) {
@@ -57,18 +32,6 @@ class OutOfService : public ::testing::Test {
     };
   }
 
-  testing::TempDir dir_;
-  testing::FaultyFiles files_;
-  ManualClock clock_;
-  FakeRegistry registry_;
-  StateFile state_{files_, dir_.path() + "/state"};
-  std::unique_ptr<model::Pack> pack_;
-  std::optional<LiveTable> live_;
-  std::optional<Admission> admission_;
-  std::optional<Space> space_;
-  Damage damage_;
-  Scrub scrub_{0, damage_, clock_};
-  std::optional<Feed> feed_;
   std::vector<std::string> seen_;
 };
 

@@ -1,21 +1,12 @@
 // Versions that are taken out of service (docs/quarantine.md).
-#include <gtest/gtest.h>
-
-#include <optional>
-
-#include "shard/fallback.h"
-#include "shard/feed.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
-#include "tests/unit/shard/fake_registry.h"
-#include "tests/unit/shard/table_builder.h"
+#include "tests/unit/shard/feed_fixture.h"
 
 namespace espalier::shard {
 namespace {
 
 using wire::EntryKind;
 
-class Quarantine : public ::testing::Test {
+class Quarantine : public FeedFixture {
  protected:
   void SetUp() override {
     registry_.release({{"", EntryKind::version, 1, 1},
@@ -23,36 +14,6 @@ class Quarantine : public ::testing::Test {
                        {"usa/ca/fresno", EntryKind::version, 3, 3}});
     begin();
   }
-
-  /// A shard process begins on the same folder.
-  void begin() {
-    feed_.reset();
-    admission_.reset();
-    live_.emplace(std::make_unique<ModelTable>());
-    pack_ = std::move(*model::Pack::open(Files::system(), dir_.path() + "/pack", {1u << 20}));
-    admission_.emplace(*pack_, damage_);
-    FeedOptions options;
-    options.self.name = "s0";
-    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
-    feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
-  }
-  std::string answer(const std::string& partition, const std::string& tag = "production") {
-    const Model* model = live_->current().models.find(model::model_key("acme", "total"));
-    const Result<Choice> choice = choose(*model, *model->find_tag(tag), path_of(partition));
-    if (!choice.ok()) return std::string(code_name(choice.status().code()));
-    return std::to_string(choice->answer->version.bytes[15]) + " " + std::string(wire::reason_name(choice->reason));
-  }
-  testing::TempDir dir_;
-  ManualClock clock_;
-  FakeRegistry registry_;
-  StateFile state_{Files::system(), dir_.path() + "/state"};
-  std::unique_ptr<model::Pack> pack_;
-  std::optional<LiveTable> live_;
-  std::optional<Admission> admission_;
-  std::optional<Space> space_;
-  Damage damage_;
-  Scrub scrub_{0, damage_, clock_};
-  std::optional<Feed> feed_;
 };
 
 TEST_F(Quarantine, TheNextNodeUpAnswersAndTheVersionAgainOnceItIsLifted) {

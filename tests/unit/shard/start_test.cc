@@ -1,22 +1,13 @@
 // A start that finds very many nodes: by steps, answering meanwhile (docs/shard-memory.md).
-#include <gtest/gtest.h>
-
 #include <filesystem>
-#include <optional>
-
-#include "shard/fallback.h"
-#include "shard/feed.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
-#include "tests/unit/shard/fake_registry.h"
-#include "tests/unit/shard/table_builder.h"
+#include "tests/unit/shard/feed_fixture.h"
 
 namespace espalier::shard {
 namespace {
 
 using wire::EntryKind;
 
-class ShardStart : public ::testing::Test {
+class ShardStart : public FeedFixture {
  protected:
   void SetUp() override {
     release_ = registry_.release({{"", EntryKind::version, 1, 1},
@@ -27,20 +18,10 @@ class ShardStart : public ::testing::Test {
                                   {"peru/lima/lince", EntryKind::version, 6, 6}});
   }
 
-  /// A shard process begins on the same folder.
   void begin() {
-    feed_.reset();
-    admission_.reset();
-    auto first = std::make_unique<ModelTable>();
-    first->is_starting = true;
-    live_.emplace(std::move(first));
-    pack_ = std::move(*model::Pack::open(Files::system(), dir_.path() + "/pack", {1u << 20}));
-    admission_.emplace(*pack_, damage_);
     FeedOptions options;
-    options.self.name = "s0";
     options.nodes_at_once = 2;
-    space_.emplace(SpaceOptions{}, *pack_, *admission_, damage_, clock_);
-    feed_.emplace(options, registry_, *admission_, *space_, scrub_, damage_, *live_, state_, clock_);
+    FeedFixture::begin(options, {1u << 20}, true);
   }
   /// One begins on an empty disk, and takes everything in.
   void run_once() {
@@ -59,12 +40,6 @@ class ShardStart : public ::testing::Test {
   const NodeCounts& counts() const { return live_->current().counts; }
   bool is_starting() const { return live_->current().is_starting; }
 
-  std::string answer(const std::string& partition) {
-    const Model* model = live_->current().models.find(model::model_key("acme", "total"));
-    const Result<Choice> choice = choose(*model, *model->find_tag("production"), path_of(partition));
-    if (!choice.ok()) return std::string(code_name(choice.status().code()));
-    return std::to_string(choice->answer->version.bytes[15]) + " " + std::string(wire::reason_name(choice->reason));
-  }
   void expect_all_exact() {
     EXPECT_EQ(answer("usa/ca/fresno"), "3 exact");
     EXPECT_EQ(answer("usa/ca/davis"), "4 exact");
@@ -72,18 +47,7 @@ class ShardStart : public ::testing::Test {
     EXPECT_EQ(answer("peru/lima/lince"), "6 exact");
   }
 
-  testing::TempDir dir_;
-  ManualClock clock_;
-  FakeRegistry registry_;
   std::uint64_t release_ = 0;
-  StateFile state_{Files::system(), dir_.path() + "/state"};
-  std::unique_ptr<model::Pack> pack_;
-  std::optional<LiveTable> live_;
-  std::optional<Admission> admission_;
-  std::optional<Space> space_;
-  Damage damage_;
-  Scrub scrub_{0, damage_, clock_};
-  std::optional<Feed> feed_;
 };
 
 TEST_F(ShardStart, FromAnEmptyDiskInnerNodesAnswerForLeavesThatStillArrive) {
