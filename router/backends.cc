@@ -45,6 +45,12 @@ wire::SocketOptions request_queues() {
   return options;
 }
 
+wire::SocketOptions client_queues() {
+  wire::SocketOptions options = request_queues();
+  options.send_queue = kUnreadReplies;
+  return options;
+}
+
 void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
   for (auto& backend : backends_) backend->is_wanted = false;
   for (auto& numbers : of_shard_) numbers.clear();

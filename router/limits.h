@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -26,9 +27,16 @@ struct Limits {
   /// Waiting for so long at some endpoint, or half of what may be in flight there, is a crowd: then a tenant may hold
   /// no more than its share of what is in flight at this router.
   std::int64_t crowd_us = 20'000;
+  /// Replies that clients haven't read: of one connection, and of all. One that has read everything gets any reply.
+  std::uint64_t unread_of_connection = 64ull << 20;
+  std::uint64_t unread_in_all = 1ull << 30;
   /// A second replica is asked once the first has taken longer than 95 % of its answers lately, as a retry.
   bool hedges = false;
 };
+
+/// Replies below this aren't counted in bytes: how many of them a client may leave unread is bounded.
+inline constexpr std::size_t kSmallReplyBytes = 4096;
+inline constexpr int kUnreadReplies = 16'384;
 
 /// What a shard may take for a message, at the slowest: some five times what tabular rows take on a busy core.
 constexpr std::int64_t most_work_us(std::uint64_t rows, std::uint64_t bytes) {

@@ -225,8 +225,11 @@ void Router::reply_error(std::span<wire::Frame> envelope, const Status& status, 
   send_to_client(envelope, {&header, 1});
 }
 
-/// What can't be delivered is counted: the client has gone, or takes nothing.
+/// What can't be delivered is counted: the client has gone, or takes nothing. A reply that is too large for what it
+/// hasn't read yet is an error instead.
 void Router::send_to_client(std::span<wire::Frame> envelope, std::span<wire::Frame> rest) {
+  const Status taken = unread_.take(envelope.front().view(), rest);
+  if (!taken.ok()) return reply_error(envelope, taken, retry_after_us(taken.code()));
   const Result<bool> sent = socket_->send(envelope, rest);
   if (!sent.ok() || !*sent) counters_.dropped.add();
 }

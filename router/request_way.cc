@@ -82,6 +82,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   if (routes.number == 0) return unavailable("this router does not know the cluster yet");
   if (in_flight_.is_full() || bytes_in_flight_ > kMaxBytesInFlight)
     return overloaded("too many requests are in flight");
+  RETURN_IF_ERROR(unread_.may_ask(message_[0].view()));
   Tenant& tenant = tenants_.at(routes, header_.tenant, now_us_);
   const std::uint64_t crowd_work_us = in_flight_.size() > in_flight_.limit() / 2 ? 1 : backends_.crowd_work_us();
   Admission admission = tenants_.admit(tenant, crowd_work_us, now_us_);

@@ -29,7 +29,7 @@ std::int64_t sooner(std::int64_t a, std::int64_t b) { return a < 0 ? b : b < 0 ?
 Result<std::unique_ptr<Router>> Router::make(wire::Context& context, const std::vector<std::string>& endpoints,
                                              LiveRoutes& live, const Clock& clock, const Limits& limits,
                                              const Access& access) {
-  wire::SocketOptions options = request_queues();
+  wire::SocketOptions options = client_queues();
   options.key = access.key;
   ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::router, options));
   std::unique_ptr<Router> router(new Router(std::move(socket), context, live, clock, limits, access));
@@ -51,6 +51,7 @@ Router::Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, Liv
       backends_(context, limits, access.key, access.keyring),
       retries_(limits),
       in_flight_(kMaxInFlight),
+      unread_(limits),
       alarms_(clock.monotonic_us()) {}
 
 void Router::run(int stop_fd, int routes_fd) {

@@ -28,6 +28,7 @@
 #include "router/slot_table.h"
 #include "router/tenants.h"
 #include "router/timing_wheel.h"
+#include "router/unread.h"
 #include "wire/keyring.h"
 #include "wire/predict_codec.h"
 #include "wire/socket.h"
@@ -65,6 +66,8 @@ class Router {
 
   const std::vector<std::string>& endpoints() const { return endpoints_; }
   const RouterCounters& counters() const { return counters_; }
+  /// Bytes of large replies that clients haven't read yet. Any thread.
+  std::uint64_t unread_bytes() const { return unread_.bytes(); }
 
  private:
   /// Of a piece's shards the one to ask, and where; backend null: it isn't connected.
@@ -139,6 +142,7 @@ class Router {
   Backends backends_;
   RetryBudget retries_;
   SlotTable<Request> in_flight_;
+  Unread unread_;
   TimingWheel<Alarm> alarms_;
   Tenants tenants_;
   std::uint64_t routes_number_ = 0;

@@ -1,0 +1,38 @@
+#include "router/unread.h"
+
+#include <utility>
+
+namespace espalier::router {
+namespace {
+
+/// Connections that have read everything are forgotten when there are more.
+constexpr std::size_t kManyConnections = 1024;
+
+Status overloaded(std::uint64_t bytes) {
+  return {Code::overloaded, std::to_string(bytes >> 20) + " MiB of replies are still to be read by this connection"};
+}
+
+}  // namespace
+
+Status Unread::refuse_full(std::string_view connection) const {
+  const auto it = connections_.find(connection);
+  if (it == connections_.end() || it->second->now() < limits_.unread_of_connection / 2) return {};
+  return overloaded(it->second->now());
+}
+
+Status Unread::take_large(std::string_view connection, wire::Frame& last, std::uint64_t bytes) {
+  auto it = connections_.find(connection);
+  if (it == connections_.end()) {
+    if (connections_.size() >= kManyConnections) {
+      std::erase_if(connections_, [](const auto& each) { return each.second->now() == 0; });
+    }
+    it = connections_.emplace(connection, std::make_shared<wire::HeldBytes>()).first;
+  }
+  const std::uint64_t held = it->second->now();
+  const bool is_too_much = held + bytes > limits_.unread_of_connection || all_->now() + bytes > limits_.unread_in_all;
+  if (held > 0 && is_too_much) return overloaded(held);
+  wire::HeldBytes::count(last, bytes, it->second, all_);
+  return {};
+}
+
+}  // namespace espalier::router
