@@ -22,6 +22,7 @@ std::string with_budget(std::string_view header, std::int64_t remaining_us) {
   wire::PredictHeader request;
   if (remaining_us <= kGraceUs || !wire::decode_predict(header, request).ok()) return renewed;
   request.budget_us = remaining_us - kGraceUs;
+  request.sent_us = Clock::system().monotonic_us();
   wire::encode_predict(request, renewed);
   return renewed;
 }
@@ -63,6 +64,8 @@ Result<std::unique_ptr<Client>> Client::connect(std::vector<std::string> routers
   exchange_options.socket.receive_queue = options.queue;
   exchange_options.socket.heartbeat_ms = 1000;
   exchange_options.socket.key = options.key;
+  exchange_options.most_requests = options.most_requests;
+  exchange_options.most_bytes = options.most_bytes;
   exchange_options.renew = with_budget;
   ASSIGN_OR_RETURN(auto exchange, Exchange::open(std::move(routers), std::move(exchange_options)));
   return std::unique_ptr<Client>(new Client(std::move(exchange), options));
@@ -73,24 +76,19 @@ Result<Ticket> Client::submit(const wire::PredictRequest& request, std::vector<s
     return invalid_argument("parts: " + std::to_string(request.parts.size()) + " parts with " +
                             std::to_string(bodies.size()) + " bodies");
   }
-  const bool own_budget = request.budget_us != wire::kDefaultBudgetUs;
-  const std::int64_t budget_us = own_budget ? request.budget_us : options_.budget_us;
-  if (budget_us <= 0) return invalid_argument("budget_us: must be positive");
-  std::string header;
-  if (own_budget) {
-    header = wire::encode(request);
-  } else {
-    wire::PredictRequest with_budget = request;
-    with_budget.budget_us = budget_us;
-    header = wire::encode(with_budget);
-  }
+  wire::PredictRequest stamped = request;
+  if (request.budget_us == wire::kDefaultBudgetUs) stamped.budget_us = options_.budget_us;
+  if (stamped.budget_us <= 0) return invalid_argument("budget_us: must be positive");
+  stamped.sent_us = Clock::system().monotonic_us();
+  std::string header = wire::encode(stamped);
   std::size_t bytes = header.size();
   for (const std::string& body : bodies) bytes += body.size();
   if (bytes > wire::kMaxClientMessageBytes) {
     return invalid_argument("request: " + std::to_string(bytes) + " bytes, at most " +
                             std::to_string(wire::kMaxClientMessageBytes));
   }
-  return exchange_->send(std::move(header), std::move(bodies), budget_us + kGraceUs, 0);
+  RETURN_IF_ERROR(exchange_->check_room(bytes));
+  return exchange_->send(std::move(header), std::move(bodies), stamped.budget_us + kGraceUs, 0);
 }
 
 bool is_temporary(Code code) { return code == Code::overloaded || code == Code::unavailable; }

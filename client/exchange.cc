@@ -96,38 +96,53 @@ Ticket Exchange::send(std::string header, std::vector<std::string> bodies, std::
   largest_sent_ = std::max(largest_sent_, request.bytes);
   resend_room_ = std::min(options_.resend_reserve * kToken, resend_room_ + kResendPercent);
 
+  bytes_in_flight_ += request.bytes;
   Request& kept = in_flight_.emplace(ticket, std::move(request)).first->second;
-  ++unsent_;
-  try_send(kept);
+  if (!unsent_.empty() || !try_send(kept)) send_later(ticket, kept);
   const std::int64_t again_us = resend_us > 0 ? std::min(timeout_us, resend_us) : timeout_us;
   events_.emplace(kept.deadline_us - timeout_us + again_us, ticket);
   return ticket;
 }
 
-void Exchange::try_send(Request& request) {
-  wire::Message copy;
-  const bool once = request.resend_us <= 0 && !is_watched();
-  if (request.was_sent && is_watched()) {
+Status Exchange::check_room(std::uint64_t bytes) const {
+  const std::size_t requests = in_flight_.size() + answered_.size();
+  if (requests < options_.most_requests && bytes_in_flight_ + bytes <= options_.most_bytes) return {};
+  return {Code::overloaded, std::to_string(requests) + " requests with " + std::to_string(bytes_in_flight_) +
+                                " bytes wait for " + options_.peer + " or to be received; at most " +
+                                std::to_string(options_.most_requests) + " and " + std::to_string(options_.most_bytes) +
+                                " may"};
+}
+
+/// false: the connection's queue is full.
+bool Exchange::try_send(Request& request) {
+  if (request.is_stale && is_watched()) {
     std::string header = options_.renew(request.frames[1].view(), request.deadline_us - clock_.monotonic_us());
     if (header.empty()) {  // too late to send it; it ends with its time
       request.sent = true;
-      --unsent_;
-      return;
+      return true;
     }
     request.frames[1] = wire::Frame(std::move(header));
   }
+  wire::Message copy;
+  const bool once = request.resend_us <= 0 && !is_watched();
   if (!once) {
     copy.reserve(request.frames.size());
     for (wire::Frame& frame : request.frames) copy.push_back(frame.share());
   }
   const Result<bool> sent = socket_->send(once ? request.frames : copy);
   // A failure means that the connection broke meanwhile: the request counts as sent and its timer decides.
-  if (sent.ok() && !*sent) return;
+  if (sent.ok() && !*sent) return false;
   request.sent = true;
-  --unsent_;
   there_us_ = std::max(there_us_, clock_.monotonic_us()) + way_us(request.bytes);
   up_us_ += way_us(request.bytes);
   if (once) request.frames.clear();
+  return true;
+}
+
+void Exchange::send_later(Ticket ticket, Request& request) {
+  request.sent = false;
+  request.is_stale = true;
+  unsent_.push_back(ticket);
 }
 
 /// What was asked of somebody silent, as far as the budget goes.
@@ -137,17 +152,16 @@ void Exchange::send_waiting() {
     waiting_.pop_front();
     if (found == in_flight_.end() || !found->second.sent) continue;
     resend_room_ -= kToken;
-    found->second.sent = false;
-    found->second.was_sent = true;
-    ++unsent_;
+    send_later(found->first, found->second);
   }
 }
 
+/// In order, as long as there is room.
 void Exchange::send_kept() {
   send_waiting();
-  if (unsent_ == 0) return;
-  for (auto& [ticket, request] : in_flight_) {
-    if (!request.sent) try_send(request);
+  for (; !unsent_.empty(); unsent_.pop_front()) {
+    const auto found = in_flight_.find(unsent_.front());
+    if (found != in_flight_.end() && !try_send(found->second)) return;
   }
 }
 
@@ -176,9 +190,13 @@ void Exchange::drain() {
     answer.status = wire::peek_status(incoming_[1].view());
     answer.frames = std::move(incoming_);
     incoming_ = wire::Message();
-    if (!found->second.sent) --unsent_;
-    in_flight_.erase(found);
+    end(found);
   }
+}
+
+void Exchange::end(std::unordered_map<Ticket, Request>::iterator request) {
+  bytes_in_flight_ -= request->second.bytes;
+  in_flight_.erase(request);
 }
 
 void Exchange::fail(Ticket ticket, const Request& request) {
@@ -278,16 +296,12 @@ void Exchange::send_all_again(bool was_lost) {
   if (!was_lost) last_silence_us_ = heard_us_;
   waiting_.clear();
   for (auto& [ticket, request] : in_flight_) {
-    if (!request.sent || (request.resend_us <= 0 && !is_watched())) continue;
-    if (is_watched() && !was_lost && !calm) {
-      waiting_.push_back(ticket);
-      continue;
-    }
-    request.sent = false;
-    request.was_sent = true;
-    ++unsent_;
+    if (request.sent && (request.resend_us > 0 || is_watched())) waiting_.push_back(ticket);
   }
   std::ranges::sort(waiting_);
+  if (is_watched() && !was_lost && !calm) return;
+  for (const Ticket ticket : waiting_) send_later(ticket, in_flight_.at(ticket));
+  waiting_.clear();
 }
 
 void Exchange::expire() {
@@ -302,15 +316,11 @@ void Exchange::expire() {
                         now >= silent_us() - options_.silence_us;
     if (now >= request.deadline_us) {
       fail(ticket, request);
-      if (!request.sent) --unsent_;
-      in_flight_.erase(found);
+      end(found);
       if (silent) is_watched() ? move_on(now) : use_next_endpoint();
       continue;
     }
-    if (request.sent) {
-      request.sent = false;
-      ++unsent_;
-    }
+    if (request.sent) send_later(ticket, request);
     // Ever more rarely, so that a slow peer is not buried under repetitions.
     request.resend_us *= 2;
     events_.emplace(std::min(request.deadline_us, now + request.resend_us), ticket);
@@ -341,7 +351,7 @@ bool Exchange::receive(Answer& answer, std::int64_t timeout_us) {
     const std::int64_t event = next_event_us();
     if (event >= 0) left = std::min(left, event);
     // What could not be sent is tried again soon: the socket is waited on for reading only.
-    if (unsent_ > 0) left = std::min<std::int64_t>(left, 1000);
+    if (!unsent_.empty()) left = std::min<std::int64_t>(left, 1000);
     poller_.clear();
     poller_.add(*socket_);
     if (is_watched()) {
@@ -367,8 +377,7 @@ Answer Exchange::wait_for(Ticket ticket) {
 void Exchange::forget(Ticket ticket) {
   const auto found = in_flight_.find(ticket);
   if (found != in_flight_.end()) {
-    if (!found->second.sent) --unsent_;
-    in_flight_.erase(found);
+    end(found);
     return;
   }
   std::erase_if(answered_, [ticket](const Answer& answer) { return answer.ticket == ticket; });

@@ -70,12 +70,17 @@ class Exchange {
     /// Sent again after a silence within 10 s of another: one of ten requests, and beyond that so many, which fills up
     /// anew.
     std::uint32_t resend_reserve = 4096;
+    /// Requests that may be under way or have an answer that wasn't received yet, and bytes of those under way.
+    std::size_t most_requests = 65'536;
+    std::uint64_t most_bytes = 1ull << 30;
   };
 
   /// invalid_argument: no endpoints, or one that can't be parsed. Whether somebody answers there is not known yet.
   static Result<std::unique_ptr<Exchange>> open(std::vector<std::string> endpoints, Options options,
                                                 const Clock& clock = Clock::system());
 
+  /// overloaded: there is no room for another request of so many bytes until answers are received.
+  Status check_room(std::uint64_t bytes) const;
   /// Sends, or keeps for sending when the connection's queue is full. `timeout_us` from now its answer is a failure.
   /// `resend_us`: send it again after so long without reply (0: never).
   Ticket send(std::string header, std::vector<std::string> bodies, std::int64_t timeout_us, std::int64_t resend_us);
@@ -102,7 +107,7 @@ class Exchange {
     std::int64_t resend_us;
     std::uint64_t bytes;
     bool sent;
-    bool was_sent = false;  ///< once before, over a connection that was given up
+    bool is_stale = false;  ///< its header says what was true some time ago
   };
   using Event = std::pair<std::int64_t, Ticket>;
 
@@ -118,7 +123,8 @@ class Exchange {
   std::uint32_t rounds() const { return moves_ / static_cast<std::uint32_t>(endpoints_.size()); }
   void heard(const wire::Message& message);
   std::int64_t next_watch_us(std::int64_t now_us) const;
-  void try_send(Request& request);
+  bool try_send(Request& request);
+  void send_later(Ticket ticket, Request& request);
   void send_kept();
   void send_waiting();
   void drain();
@@ -126,6 +132,7 @@ class Exchange {
   void use_next_endpoint();
   void send_all_again(bool was_lost);
   void fail(Ticket ticket, const Request& request);
+  void end(std::unordered_map<Ticket, Request>::iterator request);
 
   const std::vector<std::string> endpoints_;
   const Options options_;
@@ -136,7 +143,8 @@ class Exchange {
   std::size_t endpoint_ = 0;
   Ticket last_ticket_ = 0;
   std::unordered_map<Ticket, Request> in_flight_;
-  std::size_t unsent_ = 0;
+  std::uint64_t bytes_in_flight_ = 0;
+  std::deque<Ticket> unsent_;  ///< for which the connection's queue had no room; some may be over
   /// When to look at a request again: to send it anew or to give it up. May name requests that are answered.
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::deque<Answer> answered_;

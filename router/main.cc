@@ -106,6 +106,7 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
                          {"overloaded", counters.overloaded.value()},
                          {"hedged", counters.hedged.value()},
                          {"limited", counters.limited.value()},
+                         {"waited", counters.waited.value()},
                          {"late", counters.late.value()},
                          {"dropped", counters.dropped.value()}});
   }

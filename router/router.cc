@@ -129,12 +129,16 @@ void Router::take_routes(const Routes& routes) {
 }
 
 bool Router::drain_clients(const Routes& routes) {
-  if (!socket_->may_have_message()) return false;
+  if (!socket_->may_have_message()) {
+    queue_.was_empty();
+    return false;
+  }
   wall_us_ = clock_.wall_us();
   int taken = 0;
   for (; taken < kMessagesPerDrain; ++taken) {
     const Result<bool> received = socket_->receive(message_);
     if (!received.ok()) log::error("router", "receive failed", {{"why", received.status()}});
+    if (received.ok() && !*received) queue_.was_empty();
     if (!received.ok() || !*received) break;
     if (taken % kMessagesPerLook == 0) now_us_ = clock_.monotonic_us();
     handle_client(routes);

@@ -15,10 +15,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/queue_clock.h"
 #include "common/uuid.h"
 #include "router/backends.h"
 #include "router/limits.h"
@@ -41,6 +43,7 @@ struct RouterCounters {
   Counter asked_again;      ///< pieces sent to another shard, after a refusal or silence
   Counter not_asked_again;  ///< times a piece would have been after silence, but for the retry budget
   Counter overloaded;       ///< pieces for which no shard had room
+  Counter waited;           ///< requests refused for having waited too long until they were taken up
   Counter hedged;           ///< pieces for which a second shard was asked since the first took long
   Counter limited;          ///< requests refused by a tenant's limits or share
   Counter late;             ///< replies to requests that were over
@@ -99,6 +102,7 @@ class Router {
   void handle_client(const Routes& routes);
   Status take_in(const Routes& routes, std::size_t id_at);
   static Status check(const wire::PredictHeader& header, const Principal& principal);
+  Status take_off_wait(std::string_view client);
   Status plan(const Routes& routes, Request& request);
   std::int64_t remaining_us(const Request& request) const { return request.deadline_us - now_us_; }
   std::size_t candidates_of(const Routes& routes, const cluster::Placement::TenantShards& tenant, std::uint32_t levels,
@@ -143,6 +147,7 @@ class Router {
   RetryBudget retries_;
   SlotTable<Request> in_flight_;
   Unread unread_;
+  QueueClock queue_;  ///< of the clients' connections
   TimingWheel<Alarm> alarms_;
   Tenants tenants_;
   std::uint64_t routes_number_ = 0;

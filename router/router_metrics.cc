@@ -9,6 +9,8 @@ void RouterMetrics::fill(metrics::Page& page) {
                counters_.refused.value());
   page.counter("espalier_router_limited_total", "Requests refused by a tenant's limits or share.",
                counters_.limited.value());
+  page.counter("espalier_router_waited_total", "Requests refused for having waited too long until they were taken up.",
+               counters_.waited.value());
   page.counter("espalier_router_overloaded_total", "Pieces of requests for which no shard had room.",
                counters_.overloaded.value());
   page.counter("espalier_router_asked_again_total", "Pieces sent to another shard, after a refusal or silence.",

@@ -109,11 +109,15 @@ class Messages(unittest.TestCase):
 class Router(threading.Thread):
     """Answers each request with what `answer(header, bodies)` gives; None: not at all. `held` are kept back and answered in reverse."""
 
-    def __init__(self, answer, held=1):
+    def __init__(self, answer, held=1, port=None):
         super().__init__()
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.ROUTER)
-        self.endpoint = f"tcp://127.0.0.1:{self.socket.bind_to_random_port('tcp://127.0.0.1')}"
+        if port is None:
+            port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+        else:
+            self.socket.bind(f"tcp://127.0.0.1:{port}")
+        self.endpoint = f"tcp://127.0.0.1:{port}"
         self.answer, self.held = answer, held
         self.stopping = threading.Event()
         self.start()
@@ -239,6 +243,40 @@ class Connection(unittest.TestCase):
         self.assertEqual(answers, [Code.DEADLINE_EXCEEDED] * 1500)
         client.close()
         context.term()
+
+    def test_refuses_what_it_has_no_room_for(self):
+        with Router(lambda header, bodies: None) as router, Client(router.endpoint) as client, \
+                unittest.mock.patch("espalier.routers._MOST_REQUESTS", 3):
+            for _ in range(3):
+                client.submit("acme", "total", [Part(rows=[{"x": 1}])], budget_us=1000)
+            with self.assertRaises(EspalierError) as refused:
+                client.submit("acme", "total", [Part(rows=[{"x": 1}])])
+            self.assertEqual(refused.exception.code, Code.OVERLOADED)
+            self.assertEqual(client.receive()[1].error.code, Code.DEADLINE_EXCEEDED)
+            client.submit("acme", "total", [Part(rows=[{"x": 1}])], budget_us=1000)
+
+    def test_says_when_it_sent_a_request_also_when_it_had_to_wait(self):
+        context = zmq.Context()
+        free = context.socket(zmq.ROUTER)
+        port = free.bind_to_random_port("tcp://127.0.0.1")
+        free.close()
+        client = Client(f"tcp://127.0.0.1:{port}", context)
+        begin_us = time.monotonic_ns() // 1000
+        for i in range(1500):  # more than a connection's queue takes
+            client.submit("acme", "total", [Part(rows=[{"x": i}])], budget_us=2_000_000)
+        client.submit("acme", "total", [Part(rows=[{"x": 0}])], budget_us=300_000)
+        self.assertEqual(client.receive()[1].error.code, Code.DEADLINE_EXCEEDED)
+        headers = []
+        with Router(lambda header, bodies: headers.append(header) or echo(header, bodies), port=port):
+            answers = [client.receive() for _ in range(1500)]
+        client.close()
+        context.term()
+        self.assertEqual({str(prediction.error) for _, prediction in answers}, {"None"})
+        stamps = [header["sent_us"] for header in headers]
+        self.assertEqual(stamps, sorted(stamps))
+        self.assertGreaterEqual(stamps[-1] - begin_us, 300_000)
+        for header in headers:
+            self.assertLessEqual(header["sent_us"] + header["budget_us"], begin_us + 2_500_000)
 
     def test_what_many_bytes_may_take_on_their_way_is_no_silence(self):
         asked = []

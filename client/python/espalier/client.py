@@ -13,7 +13,7 @@ import zmq
 
 from .errors import Code, EspalierError
 from .keys import Key
-from .messages import (DEFAULT_BUDGET_US, Part, PartPrediction, Prediction, Row, Value, decode_reply, encode_request,
+from .messages import (DEFAULT_BUDGET_US, Part, PartPrediction, Prediction, Row, Value, clock_us, decode_reply, encode_request,
                        is_temporary)
 from .routers import Routers
 
@@ -137,8 +137,12 @@ class Client:
 
     def submit(self, tenant: str, model: str, parts: Sequence[Part], *, ref: Optional[str] = None,
                budget_us: int = DEFAULT_BUDGET_US, all_scores: bool = False, min_epoch: int = 0) -> int:
-        """Sends a request without waiting; returns the ticket under which receive() gives its answer."""
-        frames = encode_request(tenant, model, parts, ref=ref, budget_us=budget_us, all_scores=all_scores, min_epoch=min_epoch)
+        """Sends a request without waiting; returns the ticket under which receive() gives its answer.
+
+        Raises EspalierError: INVALID_ARGUMENT, or OVERLOADED where too much is under way already.
+        """
+        frames = encode_request(tenant, model, parts, ref=ref, budget_us=budget_us, all_scores=all_scores, min_epoch=min_epoch,
+                                sent_us=clock_us())
         ticket = next(self._tickets)
         self._routers.send(struct.pack("<Q", ticket), frames, budget_us)
         return ticket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
@@ -138,8 +139,13 @@ def is_temporary(error: Optional[EspalierError]) -> bool:
 
 
 def renewed(header: bytes, budget_us: int) -> bytes:
-    """The header of a request that is sent again, with what remains of its budget."""
-    return bytes(msgpack.packb({**msgpack.unpackb(header, raw=False), "budget_us": budget_us}, use_bin_type=True))
+    """The header of a request that is sent later or again, with what remains of its budget."""
+    return bytes(msgpack.packb({**msgpack.unpackb(header, raw=False), "budget_us": budget_us, "sent_us": clock_us()}, use_bin_type=True))
+
+
+def clock_us() -> int:
+    """From any zero; routers see from it how long requests have waited."""
+    return time.monotonic_ns() // 1000
 
 
 def _invalid(message: str) -> EspalierError:
@@ -167,7 +173,7 @@ def _checked(row: Row, place: str) -> Dict[str, Value]:
 
 
 def encode_request(tenant: str, model: str, parts: Sequence[Part], *, ref: Optional[str] = None,
-                   budget_us: int = DEFAULT_BUDGET_US, all_scores: bool = False, min_epoch: int = 0) -> List[bytes]:
+                   budget_us: int = DEFAULT_BUDGET_US, all_scores: bool = False, min_epoch: int = 0, sent_us: int = 0) -> List[bytes]:
     """Header and bodies of a predict request. Raises EspalierError (INVALID_ARGUMENT) before anything is sent."""
     if not parts:
         raise _invalid("parts: missing or empty")
@@ -182,6 +188,8 @@ def encode_request(tenant: str, model: str, parts: Sequence[Part], *, ref: Optio
         header["all_scores"] = True
     if min_epoch:
         header["min_epoch"] = min_epoch
+    if sent_us:
+        header["sent_us"] = sent_us
     asked = []
     for part in parts:
         entry: Dict[str, Any] = {}

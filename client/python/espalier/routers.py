@@ -33,6 +33,10 @@ _CALM_S = 10.0
 _RESEND_SHARE = 0.1
 _RESEND_RESERVE = 4096
 
+#: What may be under way: requests, and their bytes.
+_MOST_REQUESTS = 65536
+_MOST_BYTES = 1 << 30
+
 _HELLO_ID = bytes(8)
 
 
@@ -41,7 +45,8 @@ class _Request:
         self.frames = frames
         self.deadline = now + budget_us / 1e6
         self.way_s = _way_s(frames)
-        self.was_sent = False  # over a connection that was given up
+        self.bytes = sum(map(len, frames))
+        self.is_stale = False  # its header says what was true some time ago
 
 
 def _way_s(frames: Sequence[bytes]) -> float:
@@ -63,6 +68,7 @@ class Routers:
         self._context = context
         self._place = 0
         self._under_way: Dict[bytes, _Request] = {}
+        self._bytes = 0  # of what is under way
         self._unsent: Deque[bytes] = deque()  # no room in the connection's queue
         self._waiting: Deque[bytes] = deque()  # to be sent again, where the budget allows it
         self._resend_room: float = _RESEND_RESERVE
@@ -88,13 +94,21 @@ class Routers:
         self._socket.close()
 
     def send(self, request_id: bytes, frames: List[bytes], budget_us: int) -> None:
-        """Sends header and bodies under an id of 8 bytes that was not used before."""
+        """Sends header and bodies under an id of 8 bytes that was not used before.
+
+        Raises EspalierError: OVERLOADED where too much is under way already.
+        """
+        if len(self._under_way) >= _MOST_REQUESTS or self._bytes >= _MOST_BYTES:
+            raise EspalierError(Code.OVERLOADED, f"{len(self._under_way)} requests with {self._bytes} bytes are under way; at most "
+                                                 f"{_MOST_REQUESTS} and {_MOST_BYTES} may be")
         now = time.monotonic()
         if not self._under_way:
             self._heard = max(self._heard, now)
             self._up = max(0.0, self._there - now)
             self._largest_sent = 0.0
         request = self._under_way[request_id] = _Request(frames, now, budget_us)
+        request.is_stale = bool(self._unsent)
+        self._bytes += request.bytes
         self._largest_sent = max(self._largest_sent, request.way_s)
         self._resend_room = min(_RESEND_RESERVE, self._resend_room + _RESEND_SHARE)
         self._unsent.append(request_id)
@@ -115,16 +129,20 @@ class Routers:
             if ready.get(self._socket, 0) & zmq.POLLIN:
                 answered, *frames = self._socket.recv_multipart()
                 self._hear(answered, frames)
-                if frames and self._under_way.pop(answered, None) is not None:
+                if frames and answered in self._under_way:
+                    self._end(answered)
                     return answered, frames
                 continue
             now = time.monotonic()
             if now >= request.deadline + _GRACE_S:
-                del self._under_way[request_id]
+                self._end(request_id)
                 if self._has_others() and self._hello_sent is not None:
                     self._move_on(now)
                 return request_id, None
             self._look(now)
+
+    def _end(self, request_id: bytes) -> None:
+        self._bytes -= self._under_way.pop(request_id).bytes
 
     def _hear(self, answered: bytes, frames: Sequence[bytes]) -> None:
         """A whole message is a sign of life; only an answer to a request says that moving has helped."""
@@ -144,13 +162,14 @@ class Routers:
         while self._unsent:
             request = self._under_way.get(self._unsent[0])
             if request is not None and not self._try_send(self._unsent[0], request):
+                request.is_stale = True
                 return
             self._unsent.popleft()
 
     def _try_send(self, request_id: bytes, request: _Request) -> bool:
         now = time.monotonic()
         header = request.frames[0]
-        if request.was_sent:
+        if request.is_stale:
             left_us = int((request.deadline - now) * 1e6)
             if left_us <= 0:  # too late to send it; it ends with its time
                 return True
@@ -231,7 +250,7 @@ class Routers:
         self._waiting.clear()
         for request_id, request in self._under_way.items():
             if request_id not in unsent:
-                request.was_sent = True
+                request.is_stale = True
                 (self._unsent if was_lost or calm else self._waiting).append(request_id)
         self._send_kept()
 

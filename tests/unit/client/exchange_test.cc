@@ -246,5 +246,64 @@ TEST(ClientUnderTrouble, DoesNotAskAgainBeyondItsBudget) {
   EXPECT_GT(asked, 1);
 }
 
+TEST(ClientUnderTrouble, WhatWaitsForRoomInTheQueueIsSentInOrderWithWhatRemainsOfItsBudget) {
+  std::string endpoint;
+  { endpoint = Peer(true).server.endpoint(); }
+  Client::Options options;
+  options.queue = 2;
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({endpoint}, options));
+  constexpr std::size_t kRequests = 50;
+  const std::int64_t begin_us = Clock::system().monotonic_us();
+  for (std::size_t i = 0; i < kRequests; ++i) ASSERT_OK(client->submit(parts_of(1), {std::to_string(i)}));
+  Prediction prediction;
+  EXPECT_FALSE(client->receive(prediction, 100'000)) << "nobody is there";
+
+  std::vector<std::string> bodies;
+  std::vector<std::int64_t> stamps, ends;
+  std::optional<FakeRegistry> router(
+      std::in_place,
+      [&](const std::string&, wire::Message& request) {
+        wire::PredictHeader header;
+        EXPECT_OK(wire::decode_predict(request[2].view(), header));
+        bodies.emplace_back(request[3].view());
+        stamps.push_back(header.sent_us);
+        ends.push_back(header.sent_us + header.budget_us);
+        return refused();
+      },
+      endpoint);
+  for (std::size_t i = 0; i < kRequests; ++i) ASSERT_TRUE(client->receive(prediction, kPatience));
+  router.reset();
+  ASSERT_EQ(bodies.size(), kRequests);
+  for (std::size_t i = 0; i < kRequests; ++i) {
+    EXPECT_EQ(bodies[i], std::to_string(i));
+    EXPECT_TRUE(i == 0 || stamps[i] >= stamps[i - 1]);
+    EXPECT_LE(ends[i], begin_us + wire::kDefaultBudgetUs + 50'000) << "as at first, however late it was sent";
+  }
+  EXPECT_GE(stamps.back() - stamps.front(), 100'000) << "stamped when it is sent";
+}
+
+TEST(ClientUnderTrouble, RefusesWhatItHasNoRoomFor) {
+  Peer silent(false);
+  Client::Options options;
+  options.most_requests = 3;
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({silent.server.endpoint()}, options));
+  wire::PredictRequest request = parts_of(1);
+  request.budget_us = 1000;
+  for (int i = 0; i < 3; ++i) ASSERT_OK(client->submit(request, {"a"}));
+  EXPECT_CODE(client->submit(request, {"a"}), Code::overloaded);
+  EXPECT_CODE(client->predict(request, {"a"}).status, Code::overloaded);
+  Prediction prediction;
+  ASSERT_TRUE(client->receive(prediction, kPatience)) << "its time is over";
+  ASSERT_OK(client->submit(request, {"a"}));
+
+  options.most_requests = 100;
+  options.most_bytes = 1000;
+  ASSERT_OK_AND_ASSIGN(client, Client::connect({silent.server.endpoint()}, options));
+  ASSERT_OK(client->submit(request, {std::string(600, 'a')}));
+  EXPECT_CODE(client->submit(request, {std::string(600, 'a')}), Code::overloaded);
+  ASSERT_TRUE(client->receive(prediction, kPatience));
+  EXPECT_OK(client->submit(request, {std::string(600, 'a')}));
+}
+
 }  // namespace
 }  // namespace espalier::client

@@ -302,5 +302,40 @@ TEST_F(RouterTest, EachSendingSaysWhenItWas) {
   expect_answer("a");
 }
 
+TEST_F(RouterTest, TimeInTheRoutersQueueIsTakenOffTheBudget) {
+  const auto ask_stamped = [&](const std::string& id, std::int64_t sent_us) {
+    wire::PredictRequest request;
+    request.tenant = "acme";
+    request.model = "total";
+    request.sent_us = sent_us;
+    request.parts = {{{"usa"}, "", 1}};
+    const wire::NamedRow row;
+    send({id, wire::encode(request), wire::encode_rows({&row, 1})});
+  };
+  wire::Message request;
+  wire::PredictHeader header;
+  const std::int64_t stamp = 77'000 * kSecondUs;  // a client's clock has any zero
+  ask_stamped("quick", stamp);
+  wire::Socket& first = asked(request);
+  ASSERT_OK(wire::decode_predict(request[2].view(), header));
+  EXPECT_EQ(header.budget_us, kSecondUs) << "nothing is known of the first";
+  answer(first, request);
+  expect_answer("quick");
+
+  advance(kSecondUs);
+  ask_stamped("waited", stamp + 600'000);  // for 0.4 s, but for what clocks may run apart
+  wire::Socket& second = asked(request);
+  ASSERT_OK(wire::decode_predict(request[2].view(), header));
+  EXPECT_NEAR(header.budget_us, 600'000, 1'000);
+  answer(second, request);
+  expect_answer("waited");
+
+  advance(200'000);
+  ask_stamped("too late", stamp + 650'000);  // for 0.55 s, more than half of its budget
+  expect_failure("too late", Code::overloaded);
+  EXPECT_EQ(router_->counters().waited.value(), 1u);
+  for (const auto& each : shards_) EXPECT_TRUE(requests_at(*each).empty());
+}
+
 }  // namespace
 }  // namespace espalier::router
