@@ -126,6 +126,7 @@ class Feed {
     wire::AckFailure failure;
     std::int64_t retry_at_us = 0;
     std::int64_t wait_us = 0;
+    bool has_no_room = false;
   };
   /// An artefact that is not in memory because of a budget.
   struct LeftOut {
@@ -203,6 +204,7 @@ class Feed {
 
   // What the disk has room for (feed_disk.cc).
   std::uint64_t disk_room() const;
+  std::uint64_t without_room() const;
   std::uint64_t disk_budget_of(const std::vector<Sharing>& all) const;
   std::unordered_set<Hash256> named_by_batch() const;
   bool is_answered_above_now(const NodeId& id, const wire::TagEntry& entry) const;

@@ -301,6 +301,7 @@ void Feed::note_failure(const NodeId& id, const Wanted& wanted, const wire::Mode
   const bool is_again = failed.wanted.entry.version == wanted.entry.version;
   failed.wait_us = is_again ? std::min(failed.wait_us * 2, options_.longest_retry_us) : options_.first_retry_us;
   failed.wanted = wanted;
+  failed.has_no_room = why.code() == Code::resource_exhausted;
   failed.retry_at_us = clock_.monotonic_us() + failed.wait_us;
   if (!is_again) {
     log::warn(

@@ -55,17 +55,36 @@ void Feed::forget_for_room(const std::vector<Sharing>& all) {
   }
 }
 
-/// Who goes from the disk, and who may come.
+/// What must stay and has found no room.
+std::uint64_t Feed::without_room() const {
+  std::uint64_t bytes = 0;
+  std::unordered_set<Hash256> seen;
+  for (const auto& [id, failed] : failed_) {
+    const wire::TagEntry& entry = failed.wanted.entry;
+    if (failed.has_no_room && seen.insert(entry.artefact).second) bytes += model::frame_bytes(entry.artefact_bytes);
+  }
+  return bytes;
+}
+
+/// Who goes from the disk, and who may come. What must stay and is out comes as far as there is room for it once all
+/// the rest has gone: the disk takes no more, and nothing goes for what can't come.
 BudgetChoice Feed::choose_for_disk(std::vector<Sharing>& all, bool may_fetch) {
   std::vector<BudgetItem> items;
   std::vector<std::size_t> places;
-  std::uint64_t must_stay = 0;
   const std::uint64_t budget = disk_budget_of(all);
+  std::uint64_t must_stay = without_room(), staying = 0;
+  for (const Sharing& sharing : all) {
+    if (sharing.on_disk.may_go) continue;
+    must_stay += sharing.on_disk.bytes;
+    if (sharing.on_disk.is_in || sharing.is_coming) staying += sharing.on_disk.bytes;
+  }
   for (std::size_t i = 0; i < all.size(); ++i) {
     BudgetItem& item = all[i].on_disk;
-    if (!item.may_go) must_stay += item.bytes;
-    // Nothing can be fetched while the registry is away, and nothing goes for what can't come.
     if (!item.is_in && !may_fetch) continue;
+    if (!item.is_in && !item.may_go && !all[i].is_coming) {
+      if (staying + item.bytes > budget) continue;
+      staying += item.bytes;
+    }
     items.push_back(item);
     places.push_back(i);
     // Its place was made at an earlier look.
@@ -116,6 +135,11 @@ void Feed::make_disk_room(Batch& batch, std::map<std::string, std::vector<Hash25
   const BudgetChoice choice = choose_for_disk(all, true);
   batch.no_room = hashes;
   for (const std::size_t i : choice.in) batch.no_room.erase(all[i].artefact);
+  for (const Sharing& sharing : all) {
+    if (sharing.on_disk.may_go || !batch.no_room.contains(sharing.artefact)) continue;
+    batch.refused.emplace(sharing.artefact,
+                          Status(Code::resource_exhausted, "what can't be left out is larger than the disk budget"));
+  }
   for (auto& [tenant, of_tenant] : missing) {
     std::erase_if(of_tenant, [&](const Hash256& hash) { return batch.no_room.contains(hash); });
   }

@@ -306,5 +306,46 @@ TEST_F(DiskBudget, WhatNobodyAnswersForAnyMoreIsFetchedBeforeTheQuarantineIsAckn
   EXPECT_EQ(ask("peru/lima/ate"), "500 exact");
 }
 
+/// Nodes that must stay: inner ones, or leaves that nobody answers for.
+class DiskBudgetOfWhatMustStay : public DiskBudget, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(DiskBudgetOfWhatMustStay, IsNotFetchedOverAndOverWhereItDoesNotFit) {
+  const bool are_inner = GetParam();
+  begin(kSmallBudget);
+  registry_.fetches = 0;
+  std::vector<FakeRegistry::Entry> entries;
+  const auto name = [&](unsigned i) { return (are_inner ? "usa/state" : "peru/lima/town") + std::to_string(i); };
+  if (are_inner) entries = {{"", EntryKind::version, 1, 1}};
+  for (unsigned i = 0; i < kMany; ++i) entries.push_back({name(i), EntryKind::version, 1000 + i, 1000.0 + i});
+  registry_.release(entries);
+  ASSERT_OK(feed_->sync());
+  const auto count = [&] {
+    std::size_t ready = 0;
+    for (unsigned i = 0; i < kMany; ++i) {
+      const std::string said = ask(name(i));
+      if (said == std::to_string(1000 + i) + " exact")
+        ++ready;
+      else
+        EXPECT_EQ(said, are_inner ? "1 over_budget" : "no_model");
+    }
+    return ready;
+  };
+  const std::size_t fit = disk_.live / framed() - (are_inner ? 1 : 0);
+  ASSERT_LT(fit, kMany);
+  EXPECT_EQ(count(), fit);
+  const int fetches = registry_.fetches;
+  for (int i = 0; i < 30; ++i) step();
+  EXPECT_EQ(registry_.fetches, fetches) << "nothing that comes would stay";
+  EXPECT_EQ(count(), fit);
+
+  std::vector<FakeRegistry::Entry> gone;
+  for (unsigned i = 0; i < kMany / 2; ++i) gone.push_back({name(i), EntryKind::unset});
+  registry_.release(gone);
+  for (int i = 0; i < 100; ++i) step();
+  for (unsigned i = kMany / 2; i < kMany; ++i) EXPECT_EQ(ask(name(i)), std::to_string(1000 + i) + " exact");
+}
+
+INSTANTIATE_TEST_SUITE_P(InnerNodesOrLeavesWithNobodyAbove, DiskBudgetOfWhatMustStay, ::testing::Bool());
+
 }  // namespace
 }  // namespace espalier::shard
