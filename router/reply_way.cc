@@ -91,10 +91,16 @@ void Router::ask_elsewhere(std::uint32_t backend) {
   });
 }
 
-/// Where it can't be sent on now for a limit, an alarm tries again.
+/// Where it can't be sent on now for a limit, an alarm tries again; where nobody is left to ask, an answer in part that
+/// is there is given.
 void Router::ask_now_or_soon(Ticket ticket, Request& request, std::uint32_t piece_number) {
   const Sending sending = ask_next(ticket, request, piece_number, Cause::silence);
-  if (sending == Sending::sent || sending == Sending::exhausted) return;
+  if (sending == Sending::sent) return;
+  if (sending == Sending::exhausted) {
+    Piece& piece = request.pieces[piece_number];
+    if (piece.has_part && is_left_alone(piece)) finish_piece(ticket, request, piece);
+    return;
+  }
   const std::int64_t due_us = now_us_ + patience_us(remaining_us(request), 1);
   alarms_.add(due_us, {ticket, due_us, piece_number, request.pieces[piece_number].attempt_count - 1});
 }

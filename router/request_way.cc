@@ -262,6 +262,11 @@ std::optional<Router::Target> Router::next_target(Request& request, Piece& piece
     why = why_nobody(candidates);
     return std::nullopt;
   }
+  // An answer that is there in part isn't kept waiting for one that is silent.
+  if (piece.has_part && candidates[*next].is_suspect) {
+    why = Sending::exhausted;
+    return std::nullopt;
+  }
   target.place = *next;
   target.backend = backends_.choose(piece.shards[*next], target.number, left_us);
   return target;

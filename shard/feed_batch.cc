@@ -323,6 +323,7 @@ void Feed::publish(std::unique_ptr<ModelTable> table) {
 /// A table that says the same of what is wanted.
 void Feed::show(std::unique_ptr<ModelTable> table) {
   table->is_starting = is_starting_;
+  table->is_filling = !backlog_.is_empty();
   live_.publish(std::move(table));
   ++swaps_;
 }

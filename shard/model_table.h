@@ -182,6 +182,7 @@ struct ModelTable {
   SnapshotMap<Model> models;
   NodeCounts counts;         ///< kept by TableEdit
   bool is_starting = false;  ///< too little is here to answer from: another replica is to be asked
+  bool is_filling = false;   ///< nodes are still taken in: another replica may answer better where one is cold
 };
 
 /// Calls `visit` with each model, tag and node of the table.

@@ -86,7 +86,7 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
   wire::begin_reply(reply.header, static_cast<std::uint32_t>(bodies.size()));
   is_unready_ = false;
   for (std::size_t i = 0; i < bodies.size(); ++i) {
-    const Status status = answer_part(*model, tag, ref, i, bodies[i], reply);
+    const Status status = answer_part(table, *model, tag, ref, i, bodies[i], reply);
     if (status.ok()) continue;
     reply.bodies[i].clear();
     wire::append_failed(reply.header, request_.parts[i].rows, status.code(), status.message());
@@ -113,8 +113,8 @@ Status Predictor::begin_budget(const Arrival& arrival) {
 }
 
 /// Finds who answers for the part, scores its rows, and says what answered and why.
-Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref, std::size_t place,
-                              std::string_view body, Reply& reply) {
+Status Predictor::answer_part(const ModelTable& table, const Model& model, const Tag* tag, const Ref& ref,
+                              std::size_t place, std::string_view body, Reply& reply) {
   const wire::PredictHeader::Part& part = request_.parts[place];
   if (place > 0 && is_late()) return deadline_exceeded("the time budget was over before this part");
   const std::span<const std::string_view> asked = request_.partition(part);
@@ -152,6 +152,7 @@ Status Predictor::answer_part(const Model& model, const Tag* tag, const Ref& ref
   RETURN_IF_ERROR(scored);
   const Answer& answer = *choice->answer;
   if (may_lack && choice->reason == wire::Reason::no_version) choice->reason = wire::Reason::cold;
+  is_unready_ = is_unready_ || (table.is_filling && choice->reason == wire::Reason::cold && !request_.stand_in);
   choice->node->used.note(now_us_);
   if (choice->missed != nullptr) choice->missed->used.note(now_us_);
 

@@ -79,8 +79,8 @@ class Predictor {
   Status try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
                     std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply);
   Status begin_budget(const Arrival& arrival);
-  Status answer_part(const Model& model, const Tag* tag, const Ref& ref, std::size_t place, std::string_view body,
-                     Reply& reply);
+  Status answer_part(const ModelTable& table, const Model& model, const Tag* tag, const Ref& ref, std::size_t place,
+                     std::string_view body, Reply& reply);
   Status score(const Servable& servable, const wire::FieldIndex& inputs, std::string_view body, std::uint32_t rows,
                std::string& to);
   bool is_late() const { return clock_.monotonic_us() > deadline_us_; }

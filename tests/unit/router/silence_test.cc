@@ -159,6 +159,28 @@ TEST_F(UnreadyTest, TheFirstReplyStandsWhereNobodyHasABetterOne) {
   EXPECT_EQ(message_of(receive(*client_)), "not here yet") << "also when the other one says nothing in time";
 }
 
+TEST_F(UnreadyTest, AnAnswerInPartDoesNotWaitForAShardThatFallsSilent) {
+  ask("a", 600 * kSecondUs);
+  wire::Message request;
+  wire::Socket& first = asked(request);
+  answer_unready(first, request);
+  next_prediction(other_than(first));
+  wire::Poller poller;
+  poller.add(*client_);
+  bool was_answered = false;
+  for (int i = 0; i < 1000 && !was_answered; ++i) {  // 10 s
+    clock_.advance(kLookUs);
+    was_answered = poller.wait(1000);
+  }
+  ASSERT_TRUE(was_answered);
+  EXPECT_EQ(message_of(receive(*client_)), "not here yet");
+  // From now on the other one isn't even asked.
+  ask("b", 600 * kSecondUs);
+  wire::Message again = next_prediction(first);
+  answer_unready(first, again);
+  EXPECT_EQ(message_of(receive(*client_)), "not here yet");
+}
+
 /// What two shards say one after the other, and what the client gets of it.
 TEST_F(UnreadyTest, WhatOneShardDoesNotKnowAnotherMay) {
   const auto says = [this](wire::Socket& shard, wire::Message& request, const std::string& what) {

@@ -126,6 +126,26 @@ TEST_F(PredictTest, SaysWhereAnotherReplicaMayHaveTheAnswer) {
   }
 }
 
+TEST_F(PredictTest, WhileNodesAreTakenInAnotherReplicaMayHaveWhatIsColdHere) {
+  add(model_of({{"production", "", {{"", "ready", 1}, {"peru", "cold", 3}, {"usa", "removed", 4}}}}));
+  const auto is_unready = [&](const std::string& node) {
+    request_.parts.clear();
+    bodies_.clear();
+    ask(node, {model::Value::of(2.0)});
+    const auto reply = answer();
+    EXPECT_OK(reply);
+    EXPECT_EQ(reply->parts[0].status, Code::ok);
+    return wire::is_unready(reply_.header);
+  };
+  EXPECT_FALSE(is_unready("peru"));
+  table_.is_filling = true;
+  EXPECT_TRUE(is_unready("peru"));
+  EXPECT_FALSE(is_unready("usa"));
+  EXPECT_FALSE(is_unready(""));
+  stands_in_ = true;
+  EXPECT_FALSE(is_unready("peru")) << "it is asked since the others are away";
+}
+
 TEST_F(PredictTest, WhatIsNotKnownHereAnotherReplicaMayKnow) {
   add(model_of({{"production", "", {{"usa", "ready", 2}}}}));
   ask("peru", {model::Value::of(2.0)});  // no node on its path
