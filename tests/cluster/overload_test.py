@@ -1,7 +1,8 @@
 """Three times the capacity, offered open loop: memory stays flat, as much is answered as before, the rest is `overloaded` in time, and
 two seconds later everything is as it was.
 
-The capacity is measured in the same run. The cluster has one core, the generator another, where there are two.
+The capacity is measured in the same run. The cluster has one core, the generator another, where there are two. Large requests keep the
+shards busy; small ones the router, which shares its core with others here, so that one generator can offer more than it can pass on.
 $ESPALIER_OVERLOAD_SECONDS says how long it lasts (default 5).
 """
 
@@ -9,6 +10,7 @@ import os
 import pathlib
 import re
 import statistics
+import subprocess
 import sys
 import threading
 import unittest
@@ -19,6 +21,7 @@ from espalier_cluster import Cluster  # noqa: E402
 
 SECONDS = float(os.environ.get("ESPALIER_OVERLOAD_SECONDS", "5"))
 ROWS = 5000  # of a few bytes, so that computing costs much more than moving: the shards are what there is too little of
+HOGS = 12  # processes on the cluster's core
 BUDGET_US = 1_000_000
 NORMAL_WITHIN = 2  # seconds
 
@@ -33,7 +36,6 @@ class Overload(unittest.TestCase):
         cls.cluster = Cluster(shards=2, prefix=pinned("0")).__enter__()
         cls.addClassCleanup(cls.cluster.__exit__, None, None, None)
         train_rides(cls.cluster)
-        cls.recording = record(cls.cluster, "recording", rows=ROWS, budget_us=BUDGET_US, count=60, only=())
 
     def load(self, rate, seconds, then=()):
         return Load(self.cluster, self.recording, rate, seconds, core="1", then=then)
@@ -48,9 +50,21 @@ class Overload(unittest.TestCase):
             pause.wait(0.1)
         return series
 
-    def test_three_times_the_capacity(self):
-        self.load("w64", 1).result()
-        capacity = statistics.median(self.load("w64", 1).result()["rps"] for _ in range(3))
+    def test_more_than_the_shards_can_compute(self):
+        self.recording = record(self.cluster, "large", rows=ROWS, budget_us=BUDGET_US, count=60, only=())
+        self.offer_three_times_the_capacity(ROWS, "w64")
+
+    def test_more_than_the_router_can_pass_on(self):
+        self.recording = record(self.cluster, "small", budget_us=BUDGET_US, count=60, only=())
+        for _ in range(HOGS):
+            hog = subprocess.Popen([*pinned("0"), sys.executable, "-c", "while True: pass"])
+            self.addCleanup(hog.wait)
+            self.addCleanup(hog.kill)
+        self.offer_three_times_the_capacity(1, "w1024")
+
+    def offer_three_times_the_capacity(self, rows, window):
+        self.load(window, 1).result()
+        capacity = statistics.median(self.load(window, 1).result()["rps"] for _ in range(3))
         before = self.load(capacity / 2, 2).result()
         self.assertEqual(before["codes"], {"ok": before["sent"]}, before["first_failure"])
 
@@ -62,7 +76,7 @@ class Overload(unittest.TestCase):
         flood, after = steps[:round(10 * SECONDS)], steps[round(10 * (SECONDS + NORMAL_WITHIN)):round(10 * (SECONDS + NORMAL_WITHIN + 2))]
         answered, refused = (sum(step[kind] for step in flood) for kind in ("answered", "refused"))
 
-        print(f"capacity {capacity:,.0f}/s of {ROWS} rows; offered {(answered + refused) / SECONDS:,.0f}/s for {SECONDS:g} s: "
+        print(f"capacity {capacity:,.0f}/s of {rows} rows; offered {(answered + refused) / SECONDS:,.0f}/s for {SECONDS:g} s: "
               f"{answered / SECONDS:,.0f}/s answered ({answered / SECONDS / capacity:.2f}), {result['codes']} with what followed")
         print(f"answered: p50 {result['answered']['p50_ms']:.0f}, p99 {result['answered']['p99_ms']:.0f} ms; refused: "
               f"p50 {result['refused']['p50_ms']:.1f}, p99 {result['refused']['p99_ms']:.1f}, longest {result['refused']['max_ms']:.0f} ms; "
