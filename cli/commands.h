@@ -19,6 +19,7 @@ struct Shared {
   std::string cluster;  ///< folder of the cluster: --cluster or ESPALIER_CLUSTER
   std::string key;      ///< file of the key that says who asks: --key or ESPALIER_KEY; empty: none
   bool json = false;
+  std::string log_format = "text", log_level = "info";  ///< of what goes to stderr, and of the processes of `up`
 };
 
 struct UpOptions {
@@ -35,6 +36,7 @@ struct UpOptions {
   double scrub_seconds = 3600;             ///< in which shards check all of it once; 0: never
   bool metrics = false;                    ///< each process tells Prometheus, at a port of this machine
   std::uint32_t lease_ms = 10'000;         ///< a shard that isn't heard of for so long is gone
+  std::string log_format, log_level;       ///< of the processes; as in Shared
 };
 Status run_up(const UpOptions& options, const Shared& shared);
 /// How each shard of the view is doing.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/inside/inside_commands.h"
 #include "cli/keys/key_commands.h"
 #include "cli/membership/membership_commands.h"
 #include "cli/output.h"
@@ -14,6 +15,8 @@
 #include "cli/tags/tag_commands.h"
 #include "cli/upkeep/upkeep.h"
 #include "cli/validators.h"
+#include "common/log.h"
+#include "common/process_log.h"
 #include "common/version.h"
 
 namespace espalier::cli {
@@ -211,6 +214,8 @@ int run(int argc, char** argv) {
   app.add_option("--cluster", line.shared.cluster, "Folder of the cluster")->envname("ESPALIER_CLUSTER");
   app.add_option("--key", line.shared.key, "File of the key that says who asks")->envname("ESPALIER_KEY");
   app.add_flag("--json", line.shared.json, "Print JSON");
+  LogOptions log;
+  add_log_options(app, log);
   app.set_version_flag("--version", "espalier " + std::string(version()));
   app.require_subcommand(1);
   app.fallthrough();  // --json and --cluster are taken after the command too
@@ -219,6 +224,7 @@ int run(int argc, char** argv) {
   add_record_commands(app, line);
   add_membership_commands(app, line.shared, line.chosen);
   add_key_commands(app, line.shared, line.chosen);
+  add_inside_commands(app, line.shared, line.chosen);
   add_space_commands(app, line.shared, line.chosen);
   add_run_commands(app, line.shared, line.chosen);
   add_dataset_commands(app, line.shared, line.chosen);
@@ -237,9 +243,12 @@ int run(int argc, char** argv) {
     const int code = app.exit(error);  // prints help or the mistake
     return code == 0 ? 0 : 2;
   }
+  use_log_options(log);
+  line.shared.log_format = log.format;
+  line.shared.log_level = log.level;
   const Status status = line.chosen();
   if (status.ok()) return 0;
-  std::fprintf(stderr, "espalier: %s\n", status.text().c_str());
+  log::write_end("espalier", status);
   return 1;
 }
 

@@ -6,6 +6,7 @@
 
 #include "cli/cluster_folder.h"
 #include "common/clock.h"
+#include "common/core_files.h"
 #include "common/key_file.h"
 #include "common/utc.h"
 
@@ -19,6 +20,7 @@ Result<std::shared_ptr<const KeyPair>> own_key(const Shared& shared) {
     if (::access(path.c_str(), R_OK) != 0) path.clear();
   }
   if (path.empty()) return std::shared_ptr<const KeyPair>();
+  forbid_core_files();
   ASSIGN_OR_RETURN(const KeyFile file, read_key_file(path));
   return file.pair;
 }

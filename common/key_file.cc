@@ -161,9 +161,12 @@ Result<KeyFile> read_key_file(const std::string& path) {
 Status write_key_file(const std::string& path, const KeyFile& key) {
   if (!is_name(key.name)) return invalid_argument("name: a key can't be called that");
   std::string secret = to_hex(key.pair->secret());
-  std::string text = "# A key of Espalier: whoever has this file is " + key.name +
-                     ".\nespalier-key = \"1\"\nname = \"" + key.name + "\"\npublic = \"" +
-                     key.pair->public_key().hex() + "\"\nsecret = \"" + secret + "\"\n";
+  std::string text;
+  text.reserve(kMaxBytes);  // it never moves: a place that it left wouldn't be wiped
+  text.append("# A key of Espalier: whoever has this file is ").append(key.name);
+  text.append(".\nespalier-key = \"1\"\nname = \"").append(key.name);
+  text.append("\"\npublic = \"").append(key.pair->public_key().hex());
+  text.append("\"\nsecret = \"").append(secret).append("\"\n");
   wipe(secret);
   std::string temporary = path + ".XXXXXX";
   const KeyDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));  // mode 0600, a name that nothing had

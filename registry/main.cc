@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "common/core_files.h"
 #include "common/key_file.h"
 #include "common/log.h"
+#include "common/process_log.h"
 #include "common/scheduling.h"
 #include "metrics/endpoint.h"
 #include "registry/server.h"
@@ -27,6 +29,7 @@ struct Options {
 /// The process's key; made where its file is missing.
 espalier::Result<std::shared_ptr<const espalier::KeyPair>> own_key(const std::string& path) {
   if (path.empty()) return std::shared_ptr<const espalier::KeyPair>();
+  espalier::forbid_core_files();
   auto file = espalier::read_key_file(path);
   if (file.status().code() == espalier::Code::not_found) {
     RETURN_IF_ERROR(espalier::write_key_file(path, {"registry", espalier::KeyPair::make()}));
@@ -87,7 +90,9 @@ int main(int argc, char** argv) {
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/registry.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);
+  espalier::ProcessLog log(app);
   CLI11_PARSE(app, argc, argv);
+  log.start(argc, argv);
   options.registry.lease_us = lease_ms * 1000;
   espalier::yield_to_requests();
   espalier::raise_open_files_limit();

@@ -42,7 +42,8 @@ Result<wire::EpochReply> prepare_quarantine(Records& records, const wire::Quaran
   RETURN_IF_ERROR(records.feed.put(batch, std::move(change)));
   reply.epoch = batch.epoch();
   log::info("registry", request.lift ? "quarantine lifted" : "quarantined",
-            {{"model", request.tenant + "/" + request.model},
+            {{"tenant", request.tenant},
+             {"model", request.model},
              {"version", request.version.text()},
              {"reason", request.reason},
              {"epoch", reply.epoch}});

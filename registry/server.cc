@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "wire/envelope.h"
+#include "wire/log_level.h"
 
 namespace espalier::registry {
 namespace {
@@ -181,6 +182,10 @@ Server::Reply Server::handle(std::string_view header, const std::vector<std::str
   if (*op == wire::KeysRequest::op) reply = keys(header);
   if (*op == wire::FetchRequest::op) reply = fetch(header);
   if (*op == wire::ArchiveRequest::op) reply = archive(header);
+  if (*op == wire::LogLevelRequest::op) {
+    reply = call<wire::LogLevelRequest>(
+        header, [&](const wire::LogLevelRequest& request) { return wire::change_log_level(*principal_, request); });
+  }
   // Tries the op of one method without bodies, or with.
   const auto plain = [&]<class Request, class Result>(Result (Registry::*method)(const Principal&, const Request&)) {
     if (reply || *op != Request::op) return;

@@ -12,10 +12,12 @@
 
 #include "client/key_watch.h"
 #include "client/registry_client.h"
+#include "common/core_files.h"
 #include "common/files.h"
 #include "common/folder_lock.h"
 #include "common/key_file.h"
 #include "common/log.h"
+#include "common/process_log.h"
 #include "common/scheduling.h"
 #include "common/signals.h"
 #include "metrics/endpoint.h"
@@ -51,6 +53,7 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
   }
   espalier::KeyFile own;
   if (!options.key.empty()) {
+    espalier::forbid_core_files();
     ASSIGN_OR_RETURN(own, espalier::read_key_file(options.key));
   }
   for (const std::string& endpoint : options.endpoints) {
@@ -134,12 +137,14 @@ int main(int argc, char** argv) {
   app.add_flag("--hedge", options.limits.hedges,
                "ask a second replica as well once the first takes longer than 95 % of its answers did lately; costs of "
                "the retry budget");
+  espalier::ProcessLog log(app);
   CLI11_PARSE(app, argc, argv);
+  log.start(argc, argv);
   espalier::prefer_throughput();
   espalier::raise_open_files_limit();
 
   const Status status = run(options, stop);
   if (status.ok()) return 0;
-  std::fprintf(stderr, "espalier-router: %s\n", status.text().c_str());
+  espalier::log::write_end("espalier-router", status);
   return 1;
 }

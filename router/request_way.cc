@@ -7,6 +7,7 @@
 #include "model/ids.h"
 #include "router/router.h"
 #include "wire/envelope.h"
+#include "wire/log_level.h"
 #include "wire/messages.h"
 
 namespace espalier::router {
@@ -67,8 +68,14 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
       send_to_client(std::span(message_).first(id_at + 1), {&hello, 1});
       return {};
     }
+    if (op == wire::LogLevelRequest::op) {
+      wire::Frame level(wire::answer_log_level(*who, header));
+      send_to_client(std::span(message_).first(id_at + 1), {&level, 1});
+      return {};
+    }
     if (op != "predict") {
-      return Status(Code::unimplemented, "op \"" + op.substr(0, 64) + "\": a router answers predict and hello");
+      return Status(Code::unimplemented,
+                    "op \"" + op.substr(0, 64) + "\": a router answers predict, hello and log_level");
     }
   }
   RETURN_IF_ERROR(wire::decode_predict(header, header_));

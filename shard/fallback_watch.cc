@@ -7,10 +7,6 @@
 namespace espalier::shard {
 namespace {
 
-std::string name_of(const std::pair<std::string, std::string>& model) {
-  return model.first.empty() ? "other models" : model.first + "/" + model.second;
-}
-
 /// What one reason is judged by.
 struct Share {
   std::uint64_t unexpected = 0, answered = 0;
@@ -81,13 +77,15 @@ void FallbackWatch::look(const std::pair<std::string, std::string>& model, Watch
     if (raised_at_us < 0 && share > options_.raised_above && unexpected > options_.and_above) {
       raised_at_us = now_us;
       log::warn("shard", "alert: other nodes or versions answer than should",
-                {{"model", name_of(model)},
+                {{"tenant", model.first},  // both empty: models that are not counted one by one
+                 {"model", model.second},
                  {"reason", wire::reason_name(reason)},
                  {"unexpected", unexpected},
                  {"answered", answered}});
     } else if (raised_at_us >= 0 && share < options_.ended_below) {
       log::warn("shard", "alert is over",
-                {{"model", name_of(model)},
+                {{"tenant", model.first},  // both empty: models that are not counted one by one
+                 {"model", model.second},
                  {"reason", wire::reason_name(reason)},
                  {"seconds", (now_us - raised_at_us) / 1'000'000}});
       raised_at_us = -1;

@@ -304,12 +304,12 @@ void Feed::note_failure(const NodeId& id, const Wanted& wanted, const wire::Mode
   failed.has_no_room = why.code() == Code::resource_exhausted;
   failed.retry_at_us = clock_.monotonic_us() + failed.wait_us;
   if (!is_again) {
-    log::warn(
-        "shard", "a node keeps what it had",
-        {{"node",
-          model::NodeName{record.tenant, record.model, *model::Partition::from_values(wanted.entry.partition)}.text()},
-         {"version", wanted.entry.version.text()},
-         {"why", why}});
+    log::warn("shard", "a node keeps what it had",
+              {{"tenant", record.tenant},
+               {"model", record.model},
+               {"node", model::Partition::from_values(wanted.entry.partition)->text()},
+               {"version", wanted.entry.version.text()},
+               {"why", why}});
   }
   failed.failure = {record.tenant, record.model, wanted.entry.partition, wanted.entry.version, why.text()};
 }

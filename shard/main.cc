@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "common/log.h"
+#include "common/process_log.h"
 #include "common/scheduling.h"
 #include "common/signals.h"
 #include "shard/shard.h"
@@ -43,7 +45,9 @@ int main(int argc, char** argv) {
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/shard.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);
+  espalier::ProcessLog log(app);
   CLI11_PARSE(app, argc, argv);
+  log.start(argc, argv);
   options.scrub_interval_us = static_cast<std::int64_t>(scrub_seconds * 1e6);
   espalier::prefer_throughput();
   espalier::raise_open_files_limit();
@@ -61,6 +65,6 @@ int main(int argc, char** argv) {
         say({{"drained", options.name}});
       });
   if (status.ok()) return 0;
-  std::fprintf(stderr, "espalier-shard: %s\n", status.text().c_str());
+  espalier::log::write_end("espalier-shard", status);
   return 1;
 }

@@ -7,6 +7,7 @@
 
 #include "client/key_watch.h"
 #include "client/registry_client.h"
+#include "common/core_files.h"
 #include "common/files.h"
 #include "common/folder_lock.h"
 #include "common/key_file.h"
@@ -105,6 +106,7 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   RETURN_IF_ERROR(model::check_name("name", options.name));
   KeyFile own;
   if (!options.key.empty()) {
+    forbid_core_files();
     ASSIGN_OR_RETURN(own, read_key_file(options.key));
     if (own.name != options.name) return invalid_argument(options.key + ": is key " + own.name + ", not this shard's");
   }

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "wire/envelope.h"
+#include "wire/log_level.h"
 #include "wire/messages.h"
 
 namespace espalier::shard {
@@ -125,9 +126,12 @@ void Worker::answer(const Principal& principal, std::string_view peer, std::stri
     const Status may = principal.check_serve();
     reply_.header = may.ok() ? wire::encode_reply(may, status_->reply(*lease)) : wire::encode_error(may);
     reply_.body_count = 0;
+  } else if (*op == wire::LogLevelRequest::op) {
+    reply_.header = wire::answer_log_level(principal, header);
+    reply_.body_count = 0;
   } else {
-    reply_.set_error(Status(Code::unimplemented,
-                            "op \"" + op->substr(0, 64) + "\": a shard answers predict, hello and shard_status"));
+    reply_.set_error(Status(Code::unimplemented, "op \"" + op->substr(0, 64) +
+                                                     "\": a shard answers predict, hello, shard_status and log_level"));
   }
 }
 

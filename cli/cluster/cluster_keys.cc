@@ -4,6 +4,7 @@
 
 #include "cli/registry_access.h"
 #include "common/clock.h"
+#include "common/core_files.h"
 #include "common/key_file.h"
 #include "wire/keyring.h"
 
@@ -26,6 +27,7 @@ std::string key_path(const std::string& folder, const std::string& name) { retur
 
 Status make_cluster_keys(const std::string& folder, const std::vector<ClusterKey>& keys,
                          client::RegistryClient& registry) {
+  forbid_core_files();
   ASSIGN_OR_RETURN(const wire::KeysReply known, registry.call(wire::KeysRequest{}));
   const std::int64_t now_us = Clock::system().wall_us();
   for (const ClusterKey& key : keys) {

@@ -136,6 +136,8 @@ Supervisor::Member& Supervisor::plan(std::string role, std::string name, std::ve
   member->role = std::move(role);
   member->name = std::move(name);
   member->arguments = std::move(arguments);
+  member->arguments.insert(member->arguments.end(),
+                           {"--log-format", options_.log_format, "--log-level", options_.log_level});
   member->binds = std::move(binds);
   if (options_.metrics) member->metrics = "127.0.0.1:0";
   members_.push_back(std::move(member));

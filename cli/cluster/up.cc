@@ -49,7 +49,10 @@ Status retire_absent_shards(const ClusterFile& cluster) {
 
 }  // namespace
 
-Status run_up(const UpOptions& options, const Shared& shared) {
+Status run_up(const UpOptions& asked, const Shared& shared) {
+  UpOptions options = asked;
+  options.log_format = shared.log_format;
+  options.log_level = shared.log_level;
   StopSignals stop;
   Supervisor supervisor(options, stop, [&](std::string_view line) {
     if (shared.json)

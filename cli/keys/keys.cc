@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/registry_access.h"
 #include "common/clock.h"
+#include "common/core_files.h"
 #include "common/key_file.h"
 #include "common/utc.h"
 #include "wire/keyring.h"
@@ -30,6 +31,7 @@ std::string file_of(const KeyOptions& options) { return options.out.empty() ? op
 /// goes again. Where nobody answered it stays: the registry may know of it.
 template <class Tell>
 Result<wire::EpochReply> make_key(const KeyOptions& options, Tell tell) {
+  forbid_core_files();
   const KeyFile key{options.name, KeyPair::make()};
   const std::string path = file_of(options);
   RETURN_IF_ERROR(write_key_file(path, key));

@@ -62,7 +62,7 @@ Status apply(LevelDbStore& store, const Findings& findings) {
   for (const auto& [tenant, model] : findings.wrong_indexes()) {
     const Status made = make_index_anew(store, tenant, model, writes);
     // A record of the model that can't be read has its own finding.
-    if (!made.ok()) log::warn("registry", "index not made anew", {{"model", tenant + "/" + model}, {"why", made}});
+    if (!made.ok()) log::warn("registry", "index not made anew", {{"tenant", tenant}, {"model", model}, {"why", made}});
   }
   return writes.write();
 }

@@ -65,7 +65,7 @@ class Shards(unittest.TestCase):
             try:
                 self.damage_leaf()
                 self.assertEqual({self.reason(wire) for _ in range(30)}, {CORRUPT})
-                wait_until(lambda: "alert: other nodes or versions answer than should model=acme/duration reason=corrupt" in self.log(), what="the alert")
+                wait_until(lambda: "alert: other nodes or versions answer than should tenant=acme model=duration reason=corrupt" in self.log(), what="the alert")
             finally:
                 os.kill(registry, signal.SIGCONT)
             shown = self.shard()
@@ -75,7 +75,7 @@ class Shards(unittest.TestCase):
             self.assertGreaterEqual(shown["answered"]["corrupt"], 30)
             self.assertIn("alert: s0: acme/duration", self.cluster.run("shards"))
             wait_until(lambda: self.reason(wire) == EXACT, what="the leaf's own answer")
-        wait_until(lambda: "alert is over model=acme/duration" in self.log(), what="the alert's end")
+        wait_until(lambda: "alert is over tenant=acme model=duration" in self.log(), what="the alert's end")
         self.assertEqual(self.log().count("alert: other nodes"), 1, "it is said once")
         after = self.shard()
         self.assertEqual(after["alerts"], [])

@@ -10,6 +10,7 @@
 
 #include "tests/unit/wire/dataset_samples.h"
 #include "tests/unit/wire/key_samples.h"
+#include "tests/unit/wire/log_samples.h"
 #include "tests/unit/wire/membership_samples.h"
 #include "tests/unit/wire/moving_samples.h"
 #include "tests/unit/wire/run_samples.h"
@@ -227,6 +228,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   for (auto& message : tag_messages(uuid)) messages.push_back(std::move(message));
   for (auto& message : moving_messages(uuid(9), uuid(6), hash(3))) messages.push_back(std::move(message));
   for (auto& message : membership_messages(uuid(9), uuid(7))) messages.push_back(std::move(message));
+  for (auto& message : log_messages()) messages.push_back(std::move(message));
   for (auto& message : key_messages(uuid(9), hash(7), hash(6))) messages.push_back(std::move(message));
   for (auto& message : upkeep_messages(uuid(2))) messages.push_back(std::move(message));
   return messages;

@@ -1,0 +1,23 @@
+// The commands that look inside a running cluster (docs/logs.md, docs/operations.md). As commands.h.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "cli/commands.h"
+#include "common/status.h"
+
+namespace espalier::cli {
+
+struct LogLevelOptions {
+  std::string process;  ///< its name, or all
+  std::string level;    ///< empty: it is shown only
+};
+Status run_log_level(const LogLevelOptions& options, const Shared& shared);
+
+/// Adds the command log-level; the one that the command line names is left in `chosen`. `shared` and `chosen` outlive
+/// the app.
+void add_inside_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen);
+
+}  // namespace espalier::cli
