@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "model/ids.h"
 #include "registry/change.h"
+#include "registry/operations.h"
 #include "registry/registry.h"
 
 namespace espalier::registry {
@@ -22,7 +23,7 @@ Status check_is_new(const std::vector<wire::KeyRecord>& keys, const Hash256& hal
 
 template <class Request, class Edit>
 Result<wire::EpochReply> Registry::change_key(const Principal& principal, const Request& request, Edit edit) {
-  RETURN_IF_ERROR(principal.check_operate());
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(model::check_name("name", request.name));
   return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(auto before, records_.keys.find(request.name));
@@ -77,7 +78,7 @@ Result<wire::EpochReply> Registry::key_revoke(const Principal& principal, const 
 }
 
 Result<wire::KeysReply> Registry::keys(const Principal& principal, const wire::KeysRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(check_allowed(principal, request));
   wire::KeysReply reply;
   reply.generation = store_->generation();
   ASSIGN_OR_RETURN(reply.epoch, records_.keys.changed());

@@ -5,6 +5,7 @@
 #include "model/ids.h"
 #include "registry/change.h"
 #include "registry/hot_nodes.h"
+#include "registry/operations.h"
 #include "registry/registry.h"
 #include "wire/endpoint.h"
 
@@ -75,7 +76,7 @@ Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View
 }
 
 Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::JoinRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve_as(request.shard.name));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_shard(request.shard));
   if (!request.process.is_nil()) {
     RETURN_IF_ERROR(leases_.check_newest(request.shard.name, request.process, clock_.monotonic_us()));
@@ -108,7 +109,7 @@ Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::
 }
 
 Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire::LeaveRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve_as(request.shard));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(model::check_name("shard", request.shard));
   auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
@@ -123,7 +124,7 @@ Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire:
 }
 
 Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire::RenewRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve_as(request.shard));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
   const cluster::ShardInfo* shard = find_shard(view, request.shard);
   wire::RenewReply reply;
@@ -154,7 +155,7 @@ Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire:
 }
 
 Result<wire::EpochReply> Registry::drain(const Principal& principal, const wire::DrainRequest& request) {
-  RETURN_IF_ERROR(principal.check_operate());
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(model::check_name("shard", request.shard));
   return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
@@ -164,7 +165,7 @@ Result<wire::EpochReply> Registry::drain(const Principal& principal, const wire:
 }
 
 Result<wire::EpochReply> Registry::set_tenant(const Principal& principal, const wire::SetTenantRequest& request) {
-  RETURN_IF_ERROR(principal.check_operate());
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
   if (request.spread > kMaxShards) {
     return invalid_argument("spread: at most " + std::to_string(kMaxShards) + " are allowed");
@@ -180,8 +181,8 @@ Result<wire::EpochReply> Registry::set_tenant(const Principal& principal, const 
   });
 }
 
-Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::ViewRequest&) {
-  RETURN_IF_ERROR(principal.check_serve());
+Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::ViewRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   wire::ViewReply reply;
   reply.generation = store_->generation();
   ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
@@ -190,7 +191,7 @@ Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::V
 }
 
 Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::AckRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve_as(request.shard));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   if (request.generation != store_->generation()) {
     return failed_precondition("generation: " + std::to_string(request.generation) + " is not this registry's");
   }
@@ -210,7 +211,18 @@ Result<wire::AckReply> Registry::ack(const Principal& principal, const wire::Ack
   return wire::AckReply{};
 }
 
+/// Not the cluster's: waits for changes of its tenants only, and isn't told which shards there are.
+Status Registry::check_waits_for_own(const Principal& principal, std::uint64_t epoch) const {
+  const auto change = records_.feed.get(epoch);
+  if (!change.ok() && change.status().code() != Code::not_found) return change.status();
+  if (change.ok() && !change->tenant.empty() && principal.may_read(change->tenant)) return {};
+  return Status(Code::permission_denied,
+                "principal " + principal.name() + " may wait for changes of its tenants only, by their epoch");
+}
+
 Result<wire::WaitReply> Registry::wait(const Principal& principal, const wire::WaitRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
+  if (!principal.may_serve()) RETURN_IF_ERROR(check_waits_for_own(principal, request.epoch));
   RETURN_IF_ERROR(records_.feed.check_committed(request.epoch));
   std::uint64_t epoch = request.epoch;
   if (epoch == 0) {
@@ -219,6 +231,7 @@ Result<wire::WaitReply> Registry::wait(const Principal& principal, const wire::W
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
   wire::WaitReply reply = acks_.state(view, epoch);
   std::erase_if(reply.failed, [&](const wire::AckFailure& failed) { return !principal.may_read(failed.tenant); });
+  hide_shards(principal, reply.missing);
   return reply;
 }
 

@@ -9,6 +9,7 @@
 #include "registry/change.h"
 #include "registry/differences.h"
 #include "registry/moving/import.h"
+#include "registry/operations.h"
 #include "registry/promote.h"
 #include "registry/publish.h"
 #include "registry/quarantine.h"
@@ -76,8 +77,7 @@ Result<Registry::Page> Registry::page(const Request& request) {
 
 template <class Request, class Put>
 Result<wire::EpochReply> Registry::record(const Principal& principal, const Request& request, Put put) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     RETURN_IF_ERROR(put(batch));
     return wire::EpochReply{store_->generation(), batch.epoch()};
@@ -102,7 +102,8 @@ Registry::Group Registry::end_group() {
   return group;
 }
 
-Result<wire::HelloReply> Registry::hello(const Principal&, const wire::HelloRequest&) {
+Result<wire::HelloReply> Registry::hello(const Principal& principal, const wire::HelloRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   wire::HelloReply reply;
   reply.generation = store_->generation();
   ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
@@ -110,8 +111,8 @@ Result<wire::HelloReply> Registry::hello(const Principal&, const wire::HelloRequ
   return reply;
 }
 
-Result<wire::StatusReply> Registry::status(const Principal& principal, const wire::StatusRequest&) {
-  RETURN_IF_ERROR(principal.check_serve());
+Result<wire::StatusReply> Registry::status(const Principal& principal, const wire::StatusRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   wire::StatusReply reply;
   reply.generation = store_->generation();
   ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
@@ -137,8 +138,8 @@ RegistryMetrics::Gauges Registry::gauges() {
 
 Result<wire::RetentionReply> Registry::set_retention(const Principal& principal,
                                                      const wire::SetRetentionRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   RETURN_IF_ERROR(check_rule(request.rule));
   return change<wire::RetentionReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::RetentionReply> {
     RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, store_->epoch()).status());
@@ -147,9 +148,8 @@ Result<wire::RetentionReply> Registry::set_retention(const Principal& principal,
 }
 
 Result<wire::StartedReply> Registry::collect(const Principal& principal, const wire::CollectRequest& request) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   if (!request.model.empty()) RETURN_IF_ERROR(model::check_name("model", request.model));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   RETURN_IF_ERROR(check_collectable(request.tenant, request.model));
   wire::Receipt receipt;
   receipt.receipt = request.receipt;
@@ -187,8 +187,7 @@ Result<wire::EpochReply> Registry::run_attach(const Principal& principal, const 
 }
 
 Result<wire::StartedReply> Registry::erase(const Principal& principal, const wire::EraseRequest& request) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  RETURN_IF_ERROR(principal.check_manage(request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   wire::Receipt receipt;
   receipt.receipt = request.receipt;
   receipt.kind = wire::ReceiptKind::erasure;
@@ -212,8 +211,7 @@ Result<wire::StartedReply> Registry::erase(const Principal& principal, const wir
 }
 
 Result<wire::EpochReply> Registry::dataset_put(const Principal& principal, const wire::DatasetPutRequest& request) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.dataset.tenant));
-  RETURN_IF_ERROR(principal.check_publish(request.dataset.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
     RETURN_IF_ERROR(records_.erased.check(request.dataset.tenant));
     ASSIGN_OR_RETURN(const std::uint64_t epoch, records_.datasets.put(batch, request.dataset, principal.name()));
@@ -222,13 +220,13 @@ Result<wire::EpochReply> Registry::dataset_put(const Principal& principal, const
 }
 
 Result<wire::FeedReply> Registry::feed(const Principal& principal, const wire::FeedRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(check_allowed(principal, request));
   return records_.feed.after(request);
 }
 
 Result<wire::EntriesReply> Registry::changed_entries(const Principal& principal,
                                                      const wire::ChangedEntriesRequest& request) {
-  RETURN_IF_ERROR(principal.check_serve());
+  RETURN_IF_ERROR(check_allowed(principal, request));
   ASSIGN_OR_RETURN(const std::uint64_t collected, records_.feed.collected());
   if (request.epoch != 0 && request.epoch <= collected) {
     return failed_precondition("epoch: change " + std::to_string(request.epoch) + " is collected: take a snapshot");
@@ -239,10 +237,7 @@ Result<wire::EntriesReply> Registry::changed_entries(const Principal& principal,
 }
 
 Result<wire::ModelsReply> Registry::models(const Principal& principal, const wire::ModelsRequest& request) {
-  if (!request.tenant.empty()) {
-    RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-    RETURN_IF_ERROR(principal.check_read(request.tenant));
-  }
+  RETURN_IF_ERROR(check_allowed(principal, request));
   if (!request.model.empty()) RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   ASSIGN_OR_RETURN(const Page at, page(request));
   const auto may_read = [&](std::string_view tenant) { return principal.may_read(tenant); };
@@ -252,8 +247,8 @@ Result<wire::ModelsReply> Registry::models(const Principal& principal, const wir
 }
 
 Result<wire::EntriesReply> Registry::tag_entries(const Principal& principal, const wire::TagEntriesRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
   ASSIGN_OR_RETURN(const Page at, page(request));
   ASSIGN_OR_RETURN(const auto model, records_.models.get(request.tenant, request.model, at.epoch));
@@ -264,8 +259,8 @@ Result<wire::EntriesReply> Registry::tag_entries(const Principal& principal, con
 }
 
 Result<wire::VersionsReply> Registry::versions(const Principal& principal, const wire::VersionsRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
   ASSIGN_OR_RETURN(const Page at, page(request));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
@@ -275,8 +270,8 @@ Result<wire::VersionsReply> Registry::versions(const Principal& principal, const
 }
 
 Result<wire::ReleasesReply> Registry::releases(const Principal& principal, const wire::ReleasesRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
   ASSIGN_OR_RETURN(const Page at, page(request));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, at.epoch).status());
   return records_.releases.page(request, at.cursor, at.epoch);
@@ -290,6 +285,10 @@ Result<wire::CheckReply> Registry::check(const Principal& principal, const wire:
   return upkeep_->check(principal, request);
 }
 
+Result<wire::LogLevelReply> Registry::log_level(const Principal& principal, const wire::LogLevelRequest& request) {
+  return wire::change_log_level(principal, request);
+}
+
 Result<wire::ArchiveReply> Registry::archive(const Principal& principal, const wire::ArchiveRequest& request,
                                              Bodies& bodies) {
   return upkeep_->archive(principal, request, bodies);
@@ -297,8 +296,8 @@ Result<wire::ArchiveReply> Registry::archive(const Principal& principal, const w
 
 Result<wire::ImportReply> Registry::import_history(const Principal& principal, const wire::ImportRequest& request,
                                                    const Bodies& bodies) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   RETURN_IF_ERROR(records_.erased.check(request.tenant));
   if (request.step == wire::ImportStep::look) return look_at_import(records_, request, bodies);
   return change<wire::ImportReply>(principal, request, bodies, [&](Batch& batch) {
@@ -308,8 +307,7 @@ Result<wire::ImportReply> Registry::import_history(const Principal& principal, c
 
 Result<wire::UploadReply> Registry::upload(const Principal& principal, const wire::UploadRequest& request,
                                            const Bodies& bodies) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(records_.erased.check(request.tenant));
   ASSIGN_OR_RETURN(const wire::UploadReply reply, records_.artefacts.upload(request.tenant, request.artefacts, bodies));
   if (!records_.artefacts.is_settled()) RETURN_IF_ERROR(settle());
@@ -318,8 +316,7 @@ Result<wire::UploadReply> Registry::upload(const Principal& principal, const wir
 
 Result<wire::FetchReply> Registry::fetch(const Principal& principal, const wire::FetchRequest& request,
                                          Bodies& bodies) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   ASSIGN_OR_RETURN(const auto erased, records_.erased.find(request.tenant));
   if (!erased) return records_.artefacts.fetch(request, bodies);
   // Its artefacts may be there for a while; nobody gets them any more.
@@ -331,8 +328,8 @@ Result<wire::FetchReply> Registry::fetch(const Principal& principal, const wire:
 
 Result<wire::ReleaseReply> Registry::publish(const Principal& principal, const wire::PublishRequest& request,
                                              const Bodies& bodies) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   return change<wire::ReleaseReply>(principal, request, bodies, [&](Batch& batch) {
     return prepare_publish(records_, principal, request, bodies, batch);
   });
@@ -340,54 +337,54 @@ Result<wire::ReleaseReply> Registry::publish(const Principal& principal, const w
 
 Result<wire::ReleaseReply> Registry::move(const Principal& principal, const wire::MoveRequest& request,
                                           const Bodies& bodies) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   return change<wire::ReleaseReply>(principal, request, bodies, [&](Batch& batch) {
     return prepare_move(records_, principal, request, bodies, batch);
   });
 }
 
 Result<wire::ReleaseReply> Registry::rollback(const Principal& principal, const wire::RollbackRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
   return change<wire::ReleaseReply>(
       principal, request, {}, [&](Batch& batch) { return prepare_rollback(records_, principal, request, batch); });
 }
 
 Result<wire::ReleaseReply> Registry::promote(const Principal& principal, const wire::PromoteRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   return change<wire::ReleaseReply>(principal, request, {},
                                     [&](Batch& batch) { return prepare_promote(records_, principal, request, batch); });
 }
 
 Result<wire::EpochReply> Registry::quarantine(const Principal& principal, const wire::QuarantineRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   return change<wire::EpochReply>(principal, request, {},
                                   [&](Batch& batch) { return prepare_quarantine(records_, request, batch); });
 }
 
 Result<wire::EpochReply> Registry::overlay(const Principal& principal, const wire::OverlayRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_publish(request.tenant));
   return change<wire::EpochReply>(principal, request, {},
                                   [&](Batch& batch) { return prepare_overlay(records_, request, batch); });
 }
 
 Result<wire::DifferencesReply> Registry::rollback_preview(const Principal& principal,
                                                           const wire::RollbackPreviewRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
   return preview_rollback(records_, principal, request, options_.search_work);
 }
 
 Result<wire::DifferencesReply> Registry::release_diff(const Principal& principal,
                                                       const wire::ReleaseDiffRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
   // Its records may be there for a while; releases are found without the model.
   ASSIGN_OR_RETURN(const auto erased, records_.erased.find(request.tenant));
@@ -397,8 +394,8 @@ Result<wire::DifferencesReply> Registry::release_diff(const Principal& principal
 
 Result<wire::TagHistoryReply> Registry::tag_history(const Principal& principal,
                                                     const wire::TagHistoryRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_names(request.tenant, request.model, request.tag));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(check_under(request.under));
   return registry::tag_history(records_, request);
 }

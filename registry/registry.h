@@ -28,6 +28,7 @@
 #include "registry/space/jobs.h"
 #include "wire/dataset_messages.h"
 #include "wire/key_messages.h"
+#include "wire/log_level.h"
 #include "wire/membership_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
@@ -162,6 +163,9 @@ class Registry {
   /// `bodies` stay until the next call of check() or archive(), for this session or another.
   Result<wire::ArchiveReply> archive(const Principal& principal, const wire::ArchiveRequest& request, Bodies& bodies);
 
+  /// Of this process's log.
+  Result<wire::LogLevelReply> log_level(const Principal& principal, const wire::LogLevelRequest& request);
+
   /// Between the two, changes are applied but not on disk: what any operation returns must not leave the process before
   /// end_group(), which brings all to the disk in one go, says what came of it.
   void begin_group() { is_in_group_ = true; }
@@ -215,6 +219,7 @@ class Registry {
   void note_served(const cluster::View& view) { served_times_.served(acks_.all_have(view)); }
 
   // registry/membership_operations.cc
+  Status check_waits_for_own(const Principal& principal, std::uint64_t epoch) const;
   Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
   Status look_at_view();
   void say_who_is_waited_for(const wire::ViewReply& view, const std::vector<std::string>& names, std::int64_t now_us);

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "common/log.h"
+#include "registry/server_operations.h"
 #include "wire/envelope.h"
-#include "wire/log_level.h"
 
 namespace espalier::registry {
 namespace {
@@ -15,14 +15,8 @@ namespace {
 constexpr int kMessagesInGroup = 128;
 constexpr std::int64_t kGroupUs = 10'000;
 constexpr std::int64_t kDrainUs = 1'000'000;
-constexpr std::int64_t kRetryAfterUs = 500'000;
 /// Over the limit that is answered, under what one message may cost.
 constexpr std::int64_t kHardFrameBytes = 2ll * static_cast<std::int64_t>(wire::kMaxInternalMessageBytes);
-
-std::string error_header(const Status& status) {
-  const bool passes = status.code() == Code::unavailable || status.code() == Code::overloaded;
-  return wire::encode_error(status, passes ? kRetryAfterUs : 0);
-}
 
 }  // namespace
 
@@ -99,7 +93,7 @@ bool Server::answer_group() {
           error_header(has_read ? unavailable("what was read is not on the disk: " + outcome.text()) : outcome);
       held.bodies.clear();
     }
-    count(held.op, held.header, held.us);
+    count(held.operation, held.header, held.us);
     send(std::move(held.envelope), held.header, std::move(held.bodies));
   }
   return more;
@@ -137,6 +131,8 @@ void Server::answer(wire::Message& message) {
     bytes += message[i].size();
     if (i > id + 1) bodies.push_back(message[i].view());
   }
+  const std::string_view header = message[id + 1].view();
+  reply.operation = find_operation(header);
   if (bytes > wire::kMaxInternalMessageBytes) {
     reply.header = error_header(invalid_argument("message: " + std::to_string(bytes) + " bytes, at most " +
                                                  std::to_string(wire::kMaxInternalMessageBytes) + " are allowed"));
@@ -145,170 +141,55 @@ void Server::answer(wire::Message& message) {
                                                  std::to_string(wire::kMaxParts) + " are allowed"));
   } else if (principal_ == nullptr) {
     reply.header = error_header(wire::Door::refusal());
+  } else if (reply.operation == nullptr) {
+    const auto op = wire::peek_op(header);
+    reply.header = error_header(op.ok() ? Status(Code::unimplemented, "op: the registry has no " + *op) : op.status());
   } else {
-    reply = handle(message[id + 1].view(), bodies);
+    reply = answer_as(*reply.operation, header, bodies);
   }
-  if (reply.waits_for && waiting_.size() >= kMaxWaiting) {
-    reply.waits_for.reset();
-    reply.header = error_header(Status(Code::overloaded, "too many requests are waiting"));
+  if (reply.wait_us > 0) {
+    const Status may_wait = check_may_wait();
+    if (may_wait.ok()) return wait(std::move(envelope), reply, header);
+    reply.header = error_header(may_wait);
   }
   reply.us = clock_.monotonic_us() - began_us;
-  if (!reply.waits_for) return give(std::move(envelope), std::move(reply));
-  const std::int64_t deadline = clock_.monotonic_us() + std::clamp<std::int64_t>(reply.wait_us, 0, kMaxWaitUs);
-  waiting_.push_back({std::move(envelope), deadline, *std::move(reply.waits_for)});
+  give(std::move(envelope), std::move(reply));
 }
 
-template <class Request, class Operation>
-Server::Reply Server::call(std::string_view header, Operation operation) {
-  Reply reply;
-  const auto request = wire::decode<Request>(header);
-  if (!request.ok()) {
-    reply.header = error_header(request.status());
-    return reply;
-  }
-  if constexpr (requires { request->idem; }) reply.kind = Kind::change;
-  const auto result = operation(*request);
-  reply.header = result.ok() ? wire::encode_reply(Status(), *result) : error_header(result.status());
+Server::Reply Server::answer_as(const Operation& operation, std::string_view header, const Registry::Bodies& bodies) {
+  Reply reply = (this->*operation.handle)(header, bodies);
+  reply.operation = &operation;
   return reply;
 }
 
-Server::Reply Server::handle(std::string_view header, const std::vector<std::string_view>& bodies) {
-  const auto op = wire::peek_op(header);
-  if (!op.ok()) return {error_header(op.status()), {}, {}, 0, {}};
-  std::optional<Reply> reply;
-  if (*op == wire::FeedRequest::op) reply = feed(header);
-  if (*op == wire::WaitRequest::op) reply = wait(header);
-  if (*op == wire::ReceiptRequest::op) reply = receipt(header);
-  if (*op == wire::KeysRequest::op) reply = keys(header);
-  if (*op == wire::FetchRequest::op) reply = fetch(header);
-  if (*op == wire::ArchiveRequest::op) reply = archive(header);
-  if (*op == wire::LogLevelRequest::op) {
-    reply = call<wire::LogLevelRequest>(
-        header, [&](const wire::LogLevelRequest& request) { return wire::change_log_level(*principal_, request); });
+/// One key must not keep others from waiting, nor tenants the cluster.
+Status Server::check_may_wait() const {
+  if (waiting_.size() >= kMaxWaiting) return Status(Code::overloaded, "too many requests are waiting");
+  if (principal_->may_serve()) return {};
+  const auto own = waiting_of_.find(principal_->name());
+  if (own != waiting_of_.end() && own->second >= kMaxWaitingOfOne) {
+    return Status(Code::overloaded, "too many requests of key " + principal_->name() + " are waiting");
   }
-  // Tries the op of one method without bodies, or with.
-  const auto plain = [&]<class Request, class Result>(Result (Registry::*method)(const Principal&, const Request&)) {
-    if (reply || *op != Request::op) return;
-    reply = call<Request>(header, [&](const Request& request) { return (registry_.*method)(*principal_, request); });
-  };
-  const auto with_bodies = [&]<class Request, class Result>(
-                               Result (Registry::*method)(const Principal&, const Request&, const Registry::Bodies&)) {
-    if (reply || *op != Request::op) return;
-    reply = call<Request>(header,
-                          [&](const Request& request) { return (registry_.*method)(*principal_, request, bodies); });
-  };
-  plain(&Registry::ack);
-  plain(&Registry::renew);
-  plain(&Registry::changed_entries);
-  plain(&Registry::tag_entries);
-  plain(&Registry::retention);
-  plain(&Registry::set_retention);
-  plain(&Registry::collect);
-  plain(&Registry::receipt_items);
-  plain(&Registry::erase);
-  plain(&Registry::verify_erasure);
-  plain(&Registry::search);
-  with_bodies(&Registry::upload);
-  with_bodies(&Registry::publish);
-  with_bodies(&Registry::move);
-  with_bodies(&Registry::import_history);
-  plain(&Registry::models);
-  plain(&Registry::view);
-  plain(&Registry::hello);
-  plain(&Registry::join);
-  plain(&Registry::leave);
-  plain(&Registry::drain);
-  plain(&Registry::set_tenant);
-  plain(&Registry::versions);
-  plain(&Registry::releases);
-  plain(&Registry::rollback);
-  plain(&Registry::rollback_preview);
-  plain(&Registry::release_diff);
-  plain(&Registry::tag_history);
-  plain(&Registry::promote);
-  plain(&Registry::overlay);
-  plain(&Registry::quarantine);
-  plain(&Registry::check);
-  plain(&Registry::status);
-  plain(&Registry::run_start);
-  plain(&Registry::run_log);
-  plain(&Registry::run_end);
-  plain(&Registry::run_attach);
-  plain(&Registry::runs);
-  plain(&Registry::run_metrics);
-  plain(&Registry::run_file);
-  plain(&Registry::dataset_put);
-  plain(&Registry::datasets);
-  plain(&Registry::key_create);
-  plain(&Registry::key_limit);
-  plain(&Registry::key_rotate);
-  plain(&Registry::key_revoke);
-  if (!reply) return {error_header(Status(Code::unimplemented, "op: the registry has no " + *op)), {}, {}, 0, {}};
-  if (*op == wire::UploadRequest::op) reply->kind = Kind::upload;
-  reply->op = *op;
-  return *std::move(reply);
-}
-
-template <class Request, class Operation, class IsDone>
-Server::Reply Server::call_or_wait(std::string_view header, Operation operation, IsDone is_done) {
-  bool is_early = false;
-  Request asked;
-  Reply reply = call<Request>(header, [&](const Request& request) {
-    auto result = operation(request);
-    is_early = result.ok() && !is_done(*result);
-    asked = request;
-    return result;
-  });
-  if (is_early && asked.wait_us > 0) {
-    reply.wait_us = asked.wait_us;
-    reply.waits_for = std::move(asked);
+  if (waiting_of_tenants_ >= kMaxWaitingOfTenants) {
+    return Status(Code::overloaded, "too many requests are waiting");
   }
-  return reply;
+  return {};
 }
 
-Server::Reply Server::feed(std::string_view header) {
-  return call_or_wait<wire::FeedRequest>(
-      header, [&](const wire::FeedRequest& request) { return registry_.feed(*principal_, request); },
-      [](const wire::FeedReply& reply) { return !reply.changes.empty() || reply.snapshot_required; });
+void Server::wait(Envelope envelope, const Reply& reply, std::string_view header) {
+  const std::int64_t deadline = clock_.monotonic_us() + std::min(reply.wait_us, kMaxWaitUs);
+  Waiting& waiting = waiting_.emplace_back(std::move(envelope), deadline, reply.operation, std::string(header));
+  if (principal_->may_serve()) return;
+  waiting.who = principal_->name();
+  ++waiting_of_[waiting.who];
+  ++waiting_of_tenants_;
 }
 
-Server::Reply Server::wait(std::string_view header) {
-  return call_or_wait<wire::WaitRequest>(
-      header, [&](const wire::WaitRequest& request) { return registry_.wait(*principal_, request); },
-      [](const wire::WaitReply& reply) { return reply.served; });
-}
-
-Server::Reply Server::receipt(std::string_view header) {
-  return call_or_wait<wire::ReceiptRequest>(
-      header, [&](const wire::ReceiptRequest& request) { return registry_.receipt(*principal_, request); },
-      [](const wire::ReceiptReply& reply) { return reply.receipt.finished_us != 0 && reply.missing.empty(); });
-}
-
-Server::Reply Server::keys(std::string_view header) {
-  return call_or_wait<wire::KeysRequest>(
-      header, [&](const wire::KeysRequest& request) { return registry_.keys(*principal_, request); },
-      [](const wire::KeysReply& reply) { return !reply.unchanged; });
-}
-
-template <class Request, class Operation>
-Server::Reply Server::call_with_bodies(std::string_view header, Operation operation) {
-  std::vector<std::string_view> bodies;
-  Reply reply = call<Request>(header, [&](const Request& request) { return operation(request, bodies); });
-  reply.bodies = std::move(bodies);
-  return reply;
-}
-
-Server::Reply Server::fetch(std::string_view header) {
-  return call_with_bodies<wire::FetchRequest>(header, [&](const wire::FetchRequest& request, Registry::Bodies& bodies) {
-    return registry_.fetch(*principal_, request, bodies);
-  });
-}
-
-Server::Reply Server::archive(std::string_view header) {
-  return call_with_bodies<wire::ArchiveRequest>(header,
-                                                [&](const wire::ArchiveRequest& request, Registry::Bodies& bodies) {
-                                                  return registry_.archive(*principal_, request, bodies);
-                                                });
+void Server::end_wait(const Waiting& waiting) {
+  if (waiting.who.empty()) return;
+  --waiting_of_tenants_;
+  const auto own = waiting_of_.find(waiting.who);
+  if (--own->second == 0) waiting_of_.erase(own);
 }
 
 void Server::answer_waiting(bool all) {
@@ -321,32 +202,21 @@ void Server::answer_waiting(bool all) {
       still.push_back(std::move(waiting));
       continue;
     }
+    const std::int64_t began_us = clock_.monotonic_us();
     principal_ = door_.who(waiting.envelope);
+    Reply reply;
     if (principal_ == nullptr) {
-      send(std::move(waiting.envelope), error_header(wire::Door::refusal()));
+      reply.header = error_header(wire::Door::refusal());
+    } else {
+      reply = answer_as(*waiting.operation, waiting.header, {});
+    }
+    if (reply.wait_us > 0 && !over) {
+      still.push_back(std::move(waiting));
       continue;
     }
-    Reply reply = std::visit(
-        [&](const auto& request) {
-          const std::string header = wire::encode(request);
-          using Request = std::decay_t<decltype(request)>;
-          if constexpr (std::is_same_v<Request, wire::FeedRequest>)
-            return feed(header);
-          else if constexpr (std::is_same_v<Request, wire::ReceiptRequest>)
-            return receipt(header);
-          else if constexpr (std::is_same_v<Request, wire::KeysRequest>)
-            return keys(header);
-          else
-            return wait(header);
-        },
-        waiting.request);
-    if (reply.waits_for && !over) {
-      still.push_back(std::move(waiting));
-    } else {
-      count(std::visit([](const auto& request) { return std::decay_t<decltype(request)>::op; }, waiting.request),
-            reply.header, clock_.monotonic_us() - now);
-      send(std::move(waiting.envelope), reply.header);
-    }
+    end_wait(waiting);
+    count(waiting.operation, reply.header, clock_.monotonic_us() - began_us);
+    send(std::move(waiting.envelope), reply.header);
   }
   waiting_ = std::move(still);
 }
@@ -365,15 +235,15 @@ void Server::give(Envelope envelope, Reply reply) {
   for (const auto body : reply.bodies) bodies.emplace_back(body);
   if (registry_.is_group_pending()) {
     held_.push_back(
-        {std::move(envelope), std::move(reply.header), std::move(bodies), reply.kind, std::move(reply.op), reply.us});
+        {std::move(envelope), std::move(reply.header), std::move(bodies), reply.kind, reply.operation, reply.us});
     return;
   }
-  count(reply.op, reply.header, reply.us);
+  count(reply.operation, reply.header, reply.us);
   send(std::move(envelope), reply.header, std::move(bodies));
 }
 
-void Server::count(std::string_view op, const std::string& header, std::int64_t us) {
-  metrics_.count(op.empty() ? "_unknown" : op, wire::peek_status(header).code(), us);
+void Server::count(const Operation* operation, const std::string& header, std::int64_t us) {
+  metrics_.count(operation == nullptr ? "_unknown" : operation->name, wire::peek_status(header).code(), us);
 }
 
 void Server::tell_gauges() {

@@ -14,18 +14,22 @@
 // Thread safety: one thread makes, binds and runs a Server. Ownership: registry, clock and context outlive it.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
-#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <tuple>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/principal.h"
 #include "common/signals.h"
 #include "common/status.h"
+#include "registry/operations.h"
 #include "registry/registry.h"
 #include "registry/registry_metrics.h"
 #include "wire/keyring.h"
@@ -36,7 +40,8 @@ namespace espalier::registry {
 
 class Server {
  public:
-  static constexpr std::size_t kMaxWaiting = 10'000;  ///< more are answered with `overloaded`
+  /// More that wait are answered with `overloaded`: all together; of one key; of all keys that aren't the cluster's.
+  static constexpr std::size_t kMaxWaiting = 10'000, kMaxWaitingOfOne = 500, kMaxWaitingOfTenants = 5'000;
   static constexpr std::int64_t kMaxWaitUs = 600'000'000;
 
   static Result<std::unique_ptr<Server>> make(Registry& registry, const Clock& clock, wire::Context& context,
@@ -48,25 +53,28 @@ class Server {
   void run(const StopSignals& stop);
   RegistryMetrics& metrics() { return metrics_; }
 
+  struct Operation;
+  /// All that is answered: registry/operations.h, in its order.
+  static std::span<const Operation> operations();
+
  private:
   /// What goes back in front of a reply: identity, the REQ socket's frames, request id.
   using Envelope = wire::Message;
-  using Request = std::variant<wire::FeedRequest, wire::WaitRequest, wire::ReceiptRequest, wire::KeysRequest>;
   struct Waiting {
     Envelope envelope;
     std::int64_t deadline_us = 0;
-    Request request;
+    const Operation* operation;
+    std::string header;
+    std::string who;  ///< empty: the cluster's, or local
   };
   enum class Kind { reading, change, upload };
   struct Reply {
     std::string header;
     std::vector<std::string_view> bodies;
-    /// Set: nothing is to be said yet.
-    std::optional<Request> waits_for;
-    std::int64_t wait_us = 0;
+    std::int64_t wait_us = 0;  ///< more than 0: nothing is to be said yet
     Kind kind = Kind::reading;
-    std::string op = {};  ///< empty: none that the registry has
-    std::int64_t us = 0;  ///< that it took
+    const Operation* operation = nullptr;  ///< null: none that the registry has
+    std::int64_t us = 0;                   ///< that it took
   };
   /// A reply that owns its bodies: where they lay may be gone at the group's end.
   struct Held {
@@ -74,9 +82,10 @@ class Server {
     std::string header;
     wire::Message bodies;
     Kind kind = Kind::reading;
-    std::string op;
+    const Operation* operation = nullptr;
     std::int64_t us = 0;  ///< that it took
   };
+  using Handle = Reply (Server::*)(std::string_view header, const Registry::Bodies& bodies);
 
   Server(Registry& registry, const Clock& clock, std::unique_ptr<wire::Keyring> keyring,
          std::unique_ptr<wire::Socket> socket)
@@ -95,21 +104,17 @@ class Server {
   bool answer_arrived();
   void answer(wire::Message& message);
   /// REQUIRES: limits and frames are checked.
-  Reply handle(std::string_view header, const std::vector<std::string_view>& bodies);
-  template <class Request, class Operation>
-  Reply call(std::string_view header, Operation operation);
-  /// The same, and where the result isn't what the request waits for, the reply says that it waits.
-  template <class Request, class Operation, class IsDone>
-  Reply call_or_wait(std::string_view header, Operation operation, IsDone is_done);
-  /// The same for an operation whose reply has bodies.
-  template <class Request, class Operation>
-  Reply call_with_bodies(std::string_view header, Operation operation);
-  Reply feed(std::string_view header);
-  Reply wait(std::string_view header);
-  Reply receipt(std::string_view header);
-  Reply keys(std::string_view header);
-  Reply fetch(std::string_view header);
-  Reply archive(std::string_view header);
+  Reply answer_as(const Operation& operation, std::string_view header, const Registry::Bodies& bodies);
+  template <class Op>
+  Reply answer_with(std::string_view header, const Registry::Bodies& bodies);
+  template <class... Ops>
+  static std::array<Operation, sizeof...(Ops)> list(const std::tuple<Ops...>*);
+  /// Null: the registry has none of that name.
+  static const Operation* find_operation(std::string_view header);
+  /// overloaded: too many wait already.
+  Status check_may_wait() const;
+  void wait(Envelope envelope, const Reply& reply, std::string_view header);
+  void end_wait(const Waiting& waiting);
 
   /// Answers those whose wait is over or has become pointless; all of them with `all`.
   void answer_waiting(bool all);
@@ -117,7 +122,7 @@ class Server {
   /// Sends, or keeps it until the group's end.
   void give(Envelope envelope, Reply reply);
   /// For the metrics.
-  void count(std::string_view op, const std::string& header, std::int64_t us);
+  void count(const Operation* operation, const std::string& header, std::int64_t us);
   void tell_gauges();
   void send(Envelope envelope, const std::string& header, wire::Message bodies = {});
 
@@ -133,10 +138,20 @@ class Server {
   std::int64_t keys_end_us_ = 0;  ///< clock on the wall: then one of them ends by itself; 0: none does
   wire::Message incoming_;
   std::vector<Waiting> waiting_;
+  std::map<std::string, std::size_t, std::less<>> waiting_of_;  ///< by key
+  std::size_t waiting_of_tenants_ = 0;                          ///< all of these
   std::vector<Held> held_;
   std::uint64_t activity_seen_ = 0;
   std::uint64_t activity_told_ = 0;
   RegistryMetrics metrics_;
+};
+
+/// One line of the list.
+struct Server::Operation {
+  std::string_view name;
+  Right right;
+  bool names_tenant, is_change, has_bodies;
+  Handle handle;  ///< the Server's own
 };
 
 }  // namespace espalier::registry

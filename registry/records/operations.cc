@@ -1,19 +1,10 @@
 // The registry's reads of runs and datasets.
-#include "model/ids.h"
-#include "registry/registry.h"
+#include "registry/operations.h"
 
 namespace espalier::registry {
-namespace {
-
-Status check_reader(const Principal& principal, const std::string& tenant) {
-  RETURN_IF_ERROR(model::check_name("tenant", tenant));
-  return principal.check_read(tenant);
-}
-
-}  // namespace
 
 Result<wire::RunsReply> Registry::runs(const Principal& principal, const wire::RunsRequest& request) {
-  RETURN_IF_ERROR(check_reader(principal, request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   if (request.runs.size() > kMaxRunsAsked) {
     return invalid_argument("runs: " + std::to_string(request.runs.size()) + " of them, at most " +
                             std::to_string(kMaxRunsAsked) + " are told at once");
@@ -29,17 +20,17 @@ Result<wire::RunsReply> Registry::runs(const Principal& principal, const wire::R
 
 Result<wire::RunMetricsReply> Registry::run_metrics(const Principal& principal,
                                                     const wire::RunMetricsRequest& request) {
-  RETURN_IF_ERROR(check_reader(principal, request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   return records_.runs.metrics(request);
 }
 
 Result<wire::RunFileReply> Registry::run_file(const Principal& principal, const wire::RunFileRequest& request) {
-  RETURN_IF_ERROR(check_reader(principal, request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   return records_.runs.file(request);
 }
 
 Result<wire::DatasetsReply> Registry::datasets(const Principal& principal, const wire::DatasetsRequest& request) {
-  RETURN_IF_ERROR(check_reader(principal, request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   if (request.datasets.size() > kMaxDatasetsAsked) {
     return invalid_argument("datasets: " + std::to_string(request.datasets.size()) + " of them, at most " +
                             std::to_string(kMaxDatasetsAsked) + " are told at once");

@@ -8,6 +8,7 @@
 #include "common/hash.h"
 #include "common/scheduling.h"
 #include "registry/keys.h"
+#include "registry/operations.h"
 #include "registry/reading.h"
 #include "registry/search/candidates.h"
 #include "registry/search/kinds.h"
@@ -81,13 +82,10 @@ class Search {
   }
 
   Status parse() {
+    RETURN_IF_ERROR(check_allowed(principal_, request_));
     ASSIGN_OR_RETURN(query_.kind, find_kind(request_.kind));
     ASSIGN_OR_RETURN(query_.filter, Filter::parse(request_.where, query_.kind->fields()));
     ASSIGN_OR_RETURN(query_.order, parse_order(request_.order, query_.kind->fields()));
-    if (!request_.tenant.empty()) {
-      RETURN_IF_ERROR(model::check_name("tenant", request_.tenant));
-      RETURN_IF_ERROR(principal_.check_read(request_.tenant));
-    }
     if (request_.model.empty()) return {};
     if (request_.tenant.empty()) return invalid_argument("model: needs its tenant");
     return model::check_name("model", request_.model);

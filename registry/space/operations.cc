@@ -1,14 +1,13 @@
 // The registry's operations on what is kept and what goes.
 #include "model/ids.h"
-#include "registry/registry.h"
+#include "registry/operations.h"
 #include "registry/space/erasure.h"
 
 namespace espalier::registry {
 
 Result<wire::RetentionReply> Registry::retention(const Principal& principal, const wire::RetentionRequest& request) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(model::check_name("model", request.model));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
   RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, store_->epoch()).status());
   ASSIGN_OR_RETURN(auto rules, records_.retention.history(request.tenant, request.model));
   if (rules.empty()) rules.emplace_back();
@@ -72,8 +71,7 @@ Status Registry::start_job(const std::string& tenant, const Uuid& receipt) {
 }
 
 Result<wire::ReceiptReply> Registry::receipt(const Principal& principal, const wire::ReceiptRequest& request) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   wire::ReceiptReply reply;
   if (const wire::Receipt* job = jobs_.find(request.tenant, request.receipt)) {
     reply.receipt = *job;
@@ -83,14 +81,14 @@ Result<wire::ReceiptReply> Registry::receipt(const Principal& principal, const w
   if (reply.receipt.kind == wire::ReceiptKind::erasure && !reply.receipt.dry_run) {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
     reply.missing = acks_.state(view, reply.receipt.epoch, Acks::Of::all).missing;
+    hide_shards(principal, reply.missing);
   }
   return reply;
 }
 
 Result<wire::ReceiptItemsReply> Registry::receipt_items(const Principal& principal,
                                                         const wire::ReceiptItemsRequest& request) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   const wire::Receipt* job = jobs_.find(request.tenant, request.receipt);
   if (job != nullptr && job->finished_us == 0) {
     return failed_precondition("receipt " + request.receipt.text() + " is not finished");
@@ -101,8 +99,7 @@ Result<wire::ReceiptItemsReply> Registry::receipt_items(const Principal& princip
 
 Result<wire::VerifyErasureReply> Registry::verify_erasure(const Principal& principal,
                                                           const wire::VerifyErasureRequest& request) {
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  RETURN_IF_ERROR(principal.check_read(request.tenant));
+  RETURN_IF_ERROR(check_allowed(principal, request));
   ASSIGN_OR_RETURN(const wire::Receipt receipt, records_.receipts.get(request.tenant, request.receipt));
   if (receipt.kind != wire::ReceiptKind::erasure) {
     return invalid_argument("receipt: " + request.receipt.text() + " is not that of an erasure");

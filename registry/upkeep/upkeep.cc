@@ -4,20 +4,20 @@
 
 #include "model/ids.h"
 #include "registry/moving/export_source.h"
+#include "registry/operations.h"
 
 namespace espalier::registry::upkeep {
 namespace {
 
 /// All of a registry is for whoever runs the cluster, a tenant's models for those who may read them.
 Status check_scope(const Principal& principal, const wire::ArchiveRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
   if (request.tenant.empty()) {
     if (!request.model.empty()) return invalid_argument("model: needs its tenant");
     if (request.epoch != 0) return invalid_argument("epoch: only with a tenant");
-    return principal.check_operate();
+    return {};
   }
-  RETURN_IF_ERROR(model::check_name("tenant", request.tenant));
-  if (!request.model.empty()) RETURN_IF_ERROR(model::check_name("model", request.model));
-  return principal.check_read(request.tenant);
+  return request.model.empty() ? Status() : model::check_name("model", request.model);
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ void Upkeep::end(const Session* session) {
 }
 
 Result<wire::CheckReply> Upkeep::check(const Principal& principal, const wire::CheckRequest& request) {
-  RETURN_IF_ERROR(principal.check_operate());
+  RETURN_IF_ERROR(check_allowed(principal, request));
   bool repeated = false;
   ASSIGN_OR_RETURN(Session* const at, session(principal, request.op, request.session, request.step, repeated));
   if (repeated) return at->check_reply;

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -21,8 +22,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from espalier_cluster import BIN, ROOT, Cluster, Failed, predict_header, wait_until  # noqa: E402
 
 ROW = {"distance_km": 4.2, "hour": 8, "vehicle": "bike", "weather": "dry"}
-PERMISSION_DENIED = 6
+PERMISSION_DENIED, UNIMPLEMENTED = 6, 12
 GREETING = 64  # bytes: all that ZeroMQ says to whoever has connected and proved nothing
+
+
+def documented_requests():
+    """By operation: the header of each request that the protocol's document shows."""
+    found = {}
+    for page in [ROOT / "docs" / "wire-protocol.md", *sorted((ROOT / "docs" / "wire-protocol").glob("*.md"))]:
+        for block in re.findall(r"```hex [a-z_.]*request\n(.*?)```", page.read_text(), re.DOTALL):
+            header = msgpack.unpackb(bytes.fromhex("".join(line.split(";")[0] for line in block.splitlines())))
+            found.setdefault(header["op"], header)
+    return found
 
 
 class Load(threading.Thread):
@@ -160,6 +171,40 @@ class Secured(unittest.TestCase):
         finally:
             direct.close(0)
             context.term()
+
+    def test_routers_and_shards_answer_what_the_protocol_has_and_nothing_of_a_foreign_tenant(self):
+        # Every request that the protocol's document shows, whoever it is for, with a key of another tenant's.
+        _, file = self.key("admin", tenant="globex")
+        requests = documented_requests()
+        self.assertGreater(len(requests), 50)
+        for process in self.cluster.processes("router")[:1] + self.cluster.processes("shard")[:1]:
+            address, server = next(endpoint for endpoint in process["endpoints"] if endpoint.startswith("tcp")).split("#")
+            with zmq.Context() as context, context.socket(zmq.DEALER) as direct:
+                direct.setsockopt(zmq.LINGER, 0)
+                espalier.Key(file).use_on(direct, bytes.fromhex(server))
+                direct.connect(address)
+
+                def ask(header):
+                    direct.send_multipart([b"id", msgpack.packb(header), msgpack.packb({"rows": [ROW]})])
+                    self.assertTrue(direct.poll(10_000), header)
+                    return msgpack.unpackb(direct.recv_multipart()[1])
+
+                own_list = ask({"v": 1, "op": "none"})["message"]
+                for op in requests:
+                    said = set()
+                    for tenant, model in [("acme", "duration"), ("acme", "absent"), ("nobody", "duration")]:
+                        header = {**requests[op], "tenant": tenant, "model": model}
+                        reply = ask({key: value for key, value in header.items() if key not in ("principal", "prediction", "shard", "sent_us", "attempt")})
+                        said.add((reply["status"], reply["message"].replace(tenant, "TENANT")) if reply["status"] else (0, ""))
+                    with self.subTest(f"{process['name']} {op}"):
+                        self.assertEqual(len(said), 1, said)
+                        ((status, text),) = said
+                        if op == "hello":
+                            self.assertEqual(status, 0)
+                        elif f" {op}" in own_list.split(":")[1].replace(",", " "):
+                            self.assertEqual(status, PERMISSION_DENIED, text)
+                        else:
+                            self.assertEqual(status, UNIMPLEMENTED, text)
 
     def test_a_revoked_key_is_shut_out_within_a_second_under_load(self):
         (name, file), (_, other) = self.key(), self.key()
