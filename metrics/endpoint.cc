@@ -1,13 +1,14 @@
 #include "metrics/endpoint.h"
 
-#include <prometheus/collectable.h>
-#include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
 
 #include <charconv>
-#include <exception>
-#include <mutex>
+#include <cstdint>
+#include <utility>
 #include <vector>
+
+#include "metrics/http_listener.h"
 
 namespace espalier::metrics {
 namespace {
@@ -35,67 +36,50 @@ prometheus::ClientMetric metric_of(const Sample& sample, Kind kind) {
   return metric;
 }
 
-/// The HTTP library says only that it can't listen, so what can be wrong with an address is looked at before.
-Status check_address(const std::string& address) {
+Status check_address(const std::string& address, std::string& host, std::uint16_t& port) {
   const std::size_t colon = address.rfind(':');
-  unsigned port = 65'536;
   if (colon != std::string::npos && colon > 0) {
     const char* const end = address.data() + address.size();
     const auto [stop, error] = std::from_chars(address.data() + colon + 1, end, port);
-    if (error != std::errc() || stop != end) port = 65'536;
+    host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);  // IPv6
+    if (error == std::errc() && stop == end) return {};
   }
-  if (port <= 65'535) return {};
   return invalid_argument("metrics: " + address + " is not HOST:PORT");
 }
 
-}  // namespace
-
-class Endpoint::Source : public prometheus::Collectable {
- public:
-  explicit Source(std::function<void(Page&)> fill) : fill_(std::move(fill)) {}
-
-  std::vector<prometheus::MetricFamily> Collect() const override {
-    Page page;
-    {
-      const std::lock_guard lock(mutex_);
-      fill_(page);
-    }
-    std::vector<prometheus::MetricFamily> families;
-    for (const auto& [name, family] : page.families()) {
-      prometheus::MetricFamily& to = families.emplace_back();
-      to.name = name;
-      to.help = family.help;
-      to.type = type_of(family.kind);
-      for (const Sample& sample : family.samples) to.metric.push_back(metric_of(sample, family.kind));
-    }
-    return families;
+std::string text_of(const Page& page) {
+  std::vector<prometheus::MetricFamily> families;
+  for (const auto& [name, family] : page.families()) {
+    prometheus::MetricFamily& to = families.emplace_back();
+    to.name = name;
+    to.help = family.help;
+    to.type = type_of(family.kind);
+    for (const Sample& sample : family.samples) to.metric.push_back(metric_of(sample, family.kind));
   }
+  return prometheus::TextSerializer().Serialize(families);
+}
 
- private:
-  const std::function<void(Page&)> fill_;
-  mutable std::mutex mutex_;  ///< held while `fill_` runs
-};
-
-struct Endpoint::Server {
-  explicit Server(const std::string& address) : exposer(address, 1) {}
-  prometheus::Exposer exposer;
-};
+}  // namespace
 
 Endpoint::Endpoint() = default;
 Endpoint::~Endpoint() = default;
 
 Result<std::unique_ptr<Endpoint>> Endpoint::open(const std::string& address, std::function<void(Page&)> fill) {
-  RETURN_IF_ERROR(check_address(address));
+  std::string host;
+  std::uint16_t port = 0;
+  RETURN_IF_ERROR(check_address(address, host, port));
   std::unique_ptr<Endpoint> endpoint(new Endpoint());
-  endpoint->source_ = std::make_shared<Source>(std::move(fill));
-  try {
-    endpoint->server_ = std::make_unique<Server>(address);
-    endpoint->server_->exposer.RegisterCollectable(endpoint->source_);
-    const std::vector<int> ports = endpoint->server_->exposer.GetListeningPorts();
-    endpoint->address_ = address.substr(0, address.rfind(':') + 1) + std::to_string(ports.at(0));
-  } catch (const std::exception& error) {
-    return unavailable("metrics: cannot listen at " + address + ": " + error.what());
+  auto listener = HttpListener::open(host, port, {}, [fill = std::move(fill)] {
+    Page page;
+    fill(page);
+    return text_of(page);
+  });
+  if (!listener.ok()) {
+    return unavailable("metrics: cannot listen at " + address + ": " + std::string(listener.status().message()));
   }
+  endpoint->listener_ = *std::move(listener);
+  endpoint->address_ = address.substr(0, address.rfind(':') + 1) + std::to_string(endpoint->listener_->port());
   return endpoint;
 }
 

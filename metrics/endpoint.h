@@ -1,8 +1,7 @@
 // The page of a process over HTTP, for Prometheus: http://ADDRESS/metrics.
 //
-// Thread safety: the threads of the HTTP server call `fill`, never two at once; it must not wait for long. Ownership:
-// what `fill` uses outlives the endpoint. Errors: what can't be bound is told by open(); a request that can't be
-// answered is the HTTP server's business.
+// Thread safety: a thread of the endpoint's own calls `fill`; it must not wait for long. Ownership: what `fill` uses
+// outlives the endpoint. Errors: what can't be bound is told by open().
 #pragma once
 
 #include <functional>
@@ -14,6 +13,8 @@
 
 namespace espalier::metrics {
 
+class HttpListener;
+
 class Endpoint {
  public:
   /// `address`: HOST:PORT, port 0 picks one. invalid_argument: not an address; unavailable: it is taken.
@@ -24,13 +25,10 @@ class Endpoint {
   const std::string& address() const { return address_; }
 
  private:
-  class Source;
-  struct Server;
   Endpoint();
 
-  std::shared_ptr<Source> source_;
-  std::unique_ptr<Server> server_;
   std::string address_;
+  std::unique_ptr<HttpListener> listener_;
 };
 
 }  // namespace espalier::metrics

@@ -69,6 +69,13 @@ void Page::durations(const std::string& name, std::string_view help, const Histo
   sample.count = values.counts_up_to(bounds(), 1e6, sample.up_to);
 }
 
+void Page::durations(const std::string& name, std::string_view help, const DurationCounts& values, Labels labels) {
+  Sample& sample = add(name, help, Kind::histogram, std::move(labels));
+  sample.sum = static_cast<double>(values.sum_us) / 1e6;
+  sample.count = values.count();
+  sample.up_to = values.counts_up_to(bounds());
+}
+
 void add_process(Page& page, const std::string& role, const std::string& name) {
   page.gauge("espalier_build_info", "The process and its version; always 1.", 1,
              {{"role", role}, {"name", name}, {"version", std::string(version())}});

@@ -77,12 +77,7 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
     if (routes_fd < 0) return Status(espalier::Code::resource_exhausted, "no file descriptor is free");
     espalier::router::RoutesEvents events;
     events.published = [&] { eventfd_write(routes_fd, 1); };
-    espalier::router::RouterMetrics metrics(router->counters(), live);
     std::unique_ptr<espalier::metrics::Endpoint> endpoint;
-    if (!options.metrics.empty()) {
-      const auto fill = [&](espalier::metrics::Page& page) { metrics.fill(page); };
-      ASSIGN_OR_RETURN(endpoint, espalier::metrics::Endpoint::open(options.metrics, fill));
-    }
     events.ready = [&] {
       const nlohmann::json line = {{"ready", "router"},
                                    {"name", "router"},
@@ -92,6 +87,11 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
       std::fflush(stdout);
     };
     espalier::router::RoutesFeed feed(*registry, live, file.get(), stop, espalier::Clock::system(), std::move(events));
+    espalier::router::RouterMetrics metrics(*router, feed.progress(), live, espalier::Clock::system());
+    if (!options.metrics.empty()) {
+      const auto fill = [&](espalier::metrics::Page& page) { metrics.fill(page); };
+      ASSIGN_OR_RETURN(endpoint, espalier::metrics::Endpoint::open(options.metrics, fill));
+    }
     feed.restore();
     std::thread control([&] {
       espalier::yield_to_requests();
@@ -99,6 +99,7 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
     });
     router->run(stop.fd(), routes_fd);
     control.join();
+    endpoint.reset();  // it reads what follows
     close(routes_fd);
     const auto& counters = router->counters();
     espalier::log::info("router", "stopped",

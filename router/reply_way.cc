@@ -11,6 +11,10 @@ namespace {
 
 Status deadline_exceeded() { return {Code::deadline_exceeded, "no shard answered within the time budget"}; }
 
+TenantCounts& counts_of(const Request& request, RequestCounts& counts) {
+  return request.tenant->counts == nullptr ? counts.rest() : *request.tenant->counts;
+}
+
 }  // namespace
 
 /// [ticket, piece, attempt, number] [header] [body]…
@@ -20,41 +24,40 @@ void Router::handle_shard(std::uint32_t number) {
   backends_.heard(backend, now_us_);
   if (message_.size() < 2) return;
   ShardRequestId id;
-  if (message_[0].size() != sizeof id) {
-    counters_.late.add();
-    return;
-  }
+  if (message_[0].size() != sizeof id) return count_late();
   std::memcpy(&id, message_[0].view().data(), sizeof id);
   backend.flow.hear(id.number);
   if (id.ticket == Ticket{}) return;  // a hello
   Request* request = in_flight_.find(id.ticket);
-  if (request == nullptr || id.piece >= request->piece_count) {
-    counters_.late.add();
-    return;
-  }
+  if (request == nullptr || id.piece >= request->piece_count) return count_late();
   Piece& piece = request->pieces[id.piece];
-  if (id.attempt >= piece.attempt_count || piece.attempts[id.attempt].backend != number) {
-    counters_.late.add();
-    return;
-  }
+  if (id.attempt >= piece.attempt_count || piece.attempts[id.attempt].backend != number) return count_late();
   backends_.answered(backend, now_us_ - piece.attempts[id.attempt].sent_us, now_us_);
   if (backends_.hedges()) backend.times.record(now_us_ - piece.attempts[id.attempt].sent_us);
   close_attempt(piece.attempts[id.attempt]);
-  if (piece.is_done) {
-    counters_.late.add();
-    return;
-  }
+  if (piece.is_done) return count_late();
   const Status status = wire::peek_status(message_[1].view());
   const bool is_whole = status.ok() && !wire::is_unready(message_[1].view());
   if (!is_whole && !is_last_word(id.ticket, *request, id.piece, status)) return;
+  if (is_whole) discard(piece.reply);
   if (request->piece_count > 1) {
     std::swap(piece.reply, message_);
     finish_piece(id.ticket, *request, piece);
     return;
   }
   give_up(piece);
-  send_to_client(request->envelope(), std::span(message_).subspan(1));
+  reply_with(*request, message_[1].view(), std::span(message_).subspan(1));
   end(id.ticket, *request);
+}
+/// message_ is an answer to a request that is over.
+void Router::count_late() {
+  counters_.late.add();
+  discard(message_);
+}
+
+/// Nobody gets that reply of a shard.
+void Router::discard(const wire::Message& reply) {
+  if (reply.size() >= 2) request_counts_.unused(reply[1].view());
 }
 
 /// A shard has no answer for a part, or none at all. false: another one was asked, or may still answer; true: message_
@@ -68,6 +71,7 @@ bool Router::is_last_word(Ticket ticket, Request& request, std::uint32_t piece_n
     std::swap(piece.reply, message_);
     piece.has_part = status.ok();
   }
+  discard(message_);  // the one that isn't kept: where none is, it has no parts
   if (lacks || may_ask_another(status.code())) {
     const Cause cause = lacks ? Cause::lack : Cause::refusal;
     if (ask_next(ticket, request, piece_number, cause) == Sending::sent) return false;
@@ -187,8 +191,10 @@ void Router::finish_piece(Ticket ticket, Request& request, Piece& piece) {
   if (request.piece_count > 1) {
     reply_merged(request);
   } else if (!request.pieces[0].reply.empty()) {
-    send_to_client(request.envelope(), std::span(request.pieces[0].reply).subspan(1));
+    wire::Message& reply = request.pieces[0].reply;
+    reply_with(request, reply[1].view(), std::span(reply).subspan(1));
   } else {
+    request_counts_.failed(counts_of(request, request_counts_), piece.failure.code(), request.began_us, now_us_);
     reply_error(request.envelope(), piece.failure, retry_after_us(piece.failure.code()));
   }
   end(ticket, request);
@@ -222,7 +228,13 @@ void Router::reply_merged(Request& request) {
       out_.push_back(std::move(request.pieces[place.piece].reply[place.body + 2]));
     }
   }
-  send_to_client(request.envelope(), out_);
+  reply_with(request, merged.header, out_);
+}
+
+/// Counts what the client is told.
+void Router::reply_with(Request& request, std::string_view header, std::span<wire::Frame> rest) {
+  request_counts_.answered(counts_of(request, request_counts_), header, request.began_us, now_us_);
+  send_to_client(request.envelope(), rest);
 }
 
 void Router::reply_error(std::span<wire::Frame> envelope, const Status& status, std::int64_t retry_after_us) {

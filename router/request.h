@@ -74,6 +74,7 @@ struct Request {
   std::size_t id_at = 0;            ///< place of the request id in it
   std::vector<std::uint32_t> rows;  ///< of each part, where there are several pieces
   Uuid prediction;
+  std::int64_t began_us = 0;  ///< when it was taken in
   std::int64_t deadline_us = 0;
   std::size_t bytes = 0;
   Tenant* tenant = nullptr;

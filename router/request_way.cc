@@ -43,9 +43,12 @@ std::uint64_t rows_of(const wire::PredictHeader& header, const Piece& piece) {
 /// [routing id] ([empty]) [request id] [header] [body]…
 void Router::handle_client(const Routes& routes) {
   retry_hint_us_ = 0;
+  refused_ = nullptr;
   wire::Envelope envelope = wire::open_envelope(message_);
   if (envelope.status.ok()) envelope.status = take_in(routes, envelope.id_at);
   if (envelope.status.ok()) return;
+  TenantCounts* const counts = refused_ == nullptr ? nullptr : refused_->counts;
+  request_counts_.failed(counts == nullptr ? request_counts_.rest() : *counts, envelope.status.code(), 0, now_us_);
   if (retry_hint_us_ == 0) retry_hint_us_ = retry_after_us(envelope.status.code());
   reply_error(std::span(message_).first(envelope.id_at + 1), envelope.status, retry_hint_us_);
 }
@@ -92,6 +95,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
     return overloaded("too many requests are in flight");
   RETURN_IF_ERROR(unread_.may_ask(message_[0].view()));
   Tenant& tenant = tenants_.at(routes, header_.tenant, now_us_);
+  refused_ = &tenant;
   const std::uint64_t crowd_work_us = in_flight_.size() > in_flight_.limit() / 2 ? 1 : backends_.crowd_work_us();
   Admission admission = tenants_.admit(tenant, crowd_work_us, now_us_);
   if (!admission.status.ok()) {
@@ -104,6 +108,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   Request& request = *in_flight_.find(ticket);
   request.clear();
   request.prediction = ids_.next(wall_us_);
+  request.began_us = now_us_;
   request.deadline_us = now_us_ + header_.budget_us;
   request.bytes = bytes;
   request.tenant = &tenant;
@@ -171,6 +176,8 @@ Status Router::plan(const Routes& routes, Request& request) {
   model::append_component(model_key_, header_.model);
   const ModelShape* shape = routes.models.find(model_key_);
   const std::uint32_t levels = shape == nullptr ? 0 : shape->levels;
+  if (shape != nullptr && request.tenant->counts == nullptr)
+    request.tenant->counts = &request_counts_.of(header_.tenant);
   const auto parts = static_cast<std::uint32_t>(header_.parts.size());
   std::array<std::uint32_t, kMaxCandidates> shards{};
   for (std::uint32_t i = 0; i < parts; ++i) {
@@ -370,6 +377,7 @@ bool Router::send_piece(Ticket ticket, Request& request, std::uint32_t piece_num
   }
   const Result<bool> sent = backend.socket->send(out_);
   if (!sent.ok() || !*sent) return false;
+  counters_.sent.add();
   backends_.sends(backend);
   backend.flow.send(bytes, most_work_us(rows_of(header_, piece), bytes));
   ++backend.open_attempts;

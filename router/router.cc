@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "common/bytes.h"
@@ -21,6 +22,8 @@ constexpr std::int64_t kTakesInUs = 1'000'000;
 constexpr std::int64_t kFinishesUs = 10'000'000;
 /// The clock is read again after so many messages.
 constexpr int kMessagesPerLook = 32;
+/// What is told of the router's state is told anew so often, also where nothing happens.
+constexpr std::int64_t kLongestWaitUs = 1'000'000;
 
 std::int64_t sooner(std::int64_t a, std::int64_t b) { return a < 0 ? b : b < 0 ? a : std::min(a, b); }
 
@@ -95,7 +98,27 @@ bool Router::turn() {
   return was_busy;
 }
 
+void Router::tell_state() {
+  state_.requests_in_flight.set(in_flight_.size());
+  state_.bytes_in_flight.set(bytes_in_flight_);
+  if (!state_.must_tell(now_us_)) return;
+  std::vector<ShardState> shards;
+  std::map<std::string_view, std::size_t> places;
+  for (std::uint32_t i = 0; i < backends_.size(); ++i) {
+    const Backend& backend = backends_.at(i);
+    if (backend.is_let_go || !backend.is_wanted) continue;
+    const auto [found, is_new] = places.try_emplace(backend.shard, shards.size());
+    if (is_new) shards.push_back({backend.shard});
+    ShardState& shard = shards[found->second];
+    ++shard.endpoints;
+    shard.answering += backend.socket != nullptr && !backend.is_suspect;
+    shard.in_flight += backend.flow.in_flight();
+  }
+  state_.tell(std::move(shards), now_us_);
+}
+
 void Router::wait(int stop_fd, int routes_fd) {
+  tell_state();
   poller_.clear();
   if (!is_stopping_ || now_us_ - stopping_since_us_ < kTakesInUs) poller_.add(*socket_);
   for (std::uint32_t i = 0; i < backends_.size(); ++i) {
@@ -103,7 +126,8 @@ void Router::wait(int stop_fd, int routes_fd) {
   }
   const std::size_t routes = poller_.add_fd(routes_fd);
   const std::int64_t next =
-      sooner(sooner(alarms_.next_us(now_us_), backends_.next_us(now_us_)), backends_.next_watch_us(now_us_));
+      sooner(sooner(sooner(alarms_.next_us(now_us_), backends_.next_us(now_us_)), backends_.next_watch_us(now_us_)),
+             kLongestWaitUs);
   const auto read_routes = [&] {
     eventfd_t count;
     if (poller_.ready(routes)) eventfd_read(routes_fd, &count);
@@ -170,6 +194,7 @@ bool Router::drain_shard(std::uint32_t number) {
   if (!receive_next()) return false;
   for (int taken = 1;; ++taken) {
     std::swap(message_, next_message_);
+    if (taken % kMessagesPerLook == 0) now_us_ = clock_.monotonic_us();
     const bool has_next = taken < kMessagesPerDrain && receive_next();
     handle_shard(number);
     if (!has_next) return true;

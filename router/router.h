@@ -19,13 +19,15 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/metrics.h"
 #include "common/queue_clock.h"
 #include "common/uuid.h"
+#include "metrics/tally.h"
 #include "router/backends.h"
 #include "router/limits.h"
 #include "router/request.h"
+#include "router/request_counts.h"
 #include "router/retry_policy.h"
+#include "router/router_state.h"
 #include "router/routes.h"
 #include "router/slot_table.h"
 #include "router/tenants.h"
@@ -37,17 +39,19 @@
 
 namespace espalier::router {
 
+/// The router's thread counts.
 struct RouterCounters {
-  Counter requests;         ///< predictions taken in
-  Counter refused;          ///< answered with an error by the router itself
-  Counter asked_again;      ///< pieces sent to another shard, after a refusal or silence
-  Counter not_asked_again;  ///< times a piece would have been after silence, but for the retry budget
-  Counter overloaded;       ///< pieces for which no shard had room
-  Counter waited;           ///< requests refused for having waited too long until they were taken up
-  Counter hedged;           ///< pieces for which a second shard was asked since the first took long
-  Counter limited;          ///< requests refused by a tenant's limits or share
-  Counter late;             ///< replies to requests that were over
-  Counter dropped;          ///< messages that could not be answered, replies to clients that are gone
+  metrics::Tally requests;         ///< predictions taken in
+  metrics::Tally refused;          ///< answered with an error by the router itself
+  metrics::Tally sent;             ///< pieces sent to shards
+  metrics::Tally asked_again;      ///< of these: to another shard, after a refusal or silence
+  metrics::Tally not_asked_again;  ///< times a piece would have been after silence, but for the retry budget
+  metrics::Tally overloaded;       ///< pieces for which no shard had room
+  metrics::Tally waited;           ///< requests refused for having waited too long until they were taken up
+  metrics::Tally hedged;           ///< pieces for which a second shard was asked since the first took long
+  metrics::Tally limited;          ///< requests refused by a tenant's limits or share
+  metrics::Tally late;             ///< replies to requests that were over
+  metrics::Tally dropped;          ///< messages that could not be answered, replies to clients that are gone
 };
 
 /// By what a router proves who it is, and tells who asks; without either it has no keys, and everybody is local.
@@ -71,6 +75,8 @@ class Router {
   const RouterCounters& counters() const { return counters_; }
   /// Bytes of large replies that clients haven't read yet. Any thread.
   std::uint64_t unread_bytes() const { return unread_.bytes(); }
+  const RequestCounts& request_counts() const { return request_counts_; }
+  const RouterState& state() const { return state_; }
 
  private:
   /// Of a piece's shards the one to ask, and where; backend null: it isn't connected.
@@ -94,6 +100,7 @@ class Router {
   bool turn();
   void wait(int stop_fd, int routes_fd);
   void take_routes(const Routes& routes);
+  void tell_state();
   bool drain_clients(const Routes& routes);
   bool drain_shards(bool all);
   bool drain_shard(std::uint32_t number);
@@ -132,6 +139,9 @@ class Router {
   void finish_piece(Ticket ticket, Request& request, Piece& piece);
   void reply_merged(Request& request);
   void end(Ticket ticket, Request& request);
+  void count_late();
+  void discard(const wire::Message& reply);
+  void reply_with(Request& request, std::string_view header, std::span<wire::Frame> rest);
   void reply_error(std::span<wire::Frame> envelope, const Status& status, std::int64_t retry_after_us);
   void send_to_client(std::span<wire::Frame> envelope, std::span<wire::Frame> rest);
 
@@ -142,6 +152,8 @@ class Router {
   const Clock& clock_;
   wire::Door door_;
   RouterCounters counters_;
+  RequestCounts request_counts_;
+  RouterState state_;
   UuidSource ids_;
   Backends backends_;
   RetryBudget retries_;
@@ -168,6 +180,7 @@ class Router {
   std::string model_key_;
   std::array<Candidate, kMaxAsked> candidates_;
   std::int64_t retry_hint_us_ = 0;  ///< of the refusal that take_in() gives
+  Tenant* refused_ = nullptr;       ///< whose request that is; null: nobody's who is counted
 };
 
 }  // namespace espalier::router

@@ -46,6 +46,7 @@ void RoutesFeed::restore() {
   }
   generation_ = (*saved)->generation;
   cursor_ = (*saved)->epoch;
+  progress_.serves(cursor_, clock_.monotonic_us());
   // Read anew as soon as the registry answers: the file's epoch says when its routes came, not what was read since.
   publish((*saved)->view, (*saved)->models);
   has_unsaved_ = false;
@@ -63,6 +64,7 @@ void RoutesFeed::run() {
       continue;
     }
     if (stop_.requested()) break;
+    progress_.lost(clock_.monotonic_us());
     log::warn("router", "registry not read, the routes stay", {{"in_ms", backoff_ms}, {"why", status}});
     if (stop_.wait(backoff_ms)) break;
     backoff_ms = std::min(backoff_ms * 2, kLongestBackoffMs);
@@ -106,6 +108,8 @@ Status RoutesFeed::read_all() {
   generation_ = hello.generation;
   cursor_ = hello.epoch;
   needs_all_ = false;
+  progress_.serves(cursor_, clock_.monotonic_us());
+  progress_.heard(hello.epoch, clock_.monotonic_us());
   publish(std::move(view.view), std::move(models));
   return {};
 }
@@ -123,6 +127,7 @@ Status RoutesFeed::follow() {
     needs_all_ = true;
     return {};
   }
+  progress_.heard(reply.newest, clock_.monotonic_us());
   std::set<std::pair<std::string, std::string>> changed;
   bool has_new_view = false;
   std::uint64_t cursor = cursor_;
@@ -152,6 +157,7 @@ Status RoutesFeed::follow() {
     view = std::move(fresh.view);
   }
   cursor_ = cursor;
+  progress_.serves(cursor_, clock_.monotonic_us());
   if (has_new_view || !changed.empty()) publish(std::move(view), std::move(models));
   return {};
 }

@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/signals.h"
 #include "common/status.h"
+#include "metrics/feed_progress.h"
 #include "router/routes.h"
 #include "router/routes_file.h"
 #include "wire/messages.h"
@@ -41,6 +42,7 @@ class RoutesFeed {
   void restore();
   /// Until a stop is asked for.
   void run();
+  const metrics::FeedProgress& progress() const { return progress_; }
 
  private:
   Status step();
@@ -69,6 +71,7 @@ class RoutesFeed {
   std::uint64_t generation_ = 0;
   std::uint64_t cursor_ = 0;  ///< last change read
   std::uint64_t number_ = 0;
+  metrics::FeedProgress progress_;
 };
 
 }  // namespace espalier::router

@@ -19,6 +19,8 @@
 
 namespace espalier::router {
 
+struct TenantCounts;
+
 struct Tenant {
   cluster::Placement::TenantShards shards;
   std::uint32_t requests_per_second = 0;  ///< 0: no limit
@@ -29,6 +31,7 @@ struct Tenant {
   std::uint32_t in_flight = 0;            ///< requests
   std::uint64_t work_us = 0;              ///< in flight, as Flow::send() is told it
   std::int64_t asked_in = -1;             ///< the second in which it was last taken in
+  TenantCounts* counts = nullptr;         ///< once it has asked for a model that there is
 };
 
 /// Whether a request is taken in; and if not, when it may be worth asking again.

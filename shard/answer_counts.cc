@@ -16,9 +16,9 @@ std::uint64_t unexpected_of(const Reasons& reasons) {
   return sum;
 }
 
-Reasons AnswerCounts::Counted::read() const {
+Reasons ModelCounts::read() const {
   Reasons now{};
-  for (std::size_t i = 0; i < now.size(); ++i) now[i] = reasons[i].load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < now.size(); ++i) now[i] = reasons[i].value();
   return now;
 }
 
@@ -28,23 +28,22 @@ AnswerCounts::~AnswerCounts() {
   for (const auto& place : places_) delete place.load();
 }
 
-void AnswerCounts::add(const Model& model, std::uint64_t hash, wire::Reason reason) {
+ModelCounts& AnswerCounts::of(const Model& model, std::uint64_t hash) {
   for (std::size_t i = 0;; ++i) {
     auto& place = places_[(hash + i) % kPlaces];
-    Counted* counted = place.load(std::memory_order_relaxed);
+    ModelCounts* counted = place.load(std::memory_order_relaxed);
     if (counted == nullptr) {
-      if (taken_ == kModels) break;
+      if (taken_ == kModels) return rest_;
       ++taken_;
-      auto fresh = std::make_unique<Counted>();
+      auto fresh = std::make_unique<ModelCounts>();
       fresh->key = model.key;
       fresh->tenant = model.tenant;
       fresh->model = model.model;
       counted = fresh.release();
       place.store(counted, std::memory_order_release);
     }
-    if (counted->key == model.key) return counted->add(reason);
+    if (counted->key == model.key) return *counted;
   }
-  rest_.add(reason);
 }
 
 }  // namespace espalier::shard

@@ -79,6 +79,7 @@ Status Feed::restore() {
   // The registry is asked for what is missing above the leaves, before requests are answered.
   for (auto& [id, failed] : failed_) failed.retry_at_us = clock_.monotonic_us();
   cursor_ = epoch_ = saved.epoch;
+  progress_.serves(epoch_, clock_.monotonic_us());
   needs_snapshot_ = false;
   set_acknowledgement();
   ack_.reset();  // nobody asks for it before the registry does
@@ -121,6 +122,7 @@ Status Feed::step() {
   const Status status = take_in();
   is_cut_off_ = !status.ok();
   if (status.ok()) return status;
+  progress_.lost(clock_.monotonic_us());
   // The registry may stay away for longer than this process lives.
   const Status saved = save();
   if (!saved.ok()) log::warn("shard", "state not saved", {{"why", saved}});
@@ -193,6 +195,7 @@ Status Feed::read_changes(std::int64_t wait_us) {
   request.after = cursor_;
   request.wait_us = wait_us;
   ASSIGN_OR_RETURN(wire::FeedReply reply, upstream_.call(request));
+  progress_.heard(reply.newest, clock_.monotonic_us());
   if (reply.snapshot_required || reply.generation != generation_) {
     log::info("shard", "snapshot required", {{"generation", reply.generation}, {"after", cursor_}});
     needs_snapshot_ = true;

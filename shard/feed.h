@@ -36,6 +36,7 @@
 
 #include "cluster/placement.h"
 #include "common/clock.h"
+#include "metrics/feed_progress.h"
 #include "shard/admission.h"
 #include "shard/budget.h"
 #include "shard/damage.h"
@@ -86,6 +87,8 @@ class Feed {
 
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t swaps() const { return swaps_; }
+  /// May be read by any thread.
+  const metrics::FeedProgress& progress() const { return progress_; }
   /// Of artefacts that may answer, as of the last look; each counts once.
   std::uint64_t memory_bytes() const { return budget_.bytes; }
   /// Leaves that made room since the start.
@@ -277,6 +280,7 @@ class Feed {
 
   Holdings holdings_;
   bool is_starting_ = true;  ///< requests are not answered yet
+  metrics::FeedProgress progress_;
   bool is_cut_off_ = true;   ///< the registry did not answer when it was last asked
   Backlog backlog_;
   Budget budget_;

@@ -24,6 +24,7 @@ Status Feed::finish_batch() {
   RETURN_IF_ERROR(fetch(*batch_));
   swap(*batch_);
   epoch_ = batch_->epoch;
+  progress_.serves(epoch_, clock_.monotonic_us());
   // What is behind a snapshot may have been an erasure, of a tenant that only the pack still knows.
   if (batch_->is_snapshot || !batch_->erased.empty()) {
     space_.purge(live_.current());

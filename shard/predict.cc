@@ -14,9 +14,6 @@ constexpr std::size_t kMaxReplyBytes = wire::kMaxInternalMessageBytes / 2;
 /// Rows scored between two looks at the clock.
 constexpr std::uint32_t kRowsPerLook = 256;
 
-/// Scoring so many is longer than reading the clock.
-constexpr std::uint32_t kManyRows = 16;
-
 /// A shard that is starting tells callers to come again after this.
 constexpr std::int64_t kStartingRetryUs = 100'000;
 
@@ -34,12 +31,11 @@ Predictor::Predictor(std::string shard, const Clock& clock, Damage& damage, Veri
 
 void Predictor::answer(const Principal& principal, const ModelTable& table, std::string_view header,
                        std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
+  counted_ = &counts_.rest();
   const Status status = try_answer(principal, table, header, bodies, arrival, reply);
+  counts_.requests[static_cast<std::size_t>(status.code())].add();
+  if (!status.ok()) counted_->failed.add();
   if (!status.ok()) reply.set_error(status, table.is_starting ? kStartingRetryUs : 0);
-}
-
-bool Predictor::was_long() const {
-  return request_.parts.size() > 1 || (request_.parts.size() == 1 && request_.parts[0].rows > kManyRows);
 }
 
 Status Predictor::try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
@@ -69,6 +65,7 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
   model_hash_ = SnapshotMap<Model>::hash_of(model_key_);
   const Model* model = table.models.find(model_key_, model_hash_);
   if (model == nullptr) return not_found("model " + std::string(request_.tenant) + "/" + std::string(request_.model));
+  counted_ = &counts_.of(*model, model_hash_);
   if (!model->is_held) return unavailable("shard " + shard_ + " does not hold tenant " + model->tenant);
   if (request_.min_epoch > table.epoch) {
     return unavailable("shard " + shard_ + " knows epoch " + std::to_string(table.epoch) + ", asked for at least " +
@@ -85,12 +82,16 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
   if (reply.bodies.size() < bodies.size()) reply.bodies.resize(bodies.size());
   wire::begin_reply(reply.header, static_cast<std::uint32_t>(bodies.size()));
   is_unready_ = false;
+  bool has_failed = false;
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     const Status status = answer_part(table, *model, tag, ref, i, bodies[i], reply);
     if (status.ok()) continue;
+    has_failed = true;
+    counts_.parts_failed[static_cast<std::size_t>(status.code())].add();
     reply.bodies[i].clear();
     wire::append_failed(reply.header, request_.parts[i].rows, status.code(), status.message());
   }
+  if (has_failed) counted_->failed.add();
   if (is_unready_) wire::mark_unready(reply.header);
   return {};
 }
@@ -104,6 +105,7 @@ Status Predictor::begin_budget(const Arrival& arrival) {
   if (!arrival.peer.empty()) {
     if (queue_.sets_least(arrival.peer, request_.sent_us, now_us)) now_us = clock_.monotonic_us();
     waited_us = queue_.waited_us(arrival.peer, request_.sent_us, now_us);
+    counts_.waited.record(waited_us);
   }
   const std::int64_t remaining_us = std::min(request_.budget_us, wire::kLongestBudgetUs) - waited_us;
   if (remaining_us <= 0) return is_over();
@@ -170,7 +172,8 @@ Status Predictor::answer_part(const ModelTable& table, const Model& model, const
   provenance.prediction = request_.prediction;
   provenance.attempt = request_.attempt;
   wire::append_answered(reply.header, part.rows, provenance);
-  counts_.add(model, model_hash_, choice->reason);
+  counted_->add(choice->reason);
+  counts_.parts[path_.depth() - choice->depth][static_cast<std::size_t>(choice->reason)].add();
   return {};
 }
 

@@ -34,7 +34,7 @@ struct Reply {
 /// When the bytes that answer are checked besides admission and scrub (docs/damage.md).
 enum class Verify { admission, always };
 
-/// When a request was taken up, or a few short requests before, and whose connection it came over; without a peer
+/// When a request was taken up, and whose connection it came over; without a peer
 /// nobody knows how long it waited.
 struct Arrival {
   // NOLINTNEXTLINE: implicit by design
@@ -63,11 +63,16 @@ class Predictor {
   void answer(const Principal& principal, const ModelTable& table, std::string_view header,
               std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply);
 
-  /// How parts were answered since the start.
+  /// What was answered since the start.
   const AnswerCounts& counts() const { return counts_; }
+  /// The last answer() ended so long after its request was taken up.
+  void took(std::int64_t us) {
+    counts_.took.record(us);
+    counted_->took.record(us);
+  }
+  /// A message was refused that is not even a request.
+  void refused(Code code) { counts_.requests[static_cast<std::size_t>(code)].add(); }
 
-  /// The last request took so long that the time from before it can't be used for the next.
-  bool was_long() const;
   /// No request was waiting.
   void was_idle() { queue_.was_empty(); }
 
@@ -96,6 +101,7 @@ class Predictor {
   std::uint64_t epoch_ = 0;
   std::uint64_t model_hash_ = 0;
   AnswerCounts counts_;
+  ModelCounts* counted_ = &counts_.rest();  ///< the last request's
   bool is_unready_ = false;  ///< a part has no answer here for a cause that is this shard's own
   // Reused.
   wire::PredictHeader request_;

@@ -168,7 +168,7 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   Space space(space_options, *pack, admission, damage, clock);
   Scrub scrub(options.scrub_interval_us, damage, clock);
   Feed feed(feed_options, upstream, admission, space, scrub, damage, live, state, clock);
-  ShardMetrics metrics(status, live);
+  ShardMetrics metrics(status, feed.progress(), live, clock);
   std::unique_ptr<metrics::Endpoint> endpoint;
   if (!options.metrics.empty()) {
     ASSIGN_OR_RETURN(endpoint,

@@ -1,5 +1,7 @@
 #include "shard/shard_metrics.h"
 
+#include "metrics/mapped_files.h"
+
 namespace espalier::shard {
 namespace {
 
@@ -52,6 +54,46 @@ void ShardMetrics::add_answers(metrics::Page& page) {
   });
 }
 
+void ShardMetrics::add_requests(metrics::Page& page) const {
+  std::array<std::uint64_t, AnswerCounts::kCodes> requests{};
+  metrics::DurationCounts took, waited;
+  for (const AnswerCounts* worker : status_.counts()) {
+    for (std::size_t i = 0; i < requests.size(); ++i) requests[i] += worker->requests[i].value();
+    took += worker->took.read();
+    waited += worker->waited.read();
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (requests[i] == 0 && i != 0) continue;
+    page.counter("espalier_shard_requests_total", "Predictions answered, by the code of the reply.", requests[i],
+                 {{"code", std::string(code_name(static_cast<Code>(i)))}});
+  }
+  page.durations("espalier_shard_answering_seconds",
+                 "From when a prediction was taken up until it was answered, its wait in the queue left out.", took);
+  page.durations("espalier_shard_waited_seconds",
+                 "How long predictions waited on the way and in the queue, as far as can be told.", waited);
+}
+
+void ShardMetrics::add_parts(metrics::Page& page) const {
+  for (std::size_t levels = 0; levels < AnswerCounts::kLevelsAbove; ++levels) {
+    for (std::size_t reason = 0; reason < NodeCounts::kReasons; ++reason) {
+      std::uint64_t count = 0;
+      for (const AnswerCounts* worker : status_.counts()) count += worker->parts[levels][reason].value();
+      if (count == 0) continue;
+      page.counter("espalier_shard_parts_by_level_total",
+                   "Parts answered, by how many levels above the node asked for the one that answered is, and why.",
+                   count,
+                   {{"levels_above", std::to_string(levels)}, {"reason", name_of(static_cast<wire::Reason>(reason))}});
+    }
+  }
+  for (std::size_t code = 1; code < AnswerCounts::kCodes; ++code) {
+    std::uint64_t count = 0;
+    for (const AnswerCounts* worker : status_.counts()) count += worker->parts_failed[code].value();
+    if (count == 0) continue;
+    page.counter("espalier_shard_parts_failed_total", "Parts that have an error, of replies that are ok as a whole.",
+                 count, {{"code", std::string(code_name(static_cast<Code>(code)))}});
+  }
+}
+
 void ShardMetrics::fill(metrics::Page& page) {
   const wire::ShardStatusReply status = [&] {
     const auto table = reader_.lease();
@@ -68,6 +110,14 @@ void ShardMetrics::fill(metrics::Page& page) {
                {{"reason", name_of(reason)}});
   }
   add_answers(page);
+  add_requests(page);
+  add_parts(page);
+  progress_.fill(page, "espalier_shard", clock_.monotonic_us());
+  const metrics::MappedFiles packs = metrics::mapped_files(".pack");
+  page.gauge("espalier_shard_mapped_bytes", "Of the pack's files, in this process.",
+             static_cast<double>(packs.mapped_bytes));
+  page.gauge("espalier_shard_mapped_resident_bytes", "Of these, the bytes that are in memory.",
+             static_cast<double>(packs.resident_bytes));
 }
 
 }  // namespace espalier::shard

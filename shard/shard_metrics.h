@@ -3,6 +3,8 @@
 // Thread safety: fill() from any thread, one at a time. Ownership: borrows the status and the table.
 #pragma once
 
+#include "common/clock.h"
+#include "metrics/feed_progress.h"
 #include "metrics/page.h"
 #include "metrics/top_series.h"
 #include "shard/model_table.h"
@@ -15,15 +17,20 @@ class ShardMetrics {
   /// So many tenants have series of their own.
   static constexpr std::size_t kTenants = 50;
 
-  ShardMetrics(const ShardStatus& status, LiveTable& live) : status_(status), reader_(live), tenants_(kTenants) {}
+  ShardMetrics(const ShardStatus& status, const metrics::FeedProgress& progress, LiveTable& live, const Clock& clock)
+      : status_(status), progress_(progress), reader_(live), clock_(clock), tenants_(kTenants) {}
 
   void fill(metrics::Page& page);
 
  private:
   void add_answers(metrics::Page& page);
+  void add_requests(metrics::Page& page) const;
+  void add_parts(metrics::Page& page) const;
 
   const ShardStatus& status_;
+  const metrics::FeedProgress& progress_;
   LiveTable::Reader reader_;
+  const Clock& clock_;
   metrics::TopSeries tenants_;
 };
 

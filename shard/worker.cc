@@ -12,9 +12,6 @@ namespace espalier::shard {
 namespace {
 
 constexpr int kMessagesPerDrain = 256;
-/// The clock is read again after so many messages, or so many bytes of them, or one that was long to answer.
-constexpr int kMessagesPerLook = 16;
-constexpr std::size_t kBytesPerLook = 16384;
 /// A stopping worker is done when nothing has come for so long.
 constexpr std::int64_t kQuietUs = 50'000;
 /// So long it goes on though more keeps coming.
@@ -71,6 +68,7 @@ void Worker::run(int stop_fd) {
 
 bool Worker::drain() {
   int taken = 0;
+  is_time_old_ = true;
   for (; taken < kMessagesPerDrain; ++taken) {
     const Result<bool> received = socket_->receive(message_);
     if (!received.ok()) {
@@ -81,7 +79,6 @@ bool Worker::drain() {
       predictor_.was_idle();
       break;
     }
-    if (taken % kMessagesPerLook == 0) unseen_bytes_ = kBytesPerLook;
     handle();
   }
   return taken > 0;
@@ -90,20 +87,16 @@ bool Worker::drain() {
 /// [routing id] ([empty]) [request id] [header] [body]…
 void Worker::handle() {
   const std::size_t bytes = wire::bytes_of(message_);
-  if (unseen_bytes_ >= kBytesPerLook) {
-    now_us_ = clock_.monotonic_us();
-    unseen_bytes_ = 0;
-  }
-  unseen_bytes_ += bytes;
+  if (std::exchange(is_time_old_, false)) now_us_ = clock_.monotonic_us();
   const Principal* const who = door_.who(message_);
   const wire::Envelope envelope = wire::open_envelope(message_);
   const std::size_t id_at = envelope.id_at;
   if (!envelope.status.ok()) {
-    reply_.set_error(envelope.status);
+    refuse(envelope.status);
   } else if (bytes > wire::kMaxInternalMessageBytes) {
-    reply_.set_error(invalid_argument("the message has more than 268435456 bytes"));
+    refuse(invalid_argument("the message has more than 268435456 bytes"));
   } else if (who == nullptr) {
-    reply_.set_error(wire::Door::refusal());
+    refuse(wire::Door::refusal());
   } else {
     bodies_.clear();
     for (std::size_t i = id_at + 2; i < message_.size(); ++i) bodies_.push_back(message_[i].view());
@@ -115,8 +108,9 @@ void Worker::handle() {
 void Worker::answer(const Principal& principal, std::string_view peer, std::string_view header) {
   if (wire::begins_as_predict(header)) return predict(principal, peer, header);
   const Result<std::string> op = wire::peek_op(header);
-  if (!op.ok()) return reply_.set_error(op.status());
+  if (!op.ok()) return refuse(op.status());
   if (*op == "predict") return predict(principal, peer, header);
+  is_time_old_ = true;
   const auto lease = reader_.lease();
   if (*op == wire::HelloRequest::op) {
     reply_.header = wire::encode_reply(
@@ -130,8 +124,8 @@ void Worker::answer(const Principal& principal, std::string_view peer, std::stri
     reply_.header = wire::answer_log_level(principal, header);
     reply_.body_count = 0;
   } else {
-    reply_.set_error(Status(Code::unimplemented, "op \"" + op->substr(0, 64) +
-                                                     "\": a shard answers predict, hello, shard_status and log_level"));
+    refuse(Status(Code::unimplemented,
+                  "op \"" + op->substr(0, 64) + "\": a shard answers predict, hello, shard_status and log_level"));
   }
 }
 
@@ -139,7 +133,15 @@ void Worker::predict(const Principal& principal, std::string_view peer, std::str
   const auto lease = reader_.lease();
   predictor_.answer(principal, *lease, header, bodies_, {now_us_, peer}, reply_);
   if (const auto* request = predictor_.last_request()) busiest_.note(*request, *lease);
-  if (predictor_.was_long()) unseen_bytes_ = kBytesPerLook;
+  // The next one begins when this one ended.
+  const std::int64_t began_us = std::exchange(now_us_, clock_.monotonic_us());
+  predictor_.took(now_us_ - began_us);
+}
+
+/// What is not even a prediction.
+void Worker::refuse(const Status& status) {
+  predictor_.refused(status.code());
+  reply_.set_error(status);
 }
 
 void Worker::send_reply(std::size_t envelope) {

@@ -50,6 +50,7 @@ class Worker {
   void handle();
   void answer(const Principal& principal, std::string_view peer, std::string_view header);
   void predict(const Principal& principal, std::string_view peer, std::string_view header);
+  void refuse(const Status& status);
   void send_reply(std::size_t envelope);
 
   const std::string shard_;
@@ -62,8 +63,8 @@ class Worker {
   wire::Door door_;
   Predictor predictor_;
   Busiest busiest_;
-  std::int64_t now_us_ = 0;       ///< monotonic time, a few messages old
-  std::size_t unseen_bytes_ = 0;  ///< of messages since it was read
+  std::int64_t now_us_ = 0;  ///< monotonic time, of when the message was taken up
+  bool is_time_old_ = true;
   Counter answered_;
   Counter undelivered_;
   // Reused.

@@ -355,18 +355,37 @@ TEST_F(PredictTest, WhatOthersCountFromIsMeasuredByThePresent) {
   EXPECT_OK(answer()) << "it waited no longer than the one before";
 }
 
-TEST_F(PredictTest, SaysWhatWasLongToAnswer) {
+TEST_F(PredictTest, CountsRequestsByCodeAndPartsByLevelAndReason) {
+  const AnswerCounts& counts = predictor_.counts();
+  const auto requests = [&](Code code) { return counts.requests[static_cast<std::size_t>(code)].value(); };
+  const auto parts = [&](std::size_t above, wire::Reason reason) {
+    return counts.parts[above][static_cast<std::size_t>(reason)].value();
+  };
   ask("usa", {model::Value::of(2.0)});
   EXPECT_OK(answer());
-  EXPECT_FALSE(predictor_.was_long());
-  ask("usa", {model::Value::of(2.0)});
-  EXPECT_OK(answer());
-  EXPECT_TRUE(predictor_.was_long()) << "two parts";
-  request_.parts.clear();
-  bodies_.clear();
-  ask("usa", std::vector<model::Value>(100, model::Value::of(2.0)));
-  EXPECT_OK(answer());
-  EXPECT_TRUE(predictor_.was_long()) << "many rows";
+  predictor_.took(70);
+  EXPECT_EQ(requests(Code::ok), 1u);
+  std::uint64_t answered = 0;
+  for (std::size_t above = 0; above < AnswerCounts::kLevelsAbove; ++above) {
+    for (std::size_t i = 0; i < NodeCounts::kReasons; ++i) answered += parts(above, static_cast<wire::Reason>(i));
+  }
+  EXPECT_EQ(answered, 1u);
+  EXPECT_EQ(parts(0, wire::Reason::exact), 1u);
+  request_.model = "nothing";
+  EXPECT_CODE(answer(), Code::not_found);
+  predictor_.took(90);
+  EXPECT_EQ(requests(Code::not_found), 1u);
+  predictor_.refused(Code::invalid_argument);
+  EXPECT_EQ(requests(Code::invalid_argument), 1u);
+  EXPECT_EQ(counts.took.read().count(), 2u);
+  EXPECT_EQ(counts.took.read().sum_us, 160u);
+  std::uint64_t failed = 0, of_models = 0;
+  counts.for_each_model([&](const ModelCounts& model) {
+    failed += model.failed.value();
+    of_models += model.took.read().count();
+  });
+  EXPECT_EQ(failed, 1u) << "of a model that there isn't: with the rest";
+  EXPECT_EQ(of_models, 2u);
 }
 
 TEST_F(PredictTest, PrincipalsPredictForTheirTenantsOnly) {
