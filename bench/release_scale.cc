@@ -68,7 +68,7 @@ class Bench {
  public:
   explicit Bench(const Options& options)
       : options_(options),
-        registry_(must(client::RegistryClient::connect({options.registry}))),
+        registry_(must(client::RegistryClient::connect({options.registry}, nullptr, true))),
         uuids_(Clock::system()) {
     spec_.model = "sales";
     spec_.task = model::Task::regression;

@@ -158,6 +158,7 @@ class Load {
     client::Client::Options options;
     options.queue = 200'000;
     options.most_requests = 4'000'000;  // an open loop doesn't wait for room
+    options.insecure = true;  // hosts that a test has made
     client_ = value_of(client::Client::connect(std::move(routers), options));
   }
 

@@ -21,7 +21,8 @@ std::string ClusterFile::json() const {
                     {"endpoints", process.endpoints},
                     {"metrics", process.metrics}});
   }
-  const nlohmann::json file = {{"registry", registry}, {"router", router}, {"up", up}, {"processes", list}};
+  nlohmann::json file = {{"registry", registry}, {"router", router}, {"up", up}, {"processes", list}};
+  if (insecure) file["insecure"] = true;
   return file.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -48,6 +49,7 @@ Result<ClusterFile> ClusterFile::parse(std::string_view text) {
     const auto document = nlohmann::json::parse(text);
     document.at("registry").get_to(file.registry);
     document.at("router").get_to(file.router);
+    file.insecure = document.value("insecure", false);
     file.up = document.value("up", 0);
     for (const auto& entry : document.value("processes", nlohmann::json::array())) {
       ClusterProcess process;

@@ -29,7 +29,8 @@ struct ClusterProcess {
 struct ClusterFile {
   std::vector<std::string> registry;  ///< endpoints
   std::vector<std::string> router;
-  pid_t up = 0;  ///< of `espalier up`; 0: written by hand, for a cluster that others keep running
+  bool insecure = false;  ///< whoever asks may connect where others could listen: whoever runs it has said so
+  pid_t up = 0;           ///< of `espalier up`; 0: written by hand, for a cluster that others keep running
   std::vector<ClusterProcess> processes;
 
   std::string json() const;

@@ -213,6 +213,7 @@ int run(int argc, char** argv) {
   CommandLine line;
   app.add_option("--cluster", line.shared.cluster, "Folder of the cluster")->envname("ESPALIER_CLUSTER");
   app.add_option("--key", line.shared.key, "File of the key that says who asks")->envname("ESPALIER_KEY");
+  app.add_flag("--insecure", line.shared.insecure, "Connect without keys, too, where others could listen in");
   app.add_flag("--json", line.shared.json, "Print JSON");
   LogOptions log;
   add_log_options(app, log);

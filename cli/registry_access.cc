@@ -4,7 +4,6 @@
 
 #include <charconv>
 
-#include "cli/cluster_folder.h"
 #include "common/clock.h"
 #include "common/core_files.h"
 #include "common/key_file.h"
@@ -25,17 +24,20 @@ Result<std::shared_ptr<const KeyPair>> own_key(const Shared& shared) {
   return file.pair;
 }
 
+bool may_be_insecure(const Shared& shared, const ClusterFile& cluster) { return shared.insecure || cluster.insecure; }
+
 Result<std::unique_ptr<client::Client>> connect_router(const Shared& shared) {
   ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   client::Client::Options options;
   ASSIGN_OR_RETURN(options.key, own_key(shared));
+  options.insecure = may_be_insecure(shared, cluster);
   return client::Client::connect(cluster.router, options);
 }
 
 Result<std::unique_ptr<client::RegistryClient>> connect_registry(const Shared& shared) {
   ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   ASSIGN_OR_RETURN(auto key, own_key(shared));
-  return client::RegistryClient::connect(cluster.registry, std::move(key));
+  return client::RegistryClient::connect(cluster.registry, std::move(key), may_be_insecure(shared, cluster));
 }
 
 Result<AsOf> parse_as_of(const std::string& text) {

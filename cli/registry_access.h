@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/cluster_folder.h"
 #include "cli/commands.h"
 #include "client/client.h"
 #include "client/registry_client.h"
@@ -19,6 +20,8 @@ namespace espalier::cli {
 
 /// The key that the command line names, else that of the cluster's folder; null where there is none.
 Result<std::shared_ptr<const KeyPair>> own_key(const Shared& shared);
+/// Whether the command line or the cluster's folder says that connections needn't be secured.
+bool may_be_insecure(const Shared& shared, const ClusterFile& cluster);
 /// A connection to the routers of the cluster that the command line names.
 Result<std::unique_ptr<client::Client>> connect_router(const Shared& shared);
 

@@ -66,6 +66,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::vector<std::string> routers
   exchange_options.socket.key = options.key;
   exchange_options.most_requests = options.most_requests;
   exchange_options.most_bytes = options.most_bytes;
+  exchange_options.socket.insecure = options.insecure;
   exchange_options.renew = with_budget;
   ASSIGN_OR_RETURN(auto exchange, Exchange::open(std::move(routers), std::move(exchange_options)));
   return std::unique_ptr<Client>(new Client(std::move(exchange), options));

@@ -53,11 +53,14 @@ class Client {
     bool asks_again = false;
     /// Who asks; null: nobody in particular, which is enough where connections aren't secured (docs/keys.md).
     std::shared_ptr<const KeyPair> key;
+    /// May use endpoints, too, where anybody could answer or listen in: neither private nor with a public key.
+    bool insecure = false;
   };
 
   /// `routers` are used one at a time, best one endpoint for each: the next when the connection is lost, or the one in
   /// use answers nothing for 60 ms and then no hello for 100 ms. What is under way is sent again there with what
-  /// remains of its budget. invalid_argument: none, or a malformed endpoint.
+  /// remains of its budget. invalid_argument: none, or a malformed endpoint; failed_precondition: one that is neither
+  /// secured nor private.
   static Result<std::unique_ptr<Client>> connect(std::vector<std::string> routers, const Options& options);
   static Result<std::unique_ptr<Client>> connect(std::vector<std::string> routers) {
     return connect(std::move(routers), Options());

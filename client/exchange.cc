@@ -59,6 +59,10 @@ Result<std::unique_ptr<Exchange>> Exchange::open(std::vector<std::string> endpoi
                                                  const Clock& clock) {
   if (endpoints.empty()) return invalid_argument("no endpoint of " + options.peer + " is given");
   if (options.socket.key == nullptr) RETURN_IF_ERROR(keep_unsecured(endpoints, options.peer));
+  // All of them now, and not only once the others have failed.
+  for (const std::string& endpoint : endpoints) {
+    RETURN_IF_ERROR(wire::check_connect("client", endpoint, options.socket.insecure));
+  }
   std::unique_ptr<Exchange> exchange(new Exchange(std::move(endpoints), std::move(options), clock));
   RETURN_IF_ERROR(exchange->reconnect());
   return exchange;

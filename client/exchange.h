@@ -75,7 +75,8 @@ class Exchange {
     std::uint64_t most_bytes = 1ull << 30;
   };
 
-  /// invalid_argument: no endpoints, or one that can't be parsed. Whether somebody answers there is not known yet.
+  /// invalid_argument: no endpoints, or one that can't be parsed. failed_precondition: one that is neither secured nor
+  /// private, unless SocketOptions say `insecure`. Whether somebody answers there is not known yet.
   static Result<std::unique_ptr<Exchange>> open(std::vector<std::string> endpoints, Options options,
                                                 const Clock& clock = Clock::system());
 

@@ -46,7 +46,8 @@ Result<std::unique_ptr<KeyWatch>> KeyWatch::start(wire::Context& context, Option
                                                   const Clock& clock) {
   std::unique_ptr<KeyWatch> watch(new KeyWatch(std::move(options), files, clock));
   ASSIGN_OR_RETURN(watch->keyring_, wire::Keyring::make(context));
-  ASSIGN_OR_RETURN(watch->registry_, RegistryClient::connect(watch->options_.registry, watch->options_.key));
+  ASSIGN_OR_RETURN(watch->registry_,
+                   RegistryClient::connect(watch->options_.registry, watch->options_.key, watch->options_.insecure));
   watch->stop_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (watch->stop_fd_ < 0) return Status(Code::resource_exhausted, "no file descriptor is free");
   watch->restore();
@@ -93,7 +94,7 @@ void KeyWatch::run() {
   bool was_well = true;
   while (!is_stopping_) {
     const Status status = step();
-    if (end_us_ != 0 && clock_.wall_us() >= end_us_) count();
+    if (left_us() == 0) count();
     if (is_stopping_) break;
     if (status.ok() != was_well && !status.ok()) {
       log::warn(options_.process, "keys not asked for, those known last go on counting", {{"why", status}});
@@ -108,8 +109,15 @@ void KeyWatch::run() {
   }
 }
 
-/// Or until it is to end.
+/// Until the first of the keys that count ends by itself; a long time where none does.
+std::int64_t KeyWatch::left_us() const {
+  if (end_us_ == 0) return kWatchWaitUs;
+  return std::clamp<std::int64_t>(end_us_ - clock_.wall_us(), 0, kWatchWaitUs);
+}
+
+/// Or until it is to end, or a key ends.
 void KeyWatch::wait(std::int64_t us) {
+  us = std::min(us, left_us() + 999);
   pollfd stop{stop_fd_, POLLIN, 0};
   ::poll(&stop, 1, static_cast<int>(us / 1000));
 }
@@ -133,8 +141,7 @@ Result<wire::KeysReply> KeyWatch::ask() {
   if (has_known_) {
     request.generation = known_.generation;
     request.after = known_.epoch;
-    request.wait_us = kWatchWaitUs;
-    if (end_us_ != 0) request.wait_us = std::clamp<std::int64_t>(end_us_ - clock_.wall_us(), 0, kWatchWaitUs);
+    request.wait_us = left_us();
   }
   const Ticket ticket = registry_->post(request, {}, kWatchTimeoutUs);
   Answer answer;
@@ -145,10 +152,12 @@ Result<wire::KeysReply> KeyWatch::ask() {
     wire::Poller poller;
     poller.add(registry_->socket());
     const std::size_t stop = poller.add_fd(stop_fd_);
-    if (poller.wait(registry_->next_event_us()) && poller.ready(stop)) {
+    // A key ends at its time, whether the registry answers or not.
+    if (poller.wait(std::min(registry_->next_event_us(), left_us())) && poller.ready(stop)) {
       registry_->forget(ticket);
       return unavailable("stopping");
     }
+    if (left_us() == 0) count();
   }
 }
 

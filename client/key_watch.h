@@ -28,6 +28,7 @@ class KeyWatch {
     std::vector<std::string> registry;   ///< endpoints
     std::shared_ptr<const KeyPair> key;  ///< of the process
     std::string file;                    ///< of the keys that were known last; empty: they are not kept
+    bool insecure = false;               ///< the registry may be asked over connections that aren't secured
   };
 
   /// The keys of the file count when this returns; those of the registry once it has answered.
@@ -48,6 +49,7 @@ class KeyWatch {
   void wait(std::int64_t us);
   Status step();
   void count();
+  std::int64_t left_us() const;
   Result<wire::KeysReply> ask();
 
   const Options options_;

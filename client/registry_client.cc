@@ -3,13 +3,14 @@
 namespace espalier::client {
 
 Result<std::unique_ptr<RegistryClient>> RegistryClient::connect(std::vector<std::string> endpoints,
-                                                                std::shared_ptr<const KeyPair> key) {
+                                                                std::shared_ptr<const KeyPair> key, bool insecure) {
   Exchange::Options options;
   options.peer = "the registry";
   options.late = Code::unavailable;
   // A peer that vanished without closing the connection is noticed within a few seconds.
   options.socket.heartbeat_ms = 1000;
   options.socket.key = std::move(key);
+  options.socket.insecure = insecure;
   ASSIGN_OR_RETURN(auto exchange, Exchange::open(std::move(endpoints), std::move(options)));
   return std::unique_ptr<RegistryClient>(new RegistryClient(std::move(exchange)));
 }

@@ -255,9 +255,11 @@ class RegistryClient {
 
   /// `endpoints` are ways to the one registry; the next is tried where one stays silent. invalid_argument: none, or a
   /// malformed one. `key`: who asks; null: nobody in particular, which is enough
-  /// where connections aren't secured.
+  /// where connections aren't secured. failed_precondition: one that is neither secured nor private, without
+  /// `insecure`.
   static Result<std::unique_ptr<RegistryClient>> connect(std::vector<std::string> endpoints,
-                                                         std::shared_ptr<const KeyPair> key = nullptr);
+                                                         std::shared_ptr<const KeyPair> key = nullptr,
+                                                         bool insecure = false);
 
   /// Asks and waits. `bodies` are sent after the header; the reply's bodies are moved to `reply_bodies` where it is
   /// given. Answers to posted requests that arrive meanwhile are kept for poll().

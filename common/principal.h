@@ -38,12 +38,13 @@ class Principal {
     all_ = rights;
     return *this;
   }
-  /// Part of the cluster: may read the view and the change feed and every tenant's models, join, leave and acknowledge.
+  /// Part of the cluster: may read the view, the change feed and every tenant's models, what tags name and artefacts,
+  /// join, leave and acknowledge.
   Principal& grant_cluster() {
     cluster_ = true;
     return *this;
   }
-  /// A router: says for whom it asks, and is believed.
+  /// A router: says for whom it asks, and is believed. What tags name and artefacts are not for it.
   Principal& grant_routing() {
     routes_ = true;
     return grant_cluster();
@@ -69,7 +70,11 @@ class Principal {
     if (everything_) return true;
     return cluster_ && (!serves_ || name_ == shard) && !routes_;
   }
-  bool may_read(std::string_view tenant) const { return may_serve() || rights(tenant).read; }
+  bool may_read(std::string_view tenant) const { return everything_ || rights(tenant).read; }
+  /// Which models the tenant has: what the change feed tells the whole cluster, too.
+  bool may_follow(std::string_view tenant) const { return cluster_ || may_read(tenant); }
+  /// What answers for the tenant, with its bytes: what a shard needs for it.
+  bool may_hold(std::string_view tenant) const { return holds() || may_read(tenant); }
   bool may_publish(std::string_view tenant) const { return everything_ || rights(tenant).publish; }
   bool may_predict(std::string_view tenant) const { return everything_ || routes_ || rights(tenant).predict; }
 
@@ -77,6 +82,10 @@ class Principal {
   Status check_serve_as(std::string_view shard) const { return verdict(may_serve_as(shard), "be shard", shard); }
   Status check_operate() const { return verdict(may_operate(), "run the cluster"); }
   Status check_read(std::string_view tenant) const { return verdict(may_read(tenant), "read tenant", tenant); }
+  Status check_follow(std::string_view tenant) const { return verdict(may_follow(tenant), "read tenant", tenant); }
+  Status check_hold(std::string_view tenant) const { return verdict(may_hold(tenant), "read tenant", tenant); }
+  /// Of every tenant.
+  Status check_hold() const { return verdict(holds(), "hold models"); }
   Status check_publish(std::string_view tenant) const {
     return verdict(may_publish(tenant), "publish for tenant", tenant);
   }
@@ -89,6 +98,7 @@ class Principal {
     const auto found = tenants_.find(tenant);
     return found == tenants_.end() ? all_ : found->second;
   }
+  bool holds() const { return everything_ || (cluster_ && !routes_); }
   Status verdict(bool allowed, std::string_view what, std::string_view tenant = {}) const {
     if (allowed) return {};
     std::string message = "principal " + name_ + " may not ";

@@ -22,7 +22,10 @@ namespace espalier::registry {
 enum class Right : std::uint8_t {
   any_key,   ///< a key that counts: what is told is about no tenant
   own,       ///< to read the tenant where one is named; else the reply has what concerns the asker's tenants only
+  follow,    ///< the same of what the change feed tells the whole cluster
   read,      ///< to read the tenant
+  hold,      ///< to answer for the tenant, or to read it
+  hold_all,  ///< to answer for every tenant
   publish,   ///< to publish for it
   manage,    ///< to manage it
   whole,     ///< to read the tenant where one is named; else to run the cluster
@@ -62,8 +65,8 @@ struct Op<Method, needed> {
 using Operations = std::tuple<  //
     Op<&Registry::publish, Right::publish>, Op<&Registry::upload, Right::publish>,
     Op<&Registry::run_log, Right::publish>, Op<&Registry::feed, Right::serve>, Op<&Registry::renew, Right::serve_as>,
-    Op<&Registry::ack, Right::serve_as>, Op<&Registry::changed_entries, Right::serve>,
-    Op<&Registry::fetch, Right::read>, Op<&Registry::tag_entries, Right::read>, Op<&Registry::models, Right::own>,
+    Op<&Registry::ack, Right::serve_as>, Op<&Registry::changed_entries, Right::hold_all>,
+    Op<&Registry::fetch, Right::hold>, Op<&Registry::tag_entries, Right::hold>, Op<&Registry::models, Right::follow>,
     Op<&Registry::search, Right::own>, Op<&Registry::wait, Right::own>, Op<&Registry::keys, Right::serve>,
     Op<&Registry::view, Right::serve>,
     // Models, versions, releases.

@@ -240,8 +240,8 @@ Result<wire::ModelsReply> Registry::models(const Principal& principal, const wir
   RETURN_IF_ERROR(check_allowed(principal, request));
   if (!request.model.empty()) RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   ASSIGN_OR_RETURN(const Page at, page(request));
-  const auto may_read = [&](std::string_view tenant) { return principal.may_read(tenant); };
-  ASSIGN_OR_RETURN(wire::ModelsReply reply, records_.models.page(request, at.cursor, at.epoch, may_read));
+  const auto may_follow = [&](std::string_view tenant) { return principal.may_follow(tenant); };
+  ASSIGN_OR_RETURN(wire::ModelsReply reply, records_.models.page(request, at.cursor, at.epoch, may_follow));
   reply.generation = store_->generation();
   return reply;
 }

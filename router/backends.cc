@@ -62,11 +62,15 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
     if (of_shard_.size() <= number) of_shard_.resize(number + 1);
     for (const std::string& endpoint : view.shards[shard].endpoints) {
       auto it = by_endpoint_.find(endpoint);
-      if (it == by_endpoint_.end()) it = by_endpoint_.emplace(endpoint, add(endpoint, now_us)).first;
+      const std::string& name = view.shards[shard].name;
+      const bool is_new = it == by_endpoint_.end();
+      if (is_new) it = by_endpoint_.emplace(endpoint, add(endpoint, name, now_us)).first;
       Backend& backend = *backends_[it->second];
-      const bool is_new = backend.shard.empty();
       backend.is_wanted = true;
-      backend.shard = view.shards[shard].name;
+      if (backend.shard != name) {  // its key may be nobody's or the other's: check_keys() looks
+        backend.shard = name;
+        keys_seen_ = kNotSeen;
+      }
       backend.is_gone = view.shards[shard].state == cluster::ShardState::gone;
       if (is_new && backend.is_gone) {
         suspect(backend, now_us);
@@ -80,9 +84,11 @@ void Backends::take_view(const cluster::View& view, std::int64_t now_us) {
 }
 
 /// A backend for the endpoint, connected if that can be done now; its number.
-std::uint32_t Backends::add(const std::string& endpoint, std::int64_t now_us) {
+std::uint32_t Backends::add(const std::string& endpoint, const std::string& shard, std::int64_t now_us) {
   auto backend = std::make_unique<Backend>(limits_);
   backend->endpoint = endpoint;
+  backend->shard = shard;
+  if (insecure_) static_cast<void>(wire::check_connect("router", endpoint, true));  // says so, once
   backend->key = wire::parse_endpoint(endpoint).key;
   backend->heard_us = now_us;
   backend->try_wait_us = kFirstTryUs;
@@ -113,9 +119,10 @@ const std::vector<std::uint32_t>& Backends::check_keys(std::int64_t now_us) {
 void Backends::connect(Backend& backend, std::int64_t now_us) {
   wire::SocketOptions options = request_queues();
   options.key = key_;
+  options.insecure = insecure_;
   auto socket = wire::Socket::make(context_, wire::SocketKind::dealer, options);
   Status connected = socket.status();
-  if (!may_connect(backend)) connected = Status(Code::permission_denied, "its key doesn't count");
+  if (!may_connect(backend)) connected = Status(Code::permission_denied, "its key doesn't count as this shard's");
   if (connected.ok()) connected = (*socket)->watch_connection(context_);
   if (connected.ok()) connected = (*socket)->connect(backend.endpoint);
   if (connected.ok()) {

@@ -86,12 +86,14 @@ struct Backend {
 
 class Backends {
  public:
-  /// What a router proves who it is with, and whether a shard's key counts; without keys nobody needs any.
+  /// What a router proves who it is with, and whether a key is a shard's; without keys nobody needs any. `insecure`:
+  /// shards are asked, too, where the connection is neither secured nor private.
   Backends(wire::Context& context, const Limits& limits, std::shared_ptr<const KeyPair> key = nullptr,
-           wire::Keyring* keyring = nullptr)
-      : context_(context), limits_(limits), key_(std::move(key)), keyring_(keyring) {}
+           wire::Keyring* keyring = nullptr, bool insecure = false)
+      : context_(context), limits_(limits), key_(std::move(key)), keyring_(keyring), insecure_(insecure) {}
 
-  /// Cheap while the keys that count stay the same. Else: ends the connections to shards whose keys don't, and names
+  /// Cheap while the keys that count stay the same. Else: ends the connections to shards whose keys don't, or are not
+  /// theirs, and names
   /// these; they are tried again, in case they will.
   const std::vector<std::uint32_t>& check_keys(std::int64_t now_us);
 
@@ -160,11 +162,12 @@ class Backends {
 
  private:
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  static constexpr std::uint64_t kNotSeen = ~std::uint64_t{0};
 
   bool is_better(const Backend& one, const Backend& other, std::int64_t remaining_us) const;
   void learn_pace(Backend& backend, std::int64_t elapsed_us);
   bool is_crowded(const Backend& backend) const;
-  std::uint32_t add(const std::string& endpoint, std::int64_t now_us);
+  std::uint32_t add(const std::string& endpoint, const std::string& shard, std::int64_t now_us);
   void connect(Backend& backend, std::int64_t now_us);
   void suspect(Backend& backend, std::int64_t now_us);
   bool is_silent(const Backend& backend) const;
@@ -172,13 +175,14 @@ class Backends {
   void tend_due(std::int64_t now_us);
 
   bool may_connect(const Backend& backend) const {
-    return !backend.key || keyring_ == nullptr || keyring_->counts(*backend.key);
+    return !backend.key || keyring_ == nullptr || keyring_->counts_as_shard(*backend.key, backend.shard);
   }
 
   wire::Context& context_;
   const Limits limits_;
   const std::shared_ptr<const KeyPair> key_;
   wire::Keyring* const keyring_;
+  const bool insecure_;
   std::uint64_t keys_seen_ = 0;
   std::vector<std::unique_ptr<Backend>> backends_;
   std::map<std::string, std::uint32_t> by_endpoint_;

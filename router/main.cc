@@ -37,7 +37,7 @@ struct Options {
   espalier::router::Limits limits;
   std::string metrics;    ///< HOST:PORT to tell Prometheus at; empty: nowhere
   std::string key;        ///< file of its key; empty: it has none
-  bool insecure = false;  ///< listens without a key where others could connect
+  bool insecure = false;  ///< listens and connects without keys where others could, too
   std::string folder;     ///< of its routes; empty: they are not kept
 };
 
@@ -64,15 +64,18 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
   espalier::router::Access access;
   if (own.pair != nullptr) {
     const std::string file = options.folder.empty() ? "" : options.folder + "/keys";
-    ASSIGN_OR_RETURN(keys, espalier::client::KeyWatch::start(context, {"router", options.registry, own.pair, file},
-                                                             files, espalier::Clock::system()));
+    ASSIGN_OR_RETURN(
+        keys, espalier::client::KeyWatch::start(context, {"router", options.registry, own.pair, file, options.insecure},
+                                                files, espalier::Clock::system()));
     access = {own.pair, &keys->keyring()};
   }
+  access.insecure = options.insecure;
   espalier::router::LiveRoutes live(std::make_unique<const espalier::router::Routes>(espalier::cluster::View()));
   {
     ASSIGN_OR_RETURN(auto router, espalier::router::Router::make(context, options.endpoints, live,
                                                                  espalier::Clock::system(), options.limits, access));
-    ASSIGN_OR_RETURN(auto registry, espalier::client::RegistryClient::connect(options.registry, own.pair));
+    ASSIGN_OR_RETURN(auto registry,
+                     espalier::client::RegistryClient::connect(options.registry, own.pair, options.insecure));
     const int routes_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (routes_fd < 0) return Status(espalier::Code::resource_exhausted, "no file descriptor is free");
     espalier::router::RoutesEvents events;
@@ -131,7 +134,8 @@ int main(int argc, char** argv) {
                  "made when missing");
   app.add_option("--metrics", options.metrics, "HOST:PORT to tell Prometheus at (port 0 picks one)");
   app.add_option("--key", options.key, "file of its key: who connects needs a key, too");
-  app.add_flag("--insecure", options.insecure, "listen without a key where others could connect");
+  app.add_flag("--insecure", options.insecure,
+               "listen without a key where others could connect, and connect where others could listen");
   app.set_config("--config", "", "TOML file with these options by name; deploy/config/router.toml is the reference")
       ->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);

@@ -51,7 +51,7 @@ Router::Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, Liv
       clock_(clock),
       door_(access.keyring),
       ids_(clock),
-      backends_(context, limits, access.key, access.keyring),
+      backends_(context, limits, access.key, access.keyring, access.insecure),
       retries_(limits),
       in_flight_(kMaxInFlight),
       unread_(limits),

@@ -58,6 +58,7 @@ struct RouterCounters {
 struct Access {
   std::shared_ptr<const KeyPair> key;
   wire::Keyring* keyring = nullptr;  ///< of the context
+  bool insecure = false;             ///< shards may be asked over connections that are neither secured nor private
 };
 
 class Router {

@@ -24,7 +24,8 @@ int main(int argc, char** argv) {
       ->required();
   app.add_option("--bind", options.endpoints, "endpoint to answer at, one a worker thread (repeat)")->required();
   app.add_option("--key", options.key, "file of its key, which is called as the shard: who connects needs a key, too");
-  app.add_flag("--insecure", options.insecure, "listen without a key where others could connect");
+  app.add_flag("--insecure", options.insecure,
+               "listen without a key where others could connect, and connect where others could listen");
   app.add_option("--weight", options.weight, "share of keys relative to other shards")->check(CLI::PositiveNumber);
   app.add_option("--zone", options.zone, "what fails together with it, a host or a rack: replicas avoid to share one");
   app.add_option("--verify", options.verify, "when artefacts are checked besides the scrub: admission, or always")

@@ -42,6 +42,9 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
                              std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
   is_accepted_ = false;
   RETURN_IF_ERROR(wire::decode_predict(header, request_));
+  if (!principal.may_route()) {
+    return Status(Code::permission_denied, "principal " + principal.name() + " may not ask shards: ask a router");
+  }
   RETURN_IF_ERROR(begin_budget(arrival));
   if (!request_.shard.empty() && request_.shard != shard_) {
     return unavailable("this is shard " + shard_ + ", the request is for " + std::string(request_.shard));
@@ -50,13 +53,6 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
   if (bodies.size() != request_.parts.size()) {
     return invalid_argument("parts: " + std::to_string(request_.parts.size()) + " in the header, but " +
                             std::to_string(bodies.size()) + " body frames");
-  }
-  if (!request_.principal.empty() && !principal.may_route()) {
-    return Status(Code::permission_denied, "principal: set by routers only");
-  }
-  if (!principal.may_predict(request_.tenant)) {
-    return Status(Code::permission_denied,
-                  "principal " + principal.name() + " may not predict for tenant " + std::string(request_.tenant));
   }
   is_accepted_ = true;
   model_key_.clear();

@@ -51,7 +51,7 @@ class Predictor {
   /// Fills `reply`: with each part's own status and provenance, or, where the request as a whole can't be answered,
   /// with
   ///   invalid_argument     the header is not a request, or the number of bodies is not that of its parts
-  ///   permission_denied    `principal` may not predict for the tenant
+  ///   permission_denied    `principal` is no router: limits and shares of tenants are kept there (docs/keys.md)
   ///   not_found            no such model, tag or release
   ///   unavailable          the request is for another shard, this one is starting, the tenant's shards are others, or
   ///                        `min_epoch` has not come here yet: another shard may answer

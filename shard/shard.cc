@@ -139,7 +139,7 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   wire::Context context;
   std::unique_ptr<client::KeyWatch> keys;
   if (own.pair != nullptr) {
-    client::KeyWatch::Options watched{"shard", options.registry, own.pair, options.folder + "/keys"};
+    client::KeyWatch::Options watched{"shard", options.registry, own.pair, options.folder + "/keys", options.insecure};
     ASSIGN_OR_RETURN(keys, client::KeyWatch::start(context, std::move(watched), files, clock));
   }
   wire::Keyring* const keyring = keys == nullptr ? nullptr : &keys->keyring();
@@ -161,7 +161,7 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
     feed_options.self.endpoints.push_back(worker->endpoint());
     workers.push_back(std::move(worker));
   }
-  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry, own.pair));
+  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry, own.pair, options.insecure));
   RegistryUpstream upstream(*registry, stop.fd(), clock);
   Admission admission(*pack, damage, options.memory_budget == 0);
   StateFile state(files, options.folder + "/state");

@@ -20,7 +20,7 @@ struct ShardOptions {
   std::vector<std::string> registry;   ///< endpoints, any of which reaches the registry
   std::vector<std::string> endpoints;  ///< to bind, one a worker
   std::string key;                     ///< file of its key; empty: it has none
-  bool insecure = false;               ///< listens without a key where others could connect
+  bool insecure = false;               ///< listens and connects without keys where others could, too
   double weight = 1;                   ///< share of keys relative to other shards
   std::string zone;                    ///< what fails together with it; empty: not said
   Verify verify = Verify::admission;

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   CLI::App app("Trains the trees that a spec and a file describe, and publishes them.", "espalier-trainer");
   app.add_option("--registry", options.registry, "Endpoint of the registry; again for further ways to it")->required();
   app.add_option("--key", options.key, "File of the key that says who publishes");
+  app.add_flag("--insecure", options.insecure, "Connect without keys, too, where others could listen in");
   app.add_option("--spec", options.spec, "The model's spec, a TOML file")->required();
   app.add_option("--data", options.source.path, "Rows: .csv, .tsv, .jsonl")->required();
   app.add_option("--where", options.source.where, "Only rows that pass, such as \"split = train\"");

@@ -135,7 +135,7 @@ Status run_trainer(const TrainerOptions& options, Progress& progress) {
   if (!options.key.empty()) {
     ASSIGN_OR_RETURN(key, read_key_file(options.key));
   }
-  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry, key.pair));
+  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(options.registry, key.pair, options.insecure));
   // Better now than after the training.
   const auto hello = registry->call(wire::HelloRequest{.role = "trainer"}, {}, kHelloTimeoutUs);
   if (!hello.ok()) return hello.status().at("registry");

@@ -17,6 +17,7 @@ namespace espalier::trainer {
 struct TrainerOptions {
   std::vector<std::string> registry;  ///< endpoints
   std::string key;                    ///< file of the key that says who asks; empty: none
+  bool insecure = false;              ///< may connect where others could listen
   std::string spec;                   ///< path of the TOML file
   SourceOptions source;
   std::string tag = "production";

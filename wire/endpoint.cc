@@ -52,6 +52,26 @@ bool is_private(std::string_view address) {
   }
 }
 
+Status check_secured(const Endpoint& endpoint, bool insecure) {
+  if (endpoint.key || insecure || is_private(endpoint.address)) return {};
+  if (!endpoint.address.starts_with("tcp://") && !endpoint.address.starts_with(kIpc)) {
+    return invalid_argument("'" + endpoint.address.substr(0, 128) + "' is no endpoint: tcp://HOST:PORT or ipc://PATH");
+  }
+  return failed_precondition(endpoint.address +
+                             ": anybody could answer there or listen in; write the endpoint with the public key of who "
+                             "listens there (ADDRESS#KEY, as that process prints it), or say --insecure");
+}
+
+Status check_connect(std::string_view process, std::string_view endpoint, bool insecure) {
+  const Endpoint parsed = parse_endpoint(endpoint);
+  RETURN_IF_ERROR(check_secured(parsed, insecure));
+  if (insecure && check_secured(parsed, false).code() == Code::failed_precondition) {
+    log::warn(process, "the connection is not secured: anybody could answer in its stead or listen in",
+              {{"address", parsed.address}});
+  }
+  return {};
+}
+
 Status check_listen(std::string_view process, std::string_view endpoint, bool has_key, bool insecure) {
   const std::string address = parse_endpoint(endpoint).address;
   if (has_key || is_private(address)) return {};

@@ -134,6 +134,14 @@ bool Keyring::counts(const PublicKey& key) {
   return find(key, number);
 }
 
+bool Keyring::counts_as_shard(const PublicKey& key, std::string_view shard) {
+  const std::lock_guard lock(mutex_);
+  const auto found = numbers_.find(key);
+  if (found == numbers_.end()) return false;
+  const auto& principal = (*principals_)[found->second];
+  return principal != nullptr && principal->may_serve_as(shard);
+}
+
 bool Keyring::find(const PublicKey& key, std::uint32_t& number) {
   const std::lock_guard lock(mutex_);
   const auto found = numbers_.find(key);

@@ -48,6 +48,8 @@ class Keyring {
 
   /// Whether whoever has that key may be talked to. Any thread.
   bool counts(const PublicKey& key);
+  /// Whether whoever has that key is this shard. Any thread.
+  bool counts_as_shard(const PublicKey& key, std::string_view shard);
   /// Grows whenever other keys count. Any thread.
   std::uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
 

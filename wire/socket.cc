@@ -151,6 +151,7 @@ Result<std::unique_ptr<Socket>> Socket::make(Context& context, SocketKind kind, 
   socket->handle_ = handle;
   socket->descriptor_ = descriptor_of(handle);
   socket->key_ = options.key;
+  socket->insecure_ = options.insecure;
 
   const auto set = [handle](int option, const auto& value) { zmq_setsockopt(handle, option, &value, sizeof value); };
   set(ZMQ_SNDHWM, options.send_queue);
@@ -229,6 +230,7 @@ Status Socket::connect(const std::string& endpoint) {
   if (parsed.key && key_ == nullptr) {
     return invalid_argument("cannot connect to " + parsed.address + " without a key");
   }
+  RETURN_IF_ERROR(check_secured(parsed, insecure_));
   if ((parsed.key ? secure_connect(parsed.key->view()) : secure_none()) != 0) {
     return failed("cannot secure " + parsed.address);
   }

@@ -71,6 +71,8 @@ struct SocketOptions {
   /// Of this process. With it what binds is secured with CURVE, but for addresses that are private (wire/endpoint.h):
   /// the context needs a Keyring then; and what connects proves by it who it is.
   std::shared_ptr<const KeyPair> key;
+  /// May connect, too, where connections are neither secured nor private (wire/endpoint.h): only if told so.
+  bool insecure = false;
 };
 
 class Socket {
@@ -83,6 +85,7 @@ class Socket {
   /// where connections are secured; one that the endpoint names is passed over.
   Result<std::string> bind(const std::string& endpoint);
   /// With a public key in the endpoint nobody else answers there. invalid_argument: that needs a key of one's own.
+  /// failed_precondition: without one anybody could, and SocketOptions don't say `insecure`.
   Status connect(const std::string& endpoint);
   Status disconnect(const std::string& endpoint);
 
@@ -120,6 +123,7 @@ class Socket {
   int secure_connect(std::string_view server_key);
   void* handle_ = nullptr;
   std::shared_ptr<const KeyPair> key_;
+  bool insecure_ = false;
   void* news_ = nullptr;  ///< the other end of its monitor
   int descriptor_ = -1;   ///< readable once there may be something new, from when it was found drained
   bool is_drained_ = false;

@@ -49,6 +49,7 @@ double ready_share(const wire::ShardStatusReply& status) {
 
 Result<std::vector<Shard>> ask_all(const Shared& shared) {
   ASSIGN_OR_RETURN(const auto key, own_key(shared));
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
   ASSIGN_OR_RETURN(wire::ViewReply view, registry->call(wire::ViewRequest{}));
   std::vector<Shard> shards;
@@ -57,6 +58,7 @@ Result<std::vector<Shard>> ask_all(const Shared& shared) {
     client::Exchange::Options options;
     options.peer = "shard " + info.name;
     options.socket.key = key;
+    options.socket.insecure = may_be_insecure(shared, cluster);
     auto exchange = client::Exchange::open(info.endpoints, options);
     Shard& shard = shards.emplace_back();
     shard.info = std::move(info);

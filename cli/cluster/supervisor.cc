@@ -245,6 +245,7 @@ Status Supervisor::start_member(Member& member) {
 Status Supervisor::write_cluster_file() {
   cluster_ = ClusterFile{};
   cluster_.up = getpid();
+  cluster_.insecure = options_.insecure;
   for (const auto& member : members_) {
     if (member->is_drained) continue;
     if (member->role == "registry") cluster_.registry = member->binds;

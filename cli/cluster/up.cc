@@ -16,9 +16,11 @@ namespace espalier::cli {
 namespace {
 
 /// ok when whoever listens at `endpoint` answers a hello within `timeout_us`.
-Status says_hello(const std::string& endpoint, std::int64_t timeout_us) {
+Status says_hello(const std::string& endpoint, std::int64_t timeout_us, bool insecure) {
   wire::Context context;
-  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::dealer));
+  wire::SocketOptions options;
+  options.insecure = insecure;
+  ASSIGN_OR_RETURN(auto socket, wire::Socket::make(context, wire::SocketKind::dealer, options));
   RETURN_IF_ERROR(socket->connect(endpoint));
   wire::Message message;
   message.emplace_back(std::string_view("hello"));
@@ -34,7 +36,7 @@ Status says_hello(const std::string& endpoint, std::int64_t timeout_us) {
 
 /// Takes the shards of an earlier, larger run out of the view, which would be waited for otherwise.
 Status retire_absent_shards(const ClusterFile& cluster) {
-  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(cluster.registry));
+  ASSIGN_OR_RETURN(auto registry, client::RegistryClient::connect(cluster.registry, nullptr, cluster.insecure));
   ASSIGN_OR_RETURN(const wire::ViewReply reply, registry->call(wire::ViewRequest{}));
   UuidSource uuids(Clock::system());
   for (const cluster::ShardInfo& shard : reply.view.shards) {
@@ -62,7 +64,7 @@ Status run_up(const UpOptions& asked, const Shared& shared) {
   });
   RETURN_IF_ERROR(supervisor.start());
   RETURN_IF_ERROR(retire_absent_shards(supervisor.cluster()));
-  RETURN_IF_ERROR(says_hello(supervisor.cluster().router.front(), 10'000'000));
+  RETURN_IF_ERROR(says_hello(supervisor.cluster().router.front(), 10'000'000, options.insecure));
   if (shared.json) {
     std::string endpoints;
     for (const std::string& endpoint : supervisor.cluster().router)

@@ -10,6 +10,7 @@
 #include "cli/cluster_folder.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/registry_access.h"
 #include "common/clock.h"
 #include "common/signals.h"
 #include "model/properties.h"
@@ -104,13 +105,14 @@ class Progress {
   bool drawn_ = false;
 };
 
-std::vector<std::string> arguments_of(const TrainOptions& options, const ClusterFile& cluster, const std::string& key) {
+std::vector<std::string> arguments_of(const TrainOptions& options, const ClusterFile& cluster, const Shared& shared) {
   std::vector<std::string> arguments = {"--spec", options.spec, "--data", options.data, "--tag", options.tag};
   for (const std::string& endpoint : cluster.registry) arguments.insert(arguments.end(), {"--registry", endpoint});
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {name, value});
   };
-  add("--key", key);
+  add("--key", shared.key);
+  if (may_be_insecure(shared, cluster)) arguments.emplace_back("--insecure");
   add("--where", options.where);
   add("--tenant", options.tenant);
   add("--tenant-column", options.tenant_column);
@@ -132,7 +134,7 @@ Status run_train(const TrainOptions& options, const Shared& shared) {
   RETURN_IF_ERROR(model::check_description(options.description));
   StopSignals stop;
   ASSIGN_OR_RETURN(Child trainer, Child::start(sibling_program("espalier-trainer"),
-                                               arguments_of(options, cluster, shared.key), "", SIGTERM));
+                                               arguments_of(options, cluster, shared), "", SIGTERM));
   Progress progress(shared.json);
   bool was_published = false;
   for (;;) {

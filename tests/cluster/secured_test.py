@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import pathlib
 import re
@@ -136,6 +137,28 @@ class Secured(unittest.TestCase):
         with self.assertRaisesRegex(espalier.EspalierError, "needs a key"):
             espalier.Client(self.router)
 
+    def test_nobody_is_made_to_speak_in_clear_text(self):
+        address = self.router.split("#")[0]
+        _, file = self.key()
+        with self.assertRaisesRegex(espalier.EspalierError, "anybody could answer there"):
+            espalier.Client(address, key=espalier.Key(file))
+        folder = self.cluster.folder / "plain"
+        folder.mkdir()
+        (folder / "cluster.json").write_text(json.dumps({"registry": [self.cluster.registry().split("#")[0]], "router": [address]}))
+        command = [BIN / "espalier", "--cluster", folder, "--key", self.cluster.dir / "keys" / "admin.key", "versions", "acme/duration"]
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("--insecure", refused.stderr)
+        trained = subprocess.run([BIN / "espalier-trainer", "--registry", self.cluster.registry().split("#")[0], "--spec", ROOT / "examples" / "rides.toml",
+                                  "--data", self.cluster.folder / "rides.csv", "--tenant", "acme"], capture_output=True, text=True, timeout=30, check=False)
+        self.assertNotEqual(trained.returncode, 0)
+        self.assertIn("--insecure", trained.stderr)
+        for program, words in [("router", []), ("shard", ["--name", "s9"])]:
+            ended = subprocess.run([BIN / f"espalier-{program}", *words, "--dir", folder / program, "--registry", self.cluster.registry().split("#")[0],
+                                    "--bind", f"ipc://{folder}/{program}.sock"], capture_output=True, text=True, timeout=30, check=False)
+            self.assertNotEqual(ended.returncode, 0)
+            self.assertIn("--insecure", ended.stderr)
+
     def test_a_key_asks_for_its_own_tenant_and_learns_nothing_of_others(self):
         _, file = self.key()
         client = self.client(file)
@@ -149,7 +172,7 @@ class Secured(unittest.TestCase):
         _, reader = self.key("reader")
         self.assertEqual(self.refusal(self.client(reader), "acme", "duration").code, espalier.Code.PERMISSION_DENIED)
 
-    def test_shards_believe_routers_only(self):
+    def test_shards_answer_routers_only(self):
         _, file = self.key()
         shard = self.cluster.processes("shard")[0]["endpoints"][0]
         address, server = shard.split("#")
@@ -164,8 +187,10 @@ class Secured(unittest.TestCase):
                 self.assertTrue(direct.poll(10_000))
                 return msgpack.unpackb(direct.recv_multipart()[1])
 
-            self.assertEqual(ask(predict_header("acme", "duration", [["fr"]]))["status"], 0)
-            self.assertEqual(ask(predict_header("globex", "duration", [["fr"]]))["status"], PERMISSION_DENIED)
+            # Not for its own tenant either: that would pass by the limits that routers keep.
+            refusals = [ask(predict_header(tenant, "duration", [["fr"]])) for tenant in ("acme", "globex", "nobody")]
+            self.assertEqual([refusal["status"] for refusal in refusals], [PERMISSION_DENIED] * 3)
+            self.assertEqual(len({refusal["message"] for refusal in refusals}), 1)
             self.assertEqual(ask({**predict_header("acme", "duration", [["fr"]]), "principal": "admin"})["status"], PERMISSION_DENIED)
             self.assertEqual(ask({"v": 1, "op": "shard_status"})["status"], PERMISSION_DENIED)
         finally:

@@ -8,6 +8,7 @@ import time
 import unittest
 import unittest.mock
 import uuid
+import warnings
 
 import msgpack
 import zmq
@@ -106,6 +107,13 @@ class Messages(unittest.TestCase):
             self.assertEqual(decode_reply(frames).error.code, Code.CORRUPT, frames)
 
 
+def client_of(endpoints, context=None):
+    """A client of the fake routers here, which have no keys."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return Client(endpoints, context, insecure=True)
+
+
 class Router(threading.Thread):
     """Answers each request with what `answer(header, bodies)` gives; None: not at all. `held` are kept back and answered in reverse."""
 
@@ -156,20 +164,20 @@ def echo(header, bodies):
 
 class Connection(unittest.TestCase):
     def test_predicts(self):
-        with Router(echo) as router, Client(router.endpoint) as client:
+        with Router(echo) as router, client_of(router.endpoint) as client:
             answer = client.predict("acme", "total", TOWN, rows=[{"x": 1}, {"x": 2.5}], budget_us=20_000_000)
             self.assertEqual(answer.values, [1.0, 2.5])
             self.assertEqual(answer.provenance.asked, TOWN)
 
     def test_many_in_flight_come_in_order(self):
-        with Router(echo, held=4) as router, Client(router.endpoint) as client:
+        with Router(echo, held=4) as router, client_of(router.endpoint) as client:
             requests = ([Part(rows=[{"x": i}]), Part(["a"], rows=[{"x": -i}])] for i in range(40))
             answers = list(client.predict_many("acme", "total", requests, window=4, budget_us=20_000_000))
             self.assertEqual([[part.values for part in answer.parts] for answer in answers],
                              [[[float(i)], [float(-i)]] for i in range(40)])
 
     def test_keeps_answers_to_what_was_submitted_while_it_predicts(self):
-        with Router(echo) as router, Client(router.endpoint) as client:
+        with Router(echo) as router, client_of(router.endpoint) as client:
             ticket = client.submit("acme", "total", [Part(rows=[{"x": 7}])], budget_us=20_000_000)
             self.assertEqual(client.predict("acme", "total", rows=[{"x": 8}], budget_us=20_000_000).values, [8.0])
             answered, prediction = client.receive()
@@ -179,7 +187,7 @@ class Connection(unittest.TestCase):
         def refuse(header, bodies):
             return [BLOCKS["error"]] if header["model"] == "busy" else [BLOCKS["predict.reply.part"], b""]
 
-        with Router(refuse) as router, Client(router.endpoint) as client:
+        with Router(refuse) as router, client_of(router.endpoint) as client:
             for model, code in (("busy", Code.OVERLOADED), ("empty", Code.NO_MODEL)):
                 with self.assertRaises(EspalierError) as raised:
                     client.predict("acme", model, rows=[{}], budget_us=20_000_000)
@@ -187,7 +195,7 @@ class Connection(unittest.TestCase):
 
     def test_gives_up_when_the_budget_is_over_and_uses_the_next_router(self):
         with Router(lambda header, bodies: None) as silent, Router(echo) as router:
-            with Client([silent.endpoint, router.endpoint]) as client:
+            with client_of([silent.endpoint, router.endpoint]) as client:
                 with self.assertRaises(EspalierError) as raised:
                     client.predict("acme", "total", rows=[{"x": 1}], budget_us=1000)
                 self.assertEqual(raised.exception.code, Code.DEADLINE_EXCEEDED)
@@ -203,7 +211,7 @@ class Connection(unittest.TestCase):
             return echo(header, bodies)
 
         with Router(lambda header, bodies: None) as silent, Router(answer) as router:
-            with Client([silent.endpoint, router.endpoint]) as client:
+            with client_of([silent.endpoint, router.endpoint]) as client:
                 started = time.monotonic()
                 tickets = {client.submit("acme", "total", [Part(rows=[{"x": i}])], budget_us=20_000_000) for i in range(3)}
                 values = {}
@@ -220,14 +228,14 @@ class Connection(unittest.TestCase):
 
         dying = Router(hello)
         with Router(lambda header, bodies: hello(header, bodies) or echo(header, bodies)) as router:
-            with Client([dying.endpoint, router.endpoint]) as client:
+            with client_of([dying.endpoint, router.endpoint]) as client:
                 client.submit("acme", "total", [Part(rows=[{"x": 1}])], budget_us=20_000_000)
                 dying.__exit__()
                 self.assertEqual(client.receive()[1].parts[0].values, [1.0])
 
     def test_nothing_waits_for_room_beyond_the_budget(self):
         context = zmq.Context()
-        client = Client(["tcp://127.0.0.1:1", "tcp://127.0.0.1:2"], context)
+        client = client_of(["tcp://127.0.0.1:1", "tcp://127.0.0.1:2"], context)
         answers = []
 
         def ask():
@@ -282,7 +290,7 @@ class Connection(unittest.TestCase):
         asked = []
         with Router(lambda header, bodies: None) as busy, \
                 Router(lambda header, bodies: asked.append(header["op"])) as other, \
-                Client([busy.endpoint, other.endpoint]) as client:
+                client_of([busy.endpoint, other.endpoint]) as client:
             client.submit("acme", "total", [Part(TOWN, columns={"x": ["y" * 4_000_000]})], budget_us=400_000)
             self.assertEqual(client.receive()[1].error.code, Code.DEADLINE_EXCEEDED)
             self.assertEqual(asked, [])
@@ -292,7 +300,7 @@ class Connection(unittest.TestCase):
         sockets = [context.socket(zmq.ROUTER) for _ in range(3)]
         endpoints = [f"tcp://127.0.0.1:{each.bind_to_random_port('tcp://127.0.0.1')}" for each in sockets]
         with unittest.mock.patch("espalier.routers._RESEND_RESERVE", 3):
-            client = Client(endpoints, context)
+            client = client_of(endpoints, context)
             for _ in range(5):
                 client.submit("acme", "total", [Part(TOWN, rows=[{}])], budget_us=320_000)
             for _ in range(5):
@@ -315,7 +323,7 @@ class Connection(unittest.TestCase):
             asked.append(header)
             return None
 
-        with Router(slow) as router, Router(echo) as other, Client([router.endpoint, other.endpoint]) as client:
+        with Router(slow) as router, Router(echo) as other, client_of([router.endpoint, other.endpoint]) as client:
             with self.assertRaises(EspalierError) as raised:
                 client.predict("acme", "total", rows=[{"x": 1}], budget_us=400_000)
             self.assertEqual(raised.exception.code, Code.DEADLINE_EXCEEDED)
@@ -334,7 +342,7 @@ class Connection(unittest.TestCase):
                 return [msgpack.packb(reply), echo(header, bodies)[1], b""]
             return echo(header, bodies)
 
-        with Router(answer) as router, Client(router.endpoint) as client:
+        with Router(answer) as router, client_of(router.endpoint) as client:
             parts = [Part(rows=[{"x": 1}]), Part(rows=[{"x": 2}])]
             prediction = client.predict_parts("acme", "total", parts, budget_us=20_000_000, ask_again=True)
             self.assertEqual([part.values for part in prediction.parts], [[1.0], [2.0]])

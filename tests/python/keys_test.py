@@ -4,6 +4,7 @@ import os
 import pathlib
 import tempfile
 import unittest
+import warnings
 
 import zmq
 import zmq.utils.z85
@@ -66,6 +67,22 @@ class Endpoints(unittest.TestCase):
         self.assertEqual(split_endpoint("tcp://a:1#" + PUBLIC.hex()), ("tcp://a:1", PUBLIC))
         for plain in ("tcp://a:1", "ipc:///a#b", "tcp://a:1#" + PUBLIC.hex()[1:]):
             self.assertEqual(split_endpoint(plain), (plain, None))
+
+    def test_nobody_connects_in_clear_text_where_others_could_listen_in(self):
+        with tempfile.TemporaryDirectory() as private, tempfile.TemporaryDirectory() as open_to_all:
+            os.chmod(open_to_all, 0o755)
+            for endpoint in ("tcp://127.0.0.1:1", "tcp://10.0.0.5:4711", f"ipc://{open_to_all}/r.sock", "ipc://@abstract"):
+                for what in (Client, Registry):
+                    with self.subTest(endpoint), self.assertRaisesRegex(EspalierError, "anybody could answer there") as refused:
+                        what([f"ipc://{private}/r.sock", endpoint])
+                    self.assertEqual(refused.exception.code, Code.FAILED_PRECONDITION)
+                    with self.subTest(endpoint), self.assertWarnsRegex(RuntimeWarning, "not secured"):
+                        what(endpoint, insecure=True).close()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                for what in (Client, Registry):
+                    what(f"ipc://{private}/r.sock").close()
+                    what(f"ipc://{open_to_all}/../{os.path.basename(private)}/r.sock").close()
 
     def test_without_a_key_one_is_told_to_bring_one(self):
         for what in (Client, Registry):

@@ -151,7 +151,7 @@ class HostCluster:
             if self.network:
                 for host, address in self.addresses.items():
                     self.network.add(host, f"{address}/24")
-            (self.folder / "cluster.json").write_text(json.dumps({"registry": [self.registry], "router": self.routers}))
+            (self.folder / "cluster.json").write_text(json.dumps({"registry": [self.registry], "router": self.routers, "insecure": True}))
             self.context = self.context_on("client")
             for process in [*self.of("registry"), *self.of("shard")] if self._disk_mb else []:
                 process.folder.mkdir()
@@ -203,11 +203,11 @@ class HostCluster:
         return Wire(endpoint, self.context)
 
     def registry_client(self, timeout_s=30.0):
-        return espalier.Registry(self.registry, timeout_s=timeout_s, context=self.context)
+        return espalier.Registry(self.registry, timeout_s=timeout_s, context=self.context, insecure=True)
 
     def client(self):
         """Knows all routers."""
-        return espalier.Client(self.routers, context=self.context)
+        return espalier.Client(self.routers, context=self.context, insecure=True)
 
     def run(self, *arguments, timeout=120, host="client"):
         """A command of `espalier` on a host; the finished process."""

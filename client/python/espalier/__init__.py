@@ -2,7 +2,7 @@
 
     from espalier import Client
 
-    with Client("tcp://127.0.0.1:4711") as client:
+    with Client("ipc:///run/espalier/router.sock") as client:
         part = client.predict("acme", "total", ["usa", "ca"], rows=[{"sex": "M", "bodyweight_kg": 81.5}])
         print(part.values, part.provenance.reason)
 

@@ -25,16 +25,21 @@ class Client:
     """Predictions from a router, one at a time or many in flight. Belongs to one thread.
 
     Args:
-        endpoints: a router's endpoint, such as "tcp://127.0.0.1:4711", or several, best one for each router: the next is used
+        endpoints: a router's endpoint, such as "tcp://10.0.0.5:4711#6f0c…", or several, best one for each router: the next is used
             when the connection is lost, or the one in use answers nothing for 60 ms and then no hello for 100 ms. What is under
             way is sent again there with what remains of its budget, and answered once.
         context: a ZeroMQ context to share; the process's own by default.
         key: who asks: Key(path of a key file). Endpoints that end in "#" and a public key need one.
+        insecure: use endpoints, too, where anybody could answer or listen in: over TCP without a public key.
+
+    Raises:
+        EspalierError: INVALID_ARGUMENT; FAILED_PRECONDITION: such an endpoint without `insecure`.
     """
 
     def __init__(self, endpoints: Union[str, Sequence[str]], context: Optional["zmq.Context[zmq.Socket[bytes]]"] = None,
-                 key: Optional[Key] = None) -> None:
-        self._routers = Routers([endpoints] if isinstance(endpoints, str) else list(endpoints), context or zmq.Context.instance(), key)
+                 key: Optional[Key] = None, insecure: bool = False) -> None:
+        self._routers = Routers([endpoints] if isinstance(endpoints, str) else list(endpoints), context or zmq.Context.instance(), key,
+                                insecure)
         self._tickets = itertools.count(1)
         self._kept: Deque[Tuple[int, Prediction]] = collections.deque()
 

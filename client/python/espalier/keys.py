@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import warnings
 from typing import List, Optional, Sequence, Tuple, Union
 
 import zmq
@@ -81,17 +82,56 @@ def split_endpoint(endpoint: str) -> Tuple[str, Optional[bytes]]:
     return (match[1], bytes.fromhex(match[2])) if match else (endpoint, None)
 
 
-def usable(endpoints: Sequence[str], key: Optional[Key], whom: str) -> List[str]:
-    """Those that one gets anywhere with: all with a key, else those that need none."""
+def is_private(address: str) -> bool:
+    """Whether the system lets only this user, and root, be there: inproc, or ipc in a folder that nobody else can enter."""
+    if address.startswith("inproc://"):
+        return True
+    if not address.startswith("ipc://") or address.startswith("ipc://@"):
+        return False
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(address[len("ipc://"):])))
+    while True:
+        try:
+            about = os.stat(folder)
+            if stat.S_ISDIR(about.st_mode) and about.st_uid in (os.geteuid(), 0) and not about.st_mode & 0o077:
+                return True
+        except OSError:
+            pass
+        if folder == os.path.dirname(folder):
+            return False
+        folder = os.path.dirname(folder)
+
+
+def usable(endpoints: Sequence[str], key: Optional[Key], whom: str, insecure: bool = False) -> List[str]:
+    """Those that one gets anywhere with: all with a key, else those that need none.
+
+    In clear text only where nobody else could listen in or answer instead, unless `insecure`, which warns.
+    """
     found = [endpoint for endpoint in endpoints if key is not None or split_endpoint(endpoint)[1] is None]
     if endpoints and not found:
         raise EspalierError(Code.INVALID_ARGUMENT, f"to reach {whom} at {split_endpoint(endpoints[0])[0]} one needs a key: key=Key(path)")
+    for endpoint in found:
+        if check_secured(endpoint, insecure):
+            warnings.warn(f"{whom} at {endpoint}: the connection is not secured: anybody could answer in its stead or listen in", RuntimeWarning, stacklevel=4)
     return found
 
 
-def connect(socket: "zmq.Socket[bytes]", endpoint: str, key: Optional[Key]) -> None:
-    """Raises: zmq.ZMQError."""
+def check_secured(endpoint: str, insecure: bool) -> bool:
+    """Whether anybody could answer there or listen in. Raises: EspalierError: FAILED_PRECONDITION, where that isn't wanted."""
     address, server = split_endpoint(endpoint)
-    if server is not None and key is not None:
+    if server is not None or is_private(address) or "://" not in address:
+        return False
+    if not insecure:
+        raise EspalierError(Code.FAILED_PRECONDITION, f"{address}: anybody could answer there or listen in; write the endpoint with the public key of "
+                            "who listens there (ADDRESS#KEY, as that process prints it), or say insecure=True")
+    return True
+
+
+def connect(socket: "zmq.Socket[bytes]", endpoint: str, key: Optional[Key], insecure: bool = False) -> None:
+    """Raises: zmq.ZMQError; EspalierError: as check_secured(), and without a key where one is needed."""
+    address, server = split_endpoint(endpoint)
+    check_secured(endpoint, insecure)
+    if server is not None:
+        if key is None:
+            raise EspalierError(Code.INVALID_ARGUMENT, f"to connect to {address} one needs a key: key=Key(path)")
         key.use_on(socket, server)
     socket.connect(address)

@@ -24,7 +24,7 @@ _RESEND_S = 3.0
 class Registry(TagOperations, RunOperations):
     """The registry's records. Belongs to one thread.
 
-        with Registry("tcp://127.0.0.1:4700") as registry:
+        with Registry("ipc:///run/espalier/registry.sock") as registry:
             for version in registry.search("versions", "metrics.rmse < 85 and partition under 'br'", tenant="acme"):
                 print(version["partition"], version["metrics_json"])
 
@@ -33,11 +33,15 @@ class Registry(TagOperations, RunOperations):
         timeout_s: how long an answer may take; then EspalierError (UNAVAILABLE).
         context: a ZeroMQ context to share; the process's own by default.
         key: who asks: Key(path of a key file). Endpoints that end in "#" and a public key need one.
+        insecure: use endpoints, too, where anybody could answer or listen in: over TCP without a public key.
     """
 
     def __init__(self, endpoints: Union[str, Sequence[str]], *, timeout_s: float = 30.0,
-                 context: Optional["zmq.Context[zmq.Socket[bytes]]"] = None, key: Optional[Key] = None) -> None:
-        self._endpoints, self._key = usable([endpoints] if isinstance(endpoints, str) else list(endpoints), key, "the registry"), key
+                 context: Optional["zmq.Context[zmq.Socket[bytes]]"] = None, key: Optional[Key] = None,
+                 insecure: bool = False) -> None:
+        given = [endpoints] if isinstance(endpoints, str) else list(endpoints)
+        self._endpoints, self._key = usable(given, key, "the registry", insecure), key
+        self._insecure = insecure
         if not self._endpoints:
             raise EspalierError(Code.INVALID_ARGUMENT, "no endpoint of a registry is given")
         self._timeout_s = timeout_s
@@ -146,7 +150,7 @@ class Registry(TagOperations, RunOperations):
         socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         try:
-            connect(socket, self._endpoints[self._endpoint], self._key)
+            connect(socket, self._endpoints[self._endpoint], self._key, self._insecure)
         except zmq.ZMQError as error:
             socket.close()
             raise EspalierError(Code.INVALID_ARGUMENT, f"cannot connect to {self._endpoints[self._endpoint]}: {error}") from error

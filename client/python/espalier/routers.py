@@ -61,10 +61,12 @@ class Routers:
     connection's queue has no room for is kept. What is sent again after one silence soon after another has a budget, since who is silent may be busy.
     """
 
-    def __init__(self, endpoints: Sequence[str], context: "zmq.Context[zmq.Socket[bytes]]", key: Optional[Key] = None) -> None:
+    def __init__(self, endpoints: Sequence[str], context: "zmq.Context[zmq.Socket[bytes]]", key: Optional[Key] = None,
+                 insecure: bool = False) -> None:
         if not endpoints:
             raise EspalierError(Code.INVALID_ARGUMENT, "no endpoint of a router is given")
-        self._endpoints, self._key = usable(endpoints, key, "a router"), key
+        self._endpoints, self._key = usable(endpoints, key, "a router", insecure), key
+        self._insecure = insecure
         self._context = context
         self._place = 0
         self._under_way: Dict[bytes, _Request] = {}
@@ -269,7 +271,7 @@ class Routers:
         socket.setsockopt(zmq.LINGER, 0)
         news = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
         try:
-            connect(socket, self.endpoint, self._key)
+            connect(socket, self.endpoint, self._key, self._insecure)
         except zmq.ZMQError as error:
             socket.disable_monitor()
             news.close(linger=0)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/support/status_matchers.h"
+#include "tests/unit/client/insecure_options.h"
 #include "wire/predict_codec.h"
 
 namespace espalier::client {
@@ -71,7 +72,7 @@ std::string value_body(double value) {
 
 TEST(Client, MatchesAnswersThatComeInAnotherOrder) {
   Router router;
-  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}));
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}, insecure_client()));
   ASSERT_OK_AND_ASSIGN(const Ticket first, client->submit(request_of(1), {"a"}));
   ASSERT_OK_AND_ASSIGN(const Ticket second, client->submit(request_of(1), {"b"}));
   EXPECT_EQ(client->in_flight(), 2u);
@@ -99,7 +100,7 @@ TEST(Client, MatchesAnswersThatComeInAnotherOrder) {
 
 TEST(Client, SaysWhichPartsFailed) {
   Router router;
-  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}));
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}, insecure_client()));
   ASSERT_OK(client->submit(request_of(2), {"a", "b"}).status());
   wire::Message message = router.next();
   std::string header;
@@ -123,7 +124,7 @@ TEST(Client, GivesFailuresOfTheWholeRequest) {
     std::int64_t retry_after_us;
   };
   Router router;
-  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}));
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}, insecure_client()));
   for (const Case& c : std::initializer_list<Case>{
            {wire::encode_error(Status(Code::overloaded, "queue full"), 5000), {}, Code::overloaded, 5000},
            {wire::encode_error(invalid_argument("model: missing")), {}, Code::invalid_argument, 0},
@@ -144,7 +145,7 @@ TEST(Client, GivesFailuresOfTheWholeRequest) {
 
 TEST(Client, RefusesBeforeSending) {
   Router router;
-  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}));
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}, insecure_client()));
   EXPECT_CODE(client->predict(request_of(1), {}).status, Code::invalid_argument);
   EXPECT_CODE(client->predict(request_of(1), {"a", "b"}).status, Code::invalid_argument);
   EXPECT_CODE(client->predict(request_of(1), {std::string(wire::kMaxClientMessageBytes, 'x')}).status,
@@ -158,7 +159,7 @@ TEST(Client, RefusesBeforeSending) {
 
 TEST(Client, GivesUpWhenTheBudgetIsOver) {
   Router router;
-  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}));
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint}, insecure_client()));
   wire::PredictRequest request = request_of(1);
   request.budget_us = 1000;
   const Prediction prediction = client->predict(request, {"a"});

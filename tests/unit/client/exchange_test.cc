@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/client/fake_registry.h"
+#include "tests/unit/client/insecure_options.h"
 #include "wire/predict_codec.h"
 
 namespace espalier::client {
@@ -21,7 +22,7 @@ namespace {
 constexpr std::int64_t kPatience = 20'000'000;
 
 Exchange::Options watched() {
-  Exchange::Options options;
+  Exchange::Options options = insecure_exchange();
   options.renew = [](std::string_view header, std::int64_t) { return std::string(header); };
   return options;
 }
@@ -163,7 +164,7 @@ TEST(Exchange, AChangeIsSentAgainAsTheSameBytes) {
     seen.emplace_back(request[2].view());
     return ++count < 3 ? wire::Message() : ok_reply();
   });
-  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({server->endpoint()}, {}));
+  ASSERT_OK_AND_ASSIGN(auto exchange, Exchange::open({server->endpoint()}, insecure_exchange()));
   wire::LeaveRequest change;
   change.idem = UuidSource(Clock::system()).next();
   change.shard = "s0";
@@ -197,7 +198,7 @@ TEST(ClientUnderTrouble, SendsAgainWithWhatRemainsOfTheBudget) {
     budget_us = header.budget_us;
     return refused();
   });
-  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({silent.server.endpoint(), other.endpoint()}));
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({silent.server.endpoint(), other.endpoint()}, insecure_client()));
   EXPECT_CODE(client->predict(parts_of(1), {"a"}).status, Code::overloaded);
   EXPECT_GT(budget_us, 0);
   EXPECT_LE(budget_us, wire::kDefaultBudgetUs - 150'000);
@@ -218,7 +219,7 @@ TEST(ClientUnderTrouble, AsksAgainForWhatWasRefusedWhereThatIsWanted) {
     for (std::size_t i = 0; i < parts; ++i) reply.emplace_back();
     return reply;
   });
-  Client::Options options;
+  Client::Options options = insecure_client();
   options.asks_again = true;
   ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router->endpoint()}, options));
   const Prediction prediction = client->predict(parts_of(2), {"a", "b"});
@@ -236,7 +237,7 @@ TEST(ClientUnderTrouble, DoesNotAskAgainBeyondItsBudget) {
     ++asked;
     return refused();
   });
-  Client::Options options;
+  Client::Options options = insecure_client();
   options.asks_again = true;
   options.budget_us = 50'000;
   ASSERT_OK_AND_ASSIGN(auto client, Client::connect({router.endpoint()}, options));

@@ -43,7 +43,7 @@ class KeyWatchTest : public ::testing::Test {
     keys_.keys = std::move(keys);
   }
   std::unique_ptr<KeyWatch> start() {
-    auto watch = KeyWatch::start(context_, {"test", {registry_.endpoint()}, nullptr, dir_.path() + "/keys"},
+    auto watch = KeyWatch::start(context_, {"test", {registry_.endpoint()}, nullptr, dir_.path() + "/keys", true},
                                  Files::system(), Clock::system());
     EXPECT_OK(watch);
     return *std::move(watch);
@@ -81,6 +81,24 @@ TEST_F(KeyWatchTest, FollowsTheRegistry) {
   EXPECT_TRUE(watch->keyring().counts(other_));
 }
 
+TEST_F(KeyWatchTest, AKeyEndsAtItsTimeThoughTheRegistryIsAway) {
+  auto ending = key_named("one", one_);
+  ending.expires_us = Clock::system().wall_us() + 1'500'000;
+  say({ending, key_named("other", other_)});
+  const auto watch = start();
+  wait_until_taken_up();
+  {
+    std::lock_guard lock(mutex_);
+    is_away_ = true;
+  }
+  while (watch->keyring().counts(one_)) std::this_thread::yield();
+  const std::int64_t late_us = Clock::system().wall_us() - ending.expires_us;
+  RecordProperty("late_us", std::to_string(late_us));
+  EXPECT_GE(late_us, 0);
+  EXPECT_LT(late_us, 300'000) << "and not only after the registry was waited for";
+  EXPECT_TRUE(watch->keyring().counts(other_));
+}
+
 TEST_F(KeyWatchTest, KnowsAfterARestartWhatItKnewBefore) {
   say({key_named("one", one_)});
   {
@@ -92,7 +110,7 @@ TEST_F(KeyWatchTest, KnowsAfterARestartWhatItKnewBefore) {
     is_away_ = true;
   }
   wire::Context another;
-  const auto watch = KeyWatch::start(another, {"test", {registry_.endpoint()}, nullptr, dir_.path() + "/keys"},
+  const auto watch = KeyWatch::start(another, {"test", {registry_.endpoint()}, nullptr, dir_.path() + "/keys", true},
                                      Files::system(), Clock::system());
   ASSERT_OK(watch);
   EXPECT_TRUE((*watch)->keyring().counts(one_)) << "from its file, though nobody answers";

@@ -186,6 +186,40 @@ TEST_F(KeyOperationsTest, AreChangedByWhoRunsTheClusterOnly) {
   EXPECT_OK(registry_->keys(shard, {}));
 }
 
+TEST_F(KeyOperationsTest, RoutersAndShardsReadWhatTheyNeedAndNoMore) {
+  ASSERT_OK(publish(1, {{{}, 1, 1}}));  // of acme, total
+  Principal router("r0"), shard("s0");
+  router.grant_routing();
+  shard.grant_serving();
+  wire::ModelsRequest models{"acme", "total"};
+  wire::TagEntriesRequest entries;
+  entries.tenant = "acme", entries.model = "total", entries.tag = "production";
+  wire::FetchRequest fetch;
+  fetch.tenant = "acme";
+  wire::VersionsRequest versions;
+  versions.tenant = "acme", versions.model = "total";
+  wire::ReleasesRequest releases;
+  releases.tenant = "acme", releases.model = "total";
+  wire::SearchRequest search;
+  search.kind = "versions";
+  for (const Principal* who : {&router, &shard}) {
+    EXPECT_OK(registry_->models(*who, models));
+    EXPECT_OK(registry_->feed(*who, {}));
+    EXPECT_OK(registry_->view(*who, {}));
+    EXPECT_CODE(registry_->versions(*who, versions), Code::permission_denied);
+    EXPECT_CODE(registry_->releases(*who, releases), Code::permission_denied);
+    ASSERT_OK_AND_ASSIGN(const auto found, registry_->search(*who, search));
+    EXPECT_TRUE(found.rows.empty());
+  }
+  Registry::Bodies bodies;
+  EXPECT_OK(registry_->tag_entries(shard, entries));
+  EXPECT_OK(registry_->fetch(shard, fetch, bodies));
+  EXPECT_CODE(registry_->tag_entries(router, entries), Code::permission_denied);
+  EXPECT_CODE(registry_->changed_entries(router, {}), Code::permission_denied);
+  EXPECT_NE(registry_->changed_entries(shard, {}).status().code(), Code::permission_denied);
+  EXPECT_CODE(registry_->fetch(router, fetch, bodies), Code::permission_denied);
+}
+
 TEST_F(KeyOperationsTest, AShardsKeyStandsForItsOwnNameOnly) {
   Principal shard("s0"), router("r0");
   shard.grant_serving();

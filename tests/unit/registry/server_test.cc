@@ -4,6 +4,7 @@
 #include <cstring>
 #include <thread>
 
+#include "tests/support/insecure.h"
 #include "tests/support/sanitized.h"
 #include "tests/unit/registry/registry_fixture.h"
 
@@ -35,7 +36,7 @@ class ServerTest : public RegistryFixture {
     if (thread_.joinable()) thread_.join();
   }
   std::unique_ptr<wire::Socket> connect(wire::SocketKind kind) {
-    auto socket = wire::Socket::make(context_, kind);
+    auto socket = wire::Socket::make(context_, kind, testing::insecure_socket());
     EXPECT_OK(socket);
     EXPECT_OK((*socket)->connect(endpoint_));
     return *std::move(socket);

@@ -32,7 +32,7 @@ std::vector<std::unique_ptr<wire::Socket>> use_up(wire::Context& context) {
 TEST(Backends, WhatCouldNotBeConnectedIsTriedAgain) {
   raise_open_files_limit();
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   auto others = use_up(context);
   ASSERT_FALSE(others.empty());
   std::int64_t now_us = 1'000'000;
@@ -68,9 +68,40 @@ TEST(Backends, WhatCouldNotBeConnectedIsTriedAgain) {
   EXPECT_EQ(backends.size(), 1u) << "in the place that was kept for it";
 }
 
+TEST(Backends, AShardIsAskedOnlyWhereItsOwnKeyIs) {
+  wire::Context context;
+  const auto own = KeyPair::make(), s0 = KeyPair::make(), r1 = KeyPair::make();
+  const auto keyring = *wire::Keyring::make(context);
+  const auto record = [](const std::string& name, const KeyPair& pair, const std::string& role) {
+    wire::KeyRecord key;
+    key.name = name;
+    key.roles = {role};
+    key.halves = {{pair.public_key(), 0}};
+    return key;
+  };
+  const std::vector<wire::KeyRecord> keys = {record("s0", *s0, "shard"), record("r1", *r1, "router")};
+  keyring->take(keys, 1);
+  Backends backends(context, Limits{}, own, keyring.get());
+  const auto at = [](int port, const KeyPair& pair) {
+    return "tcp://127.0.0.1:" + std::to_string(port) + "#" + pair.public_key().hex();
+  };
+  // s1 with the key of s0, and with a router's: each counts, but not as s1's.
+  backends.take_view(view_of({{at(1, *s0)}, {at(2, *s0), at(3, *r1), "tcp://127.0.0.1:4"}}), 0);
+  ASSERT_EQ(backends.size(), 4u);
+  EXPECT_TRUE(backends.is_open(0));
+  EXPECT_FALSE(backends.is_open(1) || backends.is_open(2));
+  EXPECT_FALSE(backends.is_open(3)) << "nor is it asked in clear text";
+  std::uint32_t number = 0;
+  EXPECT_EQ(backends.choose(backends.shard_at(1), number), nullptr);
+  // The same endpoint as another shard's: its connection is ended at the next look.
+  backends.take_view(view_of({{at(5, *s0)}, {at(1, *s0)}}), 10);
+  EXPECT_EQ(backends.check_keys(20), std::vector<std::uint32_t>{0});
+  EXPECT_FALSE(backends.is_open(0));
+}
+
 TEST(Backends, WhatCannotBeConnectedLeavesTheOthersAlone) {
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   backends.take_view(view_of({{"nonsense", "tcp://127.0.0.1:1"}, {"also nonsense"}}), 0);
   std::uint32_t number = 0;
   const Backend* chosen = backends.choose(backends.shard_at(0), number);
@@ -89,7 +120,7 @@ TEST(Backends, WhatCannotBeConnectedLeavesTheOthersAlone) {
 
 TEST(Backends, ASilentOneIsGreetedUntilItIsHeard) {
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   auto shard = *wire::Socket::make(context, wire::SocketKind::router);
   const auto bound = shard->bind("tcp://127.0.0.1:*");
   ASSERT_OK(bound);
@@ -113,7 +144,7 @@ TEST(Backends, ASilentOneIsGreetedUntilItIsHeard) {
 
 TEST(Backends, ALargeMessageCountsWithAllTheTimeItTook) {
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   auto shard = *wire::Socket::make(context, wire::SocketKind::router);
   const auto bound = shard->bind("tcp://127.0.0.1:*");
   ASSERT_OK(bound);
@@ -137,7 +168,7 @@ TEST(Backends, ALargeMessageCountsWithAllTheTimeItTook) {
 
 TEST(Backends, WhatWasLetGoOfHoldsNoMemoryForMessages) {
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   backends.take_view(view_of({{"tcp://127.0.0.1:1"}}), 0);
   Backend& backend = backends.at(0);
   EXPECT_GT(backend.flow.memory_bytes(), 0u);
@@ -156,7 +187,7 @@ TEST(Backends, WhatWasLetGoOfHoldsNoMemoryForMessages) {
 
 TEST(Backends, WhatCannotBeConnectedIsNotLoggedAtEachTry) {
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   ::testing::internal::CaptureStderr();
   std::int64_t now_us = 0;
   backends.take_view(view_of({{"nonsense"}}), now_us);
@@ -172,7 +203,7 @@ TEST(Backends, WhatCannotBeConnectedIsNotLoggedAtEachTry) {
 TEST(Backends, OneThatIsFullOfWhatWasLostIsGreetedThoughItWasHeardSince) {
   wire::Context context;
   const Limits limits{4, 1000, 10, 5};
-  Backends backends(context, limits);
+  Backends backends(context, limits, nullptr, nullptr, true);
   auto shard = *wire::Socket::make(context, wire::SocketKind::router);
   const auto bound = shard->bind("tcp://127.0.0.1:*");
   ASSERT_OK(bound);

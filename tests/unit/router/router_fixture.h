@@ -15,6 +15,7 @@
 
 #include "model/ids.h"
 #include "router/router.h"
+#include "tests/support/insecure.h"
 #include "tests/support/status_matchers.h"
 #include "wire/messages.h"
 #include "wire/predict_codec.h"
@@ -88,10 +89,10 @@ class RouterTest : public ::testing::Test {
     routes->models = editor.finish();
     live_.publish(std::move(routes));
     // Over TCP, as frames that are handed over in one process are memory of libzmq's that ThreadSanitizer can't follow.
-    auto router = Router::make(context_, {"tcp://127.0.0.1:*"}, live_, clock_, limits);
+    auto router = Router::make(context_, {"tcp://127.0.0.1:*"}, live_, clock_, limits, {nullptr, nullptr, true});
     EXPECT_OK(router);
     router_ = *std::move(router);
-    client_ = *wire::Socket::make(context_, wire::SocketKind::dealer);
+    client_ = *wire::Socket::make(context_, wire::SocketKind::dealer, testing::insecure_socket());
     EXPECT_OK(client_->connect(router_->endpoints().front()));
     thread_ = std::thread([this] { router_->run(stop_fd_, routes_fd_); });
   }

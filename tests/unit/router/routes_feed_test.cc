@@ -68,7 +68,7 @@ class RoutesFeedTest : public ::testing::Test {
     feed_.reset();
     stop_.reset();  // at most one lives
     stop_ = std::make_unique<StopSignals>();
-    connections_.push_back(*client::RegistryClient::connect({registry_.endpoint()}));
+    connections_.push_back(*client::RegistryClient::connect({registry_.endpoint()}, nullptr, true));
     published_ = ready_ = 0;
     RoutesEvents events;
     events.published = [this] { count(published_); };

@@ -286,7 +286,7 @@ TEST(ResponseTimes, TellThe95thPercentileAndForget) {
 
 TEST(Silence, AShardThatIsGoneIsAskedLast) {
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   cluster::View view;
   view.shards.push_back({"s0", {"tcp://127.0.0.1:1"}, 1, "", cluster::ShardState::gone});
   view.shards.push_back({"s1", {"tcp://127.0.0.1:2"}, 1, "", cluster::ShardState::draining});
@@ -315,7 +315,7 @@ TEST(Silence, LastsLongerWhereMuchIsToBeComputed) {
                         Case{"many rows, soon", 40'000, 1'000'000, 1'000'000, false},
                         Case{"many rows, late", 40'000, 1'000'000, 1'300'000, true}}) {
     wire::Context context;
-    Backends backends(context, Limits{});
+    Backends backends(context, Limits{}, nullptr, nullptr, true);
     auto shard = *wire::Socket::make(context, wire::SocketKind::router);
     const auto bound = shard->bind("tcp://127.0.0.1:*");
     ASSERT_OK(bound);
@@ -333,7 +333,7 @@ TEST(Silence, LastsLongerWhereMuchIsToBeComputed) {
 
 TEST(Silence, LastsLongerWhereTheWayIsLong) {
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   auto shard = *wire::Socket::make(context, wire::SocketKind::router);
   const auto bound = shard->bind("tcp://127.0.0.1:*");
   ASSERT_OK(bound);
@@ -355,7 +355,7 @@ TEST(Silence, LastsLongerWhereTheWayIsLong) {
 
 TEST(Silence, WhereNothingIsOwedNobodyIsSilent) {
   wire::Context context;
-  Backends backends(context, Limits{});
+  Backends backends(context, Limits{}, nullptr, nullptr, true);
   auto shard = *wire::Socket::make(context, wire::SocketKind::router);
   const auto bound = shard->bind("tcp://127.0.0.1:*");
   ASSERT_OK(bound);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <limits>
+#include <set>
 
 #include "shard/table_edit.h"
 #include "tests/support/status_matchers.h"
@@ -388,18 +389,28 @@ TEST_F(PredictTest, CountsRequestsByCodeAndPartsByLevelAndReason) {
   EXPECT_EQ(of_models, 2u);
 }
 
-TEST_F(PredictTest, PrincipalsPredictForTheirTenantsOnly) {
+TEST_F(PredictTest, RoutersOnlyAreAnsweredSinceLimitsAreKeptThere) {
   ask("usa", {model::Value::of(2.0)});
   const std::string header = wire::encode(request_);
   const std::vector<std::string_view> views(bodies_.begin(), bodies_.end());
   predictor_.answer(Principal("stranger"), table_, header, views, 0, reply_);
   EXPECT_CODE(read_reply(reply_.header), Code::permission_denied);
-  Principal reader("reader");
-  reader.grant("acme", {.read = true});
-  predictor_.answer(reader, table_, header, views, 0, reply_);
-  EXPECT_CODE(read_reply(reply_.header), Code::permission_denied);
-  reader.grant("acme", {.predict = true});
-  predictor_.answer(reader, table_, header, views, 0, reply_);
+  Principal eta("eta"), shard("s1"), router("r0");
+  eta.grant("acme", {.read = true, .predict = true});
+  shard.grant_serving();
+  router.grant_routing();
+  std::set<std::string> texts;
+  for (const Principal* who : {&eta, &shard}) {
+    for (const char* name : {"s0", "another", ""}) {  // for whichever shard it is
+      wire::PredictRequest request = request_;
+      request.shard = name;
+      predictor_.answer(*who, table_, wire::encode(request), views, 0, reply_);
+      EXPECT_CODE(read_reply(reply_.header), Code::permission_denied);
+      texts.insert(wire::peek_status(reply_.header).message());
+    }
+  }
+  EXPECT_EQ(texts.size(), 2u) << "the same words, whatever it would have answered";
+  predictor_.answer(router, table_, header, views, 0, reply_);
   EXPECT_OK(read_reply(reply_.header));
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "tests/support/insecure.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/shard/table_builder.h"
 #include "wire/messages.h"
@@ -73,7 +74,8 @@ TEST(Worker, TheTimeOfALongMessageCountsForThoseBehindIt) {
   Damage damage;
   ASSERT_OK_AND_ASSIGN(const auto worker,
                        Worker::make(context, "s0", "tcp://127.0.0.1:*", live, damage, Verify::admission, clock));
-  ASSERT_OK_AND_ASSIGN(const auto client, wire::Socket::make(context, wire::SocketKind::dealer));
+  ASSERT_OK_AND_ASSIGN(const auto client,
+                       wire::Socket::make(context, wire::SocketKind::dealer, testing::insecure_socket()));
   ASSERT_OK(client->connect(worker->endpoint()));
   const int stop_fd = eventfd(0, 0);
   std::thread thread([&] { worker->run(stop_fd); });

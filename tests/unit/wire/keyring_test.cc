@@ -47,6 +47,7 @@ class KeyringTest : public ::testing::Test {
   std::unique_ptr<Socket> client(std::shared_ptr<const KeyPair> key, const std::string& endpoint) {
     SocketOptions options;
     options.key = std::move(key);
+    options.insecure = true;  // what comes of that is what is looked at
     auto socket = *Socket::make(clients_, SocketKind::dealer, options);
     EXPECT_OK(socket->connect(endpoint));
     return socket;
@@ -201,6 +202,26 @@ TEST_F(KeyringTest, WhoSpeaksPlainlyHearsNothingButTheGreeting) {
   EXPECT_EQ(serve(0), "");
 }
 
+TEST_F(KeyringTest, NobodyFallsBackToClearText) {
+  const std::string address = parse_endpoint(endpoint_).address;
+  for (const auto& own : {std::shared_ptr<const KeyPair>(), std::shared_ptr<const KeyPair>(eta_)}) {
+    SocketOptions options;
+    options.key = own;
+    const auto socket = *Socket::make(clients_, SocketKind::dealer, options);
+    EXPECT_CODE(socket->connect(address), Code::failed_precondition);
+  }
+}
+
+TEST_F(KeyringTest, AKeyIsTheShardsThatItIsCalledAs) {
+  const KeyRecord keys[] = {record("s0", *eta_, "shard", ""), record("r0", *zeta_, "router", "")};
+  keyring_->take(keys, kNow);
+  EXPECT_TRUE(keyring_->counts_as_shard(eta_->public_key(), "s0"));
+  EXPECT_FALSE(keyring_->counts_as_shard(eta_->public_key(), "s1"));
+  EXPECT_FALSE(keyring_->counts_as_shard(zeta_->public_key(), "r0")) << "that counts, as a router's";
+  keyring_->take({}, kNow);
+  EXPECT_FALSE(keyring_->counts_as_shard(eta_->public_key(), "s0"));
+}
+
 TEST_F(KeyringTest, NobodyCanAnswerInThePlaceOfWhomTheEndpointNames) {
   const KeyRecord keys[] = {record("eta", *eta_, "reader", "acme")};
   keyring_->take(keys, kNow);
@@ -276,6 +297,11 @@ TEST(PrincipalOf, RolesAllowWhatTheyAreFor) {
   }
   const Principal router = principal_of(record("r", *pair, "router", "")),
                   shard = principal_of(record("s0", *pair, "shard", ""));
+  // What is needed and no more: names of models, and for shards what answers; records and runs of tenants for neither.
+  EXPECT_TRUE(router.may_follow("acme") && shard.may_follow("acme") && shard.may_hold("acme"));
+  EXPECT_FALSE(router.may_hold("acme") || router.may_read("acme") || shard.may_read("acme"));
+  EXPECT_OK(shard.check_hold());
+  EXPECT_CODE(router.check_hold(), Code::permission_denied);
   EXPECT_TRUE(router.may_serve() && router.may_route() && router.may_predict("acme"));
   EXPECT_TRUE(shard.may_serve() && shard.may_serve_as("s0"));
   EXPECT_FALSE(router.may_serve_as("r") || router.may_operate() || router.may_publish("acme"));
@@ -308,6 +334,13 @@ TEST(Endpoint, IsPrivateWhereNobodyElseCanGo) {
   EXPECT_FALSE(is_private("tcp://127.0.0.1:1")) << "every user of the machine can connect there";
   EXPECT_FALSE(is_private("ipc://@abstract")) << "that is in no folder";
   EXPECT_FALSE(is_private("ipc:///tmp/espalier-test.sock"));
+  // The same rule for both sides.
+  EXPECT_CODE(check_connect("test", "tcp://127.0.0.1:1", false), Code::failed_precondition);
+  EXPECT_CODE(check_connect("test", "ipc:///tmp/espalier-test.sock", false), Code::failed_precondition);
+  EXPECT_CODE(check_connect("test", "smoke://signals", false), Code::invalid_argument);
+  EXPECT_OK(check_connect("test", "tcp://127.0.0.1:1", true));
+  EXPECT_OK(check_connect("test", "tcp://127.0.0.1:1#" + std::string(64, 'a'), false));
+  EXPECT_OK(check_connect("test", "ipc://" + dir.path() + "/s", false));
   EXPECT_CODE(check_listen("test", "tcp://127.0.0.1:1", false, false), Code::failed_precondition);
   EXPECT_OK(check_listen("test", "tcp://127.0.0.1:1", true, false));
   EXPECT_OK(check_listen("test", "tcp://127.0.0.1:1", false, true));

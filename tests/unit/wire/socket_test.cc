@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/support/insecure.h"
 #include "tests/support/status_matchers.h"
 
 namespace espalier::wire {
@@ -18,7 +19,8 @@ struct Pair {
   std::unique_ptr<Socket> peer;
   std::string endpoint;
 
-  explicit Pair(SocketKind kind, const SocketOptions& options = {}) {
+  explicit Pair(SocketKind kind, SocketOptions options = {}) {
+    options.insecure = true;
     auto made = Socket::make(context, SocketKind::router, options);
     EXPECT_OK(made.status());
     router = *std::move(made);
@@ -159,7 +161,7 @@ TEST(Poller, LosesNoMessageHoweverSendsReceivesAndWaitsFollowEachOther) {
 }
 
 TEST(Poller, AConnectionThatComesIsNoMessage) {
-  SocketOptions options;
+  const SocketOptions options = testing::insecure_socket();
   Context context;
   ASSERT_OK_AND_ASSIGN(auto router, Socket::make(context, SocketKind::router, options));
   ASSERT_OK_AND_ASSIGN(const std::string endpoint, router->bind("tcp://127.0.0.1:*"));
@@ -175,7 +177,7 @@ TEST(Poller, AConnectionThatComesIsNoMessage) {
 }
 
 TEST(Socket, AFullQueueIsNotAFailure) {
-  SocketOptions options;
+  SocketOptions options = testing::insecure_socket();
   options.send_queue = 1;
   Context context;
   ASSERT_OK_AND_ASSIGN(auto dealer, Socket::make(context, SocketKind::dealer, options));
