@@ -47,9 +47,11 @@ endfunction()
 
 # espalier_process(<folder> [NAME <executable>] [SOURCES <file>...] [LINK <target>...])
 #
-# The executable espalier-<folder> (or NAME) in build/<preset>/bin, from the folder's main.cc and its library.
+# The executable espalier-<folder> (or NAME) in build/<preset>/bin, from the folder's main.cc and its library. MESSAGES:
+# it passes on so many that their memory, which another thread frees than the one that asked for it, is better looked
+# after by tcmalloc (docs/decisions.md).
 function(espalier_process folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME" "SOURCES;LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "MESSAGES" "NAME" "SOURCES;LINK")
   if(NOT arg_NAME)
     set(arg_NAME espalier-${folder})
   endif()
@@ -64,6 +66,10 @@ function(espalier_process folder)
   endforeach()
   add_executable(${arg_NAME} ${arg_SOURCES})
   target_link_libraries(${arg_NAME} PRIVATE espalier_flags espalier_${folder} ${arg_LINK})
+  if(arg_MESSAGES AND NOT ESPALIER_SANITIZE)
+    target_link_options(${arg_NAME} PRIVATE LINKER:--no-as-needed)
+    target_link_libraries(${arg_NAME} PRIVATE PkgConfig::tcmalloc)
+  endif()
   install(TARGETS ${arg_NAME} RUNTIME DESTINATION bin)
 endfunction()
 

@@ -343,4 +343,10 @@ void write_end(const char* process, const Status& status) {
   }
 }
 
+void forget_repeats() {
+  SharedRepeats& shared = shared_repeats();
+  const std::lock_guard lock(shared.mutex);
+  shared.repeats = Repeats();
+}
+
 }  // namespace espalier::log

@@ -135,4 +135,7 @@ class Repeats {
   std::int64_t looked_us_ = 0;
 };
 
+/// write() leaves nothing out of what it has not written since: as at the start of a process.
+void forget_repeats();
+
 }  // namespace espalier::log

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/scheduling.h"
 #include "tests/support/status_matchers.h"
 
@@ -188,6 +189,7 @@ TEST(Backends, WhatWasLetGoOfHoldsNoMemoryForMessages) {
 TEST(Backends, WhatCannotBeConnectedIsNotLoggedAtEachTry) {
   wire::Context context;
   Backends backends(context, Limits{}, nullptr, nullptr, true);
+  log::forget_repeats();
   ::testing::internal::CaptureStderr();
   std::int64_t now_us = 0;
   backends.take_view(view_of({{"nonsense"}}), now_us);
