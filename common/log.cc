@@ -314,7 +314,7 @@ void say_all_left_out() {
 
 void write(Level level, std::string_view component, std::string_view message, Fields fields) {
   if (!is_enabled(level)) return;
-  if (level == Level::debug) return print(level, component, message, fields, 0);
+  if (level == Level::debug || message.starts_with("alert")) return print(level, component, message, fields, 0);
   Repeats::Verdict verdict;
   {
     SharedRepeats& shared = shared_repeats();

@@ -231,9 +231,17 @@ void Router::reply_merged(Request& request) {
   reply_with(request, merged.header, out_);
 }
 
-/// Counts what the client is told.
+/// Counts what the client is told. A reply that is too large for what it hasn't read yet is an error instead.
 void Router::reply_with(Request& request, std::string_view header, std::span<wire::Frame> rest) {
-  request_counts_.answered(counts_of(request, request_counts_), header, request.began_us, now_us_);
+  TenantCounts& counts = counts_of(request, request_counts_);
+  const Status taken = unread_.take(request.envelope().front().view(), rest);
+  if (!taken.ok()) {
+    counters_.unread.add();
+    request_counts_.unused(header);
+    request_counts_.failed(counts, taken.code(), request.began_us, now_us_);
+    return reply_error(request.envelope(), taken, retry_after_us(taken.code()));
+  }
+  request_counts_.answered(counts, header, request.began_us, now_us_);
   send_to_client(request.envelope(), rest);
 }
 
@@ -243,11 +251,8 @@ void Router::reply_error(std::span<wire::Frame> envelope, const Status& status, 
   send_to_client(envelope, {&header, 1});
 }
 
-/// What can't be delivered is counted: the client has gone, or takes nothing. A reply that is too large for what it
-/// hasn't read yet is an error instead.
+/// What can't be delivered is counted: the client has gone, or takes nothing.
 void Router::send_to_client(std::span<wire::Frame> envelope, std::span<wire::Frame> rest) {
-  const Status taken = unread_.take(envelope.front().view(), rest);
-  if (!taken.ok()) return reply_error(envelope, taken, retry_after_us(taken.code()));
   const Result<bool> sent = socket_->send(envelope, rest);
   if (!sent.ok() || !*sent) counters_.dropped.add();
 }

@@ -83,7 +83,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   }
   RETURN_IF_ERROR(wire::decode_predict(header, header_));
   RETURN_IF_ERROR(check(header_, *who));
-  RETURN_IF_ERROR(take_off_wait(message_[0].view()));
+  RETURN_IF_ERROR(take_off_wait(message_[0].view(), bytes));
   const std::size_t bodies = message_.size() - id_at - 2;
   if (bodies != header_.parts.size()) {
     return invalid_argument("parts: " + std::to_string(header_.parts.size()) + " in the header, but " +
@@ -152,18 +152,19 @@ Status Router::check(const wire::PredictHeader& header, const Principal& princip
 }
 
 /// The budget counts from when the client sent the request, as far as that can be told. Who has waited for more than
-/// half of it is refused: what takes so long to be taken up is no longer wanted when it is computed, and refusing is
-/// how a router with too much to do works its queue off.
-Status Router::take_off_wait(std::string_view client) {
+/// half of it, beyond what its bytes may take on the way, is refused: what takes so long to be taken up is no longer
+/// wanted when it is computed, and refusing is how a router with too much to do works its queue off.
+Status Router::take_off_wait(std::string_view client, std::size_t bytes) {
   header_.budget_us = std::min(header_.budget_us, wire::kLongestBudgetUs);
   if (header_.sent_us == 0) return {};
   if (queue_.sets_least(client, header_.sent_us, now_us_)) now_us_ = clock_.monotonic_us();
   const std::int64_t waited_us = queue_.waited_us(client, header_.sent_us, now_us_);
-  if (waited_us > header_.budget_us / 2) {
+  if (waited_us - static_cast<std::int64_t>(bytes / 8) > header_.budget_us / 2) {
     counters_.waited.add();
     return overloaded("the request waited for " + std::to_string(waited_us / 1000) + " ms to be taken up");
   }
   header_.budget_us -= waited_us;
+  if (header_.budget_us <= 0) return Status(Code::deadline_exceeded, "the time budget was over before it arrived");
   return {};
 }
 

@@ -48,6 +48,7 @@ struct RouterCounters {
   metrics::Tally not_asked_again;  ///< times a piece would have been after silence, but for the retry budget
   metrics::Tally overloaded;       ///< pieces for which no shard had room
   metrics::Tally waited;           ///< requests refused for having waited too long until they were taken up
+  metrics::Tally unread;           ///< replies that became errors since their client hadn't read enough of those before
   metrics::Tally hedged;           ///< pieces for which a second shard was asked since the first took long
   metrics::Tally limited;          ///< requests refused by a tenant's limits or share
   metrics::Tally late;             ///< replies to requests that were over
@@ -110,7 +111,7 @@ class Router {
   void handle_client(const Routes& routes);
   Status take_in(const Routes& routes, std::size_t id_at);
   static Status check(const wire::PredictHeader& header, const Principal& principal);
-  Status take_off_wait(std::string_view client);
+  Status take_off_wait(std::string_view client, std::size_t bytes);
   Status plan(const Routes& routes, Request& request);
   std::int64_t remaining_us(const Request& request) const { return request.deadline_us - now_us_; }
   std::size_t candidates_of(const Routes& routes, const cluster::Placement::TenantShards& tenant, std::uint32_t levels,

@@ -82,6 +82,9 @@ void RouterMetrics::add_counters(metrics::Page& page) const {
                counters.limited.value());
   page.counter("espalier_router_waited_total", "Requests refused for having waited too long until they were taken up.",
                counters.waited.value());
+  page.counter("espalier_router_unread_total",
+               "Replies that became errors since their client had not read enough of those before.",
+               counters.unread.value());
   page.counter("espalier_router_overloaded_total", "Pieces of requests for which no shard had room.",
                counters.overloaded.value());
   page.counter("espalier_router_sent_total", "Pieces of requests sent to shards.", counters.sent.value());
@@ -102,6 +105,8 @@ void RouterMetrics::add_state(metrics::Page& page) {
   page.gauge("espalier_router_in_flight", "Requests taken in and not answered yet.",
              static_cast<double>(state.requests_in_flight.value()));
   page.gauge("espalier_router_in_flight_bytes", "Their bytes.", static_cast<double>(state.bytes_in_flight.value()));
+  page.gauge("espalier_router_unread_bytes", "Bytes of large replies that clients have not read yet.",
+             static_cast<double>(router_.unread_bytes()));
   for (const ShardState& shard : state.shards()) {
     page.gauge("espalier_router_shard_in_flight", "Messages that a shard has been sent and has not answered yet.",
                static_cast<double>(shard.in_flight), {{"shard", shard.name}});

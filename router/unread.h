@@ -30,7 +30,8 @@ class Unread {
   Status may_ask(std::string_view connection) const {
     return all_->now() < limits_.unread_of_connection / 2 ? Status() : refuse_full(connection);
   }
-  /// overloaded: the reply is too much for what the connection hasn't read yet; one that has read everything gets any.
+  /// overloaded: the reply is too much for what the connection hasn't read yet; one that has read everything gets any,
+  /// but for more than its part while others leave too much unread.
   /// ok: it is to be sent now, and is counted until it is read. Cheap where it is small.
   Status take(std::string_view connection, std::span<wire::Frame> reply) {
     std::uint64_t bytes = 0;
@@ -45,6 +46,7 @@ class Unread {
     using is_transparent = void;
   };
 
+  bool is_crowded(std::uint64_t bytes) const;
   Status refuse_full(std::string_view connection) const;
   Status take_large(std::string_view connection, wire::Frame& last, std::uint64_t bytes);
 

@@ -207,7 +207,7 @@ class Feed {
 
   // What the disk has room for (feed_disk.cc).
   std::uint64_t disk_room() const;
-  std::uint64_t without_room() const;
+  std::uint64_t without_room(const std::vector<Sharing>& beside) const;
   std::uint64_t disk_budget_of(const std::vector<Sharing>& all) const;
   std::unordered_set<Hash256> named_by_batch() const;
   bool is_answered_above_now(const NodeId& id, const wire::TagEntry& entry) const;

@@ -55,10 +55,11 @@ void Feed::forget_for_room(const std::vector<Sharing>& all) {
   }
 }
 
-/// What must stay and has found no room.
-std::uint64_t Feed::without_room() const {
+/// What must stay and has found no room, beside these.
+std::uint64_t Feed::without_room(const std::vector<Sharing>& beside) const {
   std::uint64_t bytes = 0;
   std::unordered_set<Hash256> seen;
+  for (const Sharing& sharing : beside) seen.insert(sharing.artefact);
   for (const auto& [id, failed] : failed_) {
     const wire::TagEntry& entry = failed.wanted.entry;
     if (failed.has_no_room && seen.insert(entry.artefact).second) bytes += model::frame_bytes(entry.artefact_bytes);
@@ -72,7 +73,7 @@ BudgetChoice Feed::choose_for_disk(std::vector<Sharing>& all, bool may_fetch) {
   std::vector<BudgetItem> items;
   std::vector<std::size_t> places;
   const std::uint64_t budget = disk_budget_of(all);
-  std::uint64_t must_stay = without_room(), staying = 0;
+  std::uint64_t must_stay = failed_.empty() ? 0 : without_room(all), staying = 0;
   for (const Sharing& sharing : all) {
     if (sharing.on_disk.may_go) continue;
     must_stay += sharing.on_disk.bytes;

@@ -150,7 +150,9 @@ Status Predictor::answer_part(const ModelTable& table, const Model& model, const
   RETURN_IF_ERROR(scored);
   const Answer& answer = *choice->answer;
   if (may_lack && choice->reason == wire::Reason::no_version) choice->reason = wire::Reason::cold;
-  is_unready_ = is_unready_ || (table.is_filling && choice->reason == wire::Reason::cold && !request_.stand_in);
+  // Of many parts all would be computed once more for the sake of one.
+  const bool may_be_warm_elsewhere = table.is_filling && !request_.stand_in && request_.parts.size() == 1;
+  is_unready_ = is_unready_ || (may_be_warm_elsewhere && choice->reason == wire::Reason::cold);
   choice->node->used.note(now_us_);
   if (choice->missed != nullptr) choice->missed->used.note(now_us_);
 

@@ -253,13 +253,15 @@ class Connection(unittest.TestCase):
         context.term()
 
     def test_refuses_what_it_has_no_room_for(self):
-        with Router(lambda header, bodies: None) as router, Client(router.endpoint) as client, \
-                unittest.mock.patch("espalier.routers._MOST_REQUESTS", 3):
+        with Router(lambda header, bodies: None) as router, Client(router.endpoint, insecure=True) as client, \
+                unittest.mock.patch("espalier.routers.MOST_REQUESTS", 3):
             for _ in range(3):
                 client.submit("acme", "total", [Part(rows=[{"x": 1}])], budget_us=1000)
             with self.assertRaises(EspalierError) as refused:
                 client.submit("acme", "total", [Part(rows=[{"x": 1}])])
             self.assertEqual(refused.exception.code, Code.OVERLOADED)
+            asked = client.predict_parts("acme", "total", [Part(rows=[{"x": 1}])], budget_us=30_000, ask_again=True)
+            self.assertEqual(asked.error.code, Code.OVERLOADED)
             self.assertEqual(client.receive()[1].error.code, Code.DEADLINE_EXCEEDED)
             client.submit("acme", "total", [Part(rows=[{"x": 1}])], budget_us=1000)
 
@@ -268,7 +270,7 @@ class Connection(unittest.TestCase):
         free = context.socket(zmq.ROUTER)
         port = free.bind_to_random_port("tcp://127.0.0.1")
         free.close()
-        client = Client(f"tcp://127.0.0.1:{port}", context)
+        client = Client(f"tcp://127.0.0.1:{port}", context, insecure=True)
         begin_us = time.monotonic_ns() // 1000
         for i in range(1500):  # more than a connection's queue takes
             client.submit("acme", "total", [Part(rows=[{"x": i}])], budget_us=2_000_000)

@@ -15,7 +15,7 @@ from .errors import Code, EspalierError
 from .keys import Key
 from .messages import (DEFAULT_BUDGET_US, Part, PartPrediction, Prediction, Row, Value, clock_us, decode_reply, encode_request,
                        is_temporary)
-from .routers import Routers
+from .routers import MOST_REQUESTS, Routers
 
 #: From a refusal to the next try, where the reply advises nothing.
 _USUAL_WAIT_US = 20_000
@@ -115,7 +115,12 @@ class Client:
 
     def _ask(self, tenant: str, model: str, parts: Sequence[Part], ref: Optional[str], budget_us: int, all_scores: bool,
              min_epoch: int) -> Prediction:
-        ticket = self.submit(tenant, model, parts, ref=ref, budget_us=budget_us, all_scores=all_scores, min_epoch=min_epoch)
+        try:
+            ticket = self.submit(tenant, model, parts, ref=ref, budget_us=budget_us, all_scores=all_scores, min_epoch=min_epoch)
+        except EspalierError as error:
+            if error.code is not Code.OVERLOADED:
+                raise
+            return Prediction(error=error)
         others: List[Tuple[int, Prediction]] = []
         while True:
             answered, prediction = self.receive()
@@ -148,6 +153,8 @@ class Client:
         """
         frames = encode_request(tenant, model, parts, ref=ref, budget_us=budget_us, all_scores=all_scores, min_epoch=min_epoch,
                                 sent_us=clock_us())
+        if len(self._kept) >= MOST_REQUESTS:
+            raise EspalierError(Code.OVERLOADED, f"{len(self._kept)} answers were not received")
         ticket = next(self._tickets)
         self._routers.send(struct.pack("<Q", ticket), frames, budget_us)
         return ticket

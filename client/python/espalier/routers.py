@@ -34,8 +34,8 @@ _RESEND_SHARE = 0.1
 _RESEND_RESERVE = 4096
 
 #: What may be under way: requests, and their bytes.
-_MOST_REQUESTS = 65536
-_MOST_BYTES = 1 << 30
+MOST_REQUESTS = 65536
+MOST_BYTES = 1 << 30
 
 _HELLO_ID = bytes(8)
 
@@ -100,9 +100,9 @@ class Routers:
 
         Raises EspalierError: OVERLOADED where too much is under way already.
         """
-        if len(self._under_way) >= _MOST_REQUESTS or self._bytes >= _MOST_BYTES:
+        if len(self._under_way) >= MOST_REQUESTS or self._bytes >= MOST_BYTES:
             raise EspalierError(Code.OVERLOADED, f"{len(self._under_way)} requests with {self._bytes} bytes are under way; at most "
-                                                 f"{_MOST_REQUESTS} and {_MOST_BYTES} may be")
+                                                 f"{MOST_REQUESTS} and {MOST_BYTES} may be")
         now = time.monotonic()
         if not self._under_way:
             self._heard = max(self._heard, now)

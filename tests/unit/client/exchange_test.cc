@@ -250,7 +250,7 @@ TEST(ClientUnderTrouble, DoesNotAskAgainBeyondItsBudget) {
 TEST(ClientUnderTrouble, WhatWaitsForRoomInTheQueueIsSentInOrderWithWhatRemainsOfItsBudget) {
   std::string endpoint;
   { endpoint = Peer(true).server.endpoint(); }
-  Client::Options options;
+  Client::Options options = insecure_client();
   options.queue = 2;
   ASSERT_OK_AND_ASSIGN(auto client, Client::connect({endpoint}, options));
   constexpr std::size_t kRequests = 50;
@@ -285,7 +285,7 @@ TEST(ClientUnderTrouble, WhatWaitsForRoomInTheQueueIsSentInOrderWithWhatRemainsO
 
 TEST(ClientUnderTrouble, RefusesWhatItHasNoRoomFor) {
   Peer silent(false);
-  Client::Options options;
+  Client::Options options = insecure_client();
   options.most_requests = 3;
   ASSERT_OK_AND_ASSIGN(auto client, Client::connect({silent.server.endpoint()}, options));
   wire::PredictRequest request = parts_of(1);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/curve_key.h"
+#include "common/log.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/client/fake_registry.h"
@@ -102,6 +103,7 @@ TEST(RegistryClient, ConnectsInClearTextOnlyWhereNobodyElseCouldListenIn) {
       const auto refused = RegistryClient::connect({local, open}, own);
       ASSERT_CODE(refused, Code::failed_precondition) << open;
       EXPECT_NE(refused.status().message().find("--insecure"), std::string::npos) << refused.status().text();
+      log::forget_repeats();
       ::testing::internal::CaptureStderr();
       EXPECT_OK(RegistryClient::connect({local, open}, own, true));
       EXPECT_NE(::testing::internal::GetCapturedStderr().find("not secured"), std::string::npos) << open;

@@ -392,7 +392,9 @@ TEST_F(ForeignTenantsTest, NorDoesTheTimeOfAnAnswerTellWhatIsThere) {
     headers[is_there] = wire::encode(wire::VersionsRequest{kOwn, is_there ? "total" : "tutal", {}});
   }
   Pairs own(random_);
-  own.compare(kAgain, [&](bool is_there) { ask(*socket, headers[is_there]); });
+  for (int looks = 0; looks < 20 && own.deviations() <= kBound; ++looks) {  // more, where the machine is busy
+    own.compare(kAgain, [&](bool is_there) { ask(*socket, headers[is_there]); });
+  }
   std::printf(
       "%d comparisons of %d pairs: at most %.1f standard deviations (%s); one's own things: %.1f, %ld and %ld µs\n",
       compared, kPairs, most, most_of.c_str(), own.deviations(), static_cast<long>(own.median_us(true)),

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/insecure.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/router/router_fixture.h"
 
@@ -42,10 +43,12 @@ TEST(Unread, CountsLargeRepliesUntilTheyAreLetGoOf) {
   EXPECT_EQ(unread.take("a", more).code(), Code::overloaded);
   more = reply_of(100);
   EXPECT_OK(unread.take("a", more)) << "small ones are bounded by their number";
+  kept.resize(3);
   more = reply_of(20 * kMiB);
   EXPECT_OK(unread.take("b", more)) << "who has read everything gets any reply";
   wire::Message another = reply_of(kMiB);
   EXPECT_EQ(unread.take("b", another).code(), Code::overloaded);
+  for (int i = 0; i < 2; ++i) kept.push_back(reply_of(kMiB)), static_cast<void>(unread.take("a", kept.back()));
   EXPECT_EQ(unread.may_ask("a").code(), Code::overloaded) << "more than half of its bound";
   EXPECT_EQ(unread.may_ask("b").code(), Code::overloaded);
   EXPECT_OK(unread.may_ask("c"));
@@ -56,15 +59,21 @@ TEST(Unread, CountsLargeRepliesUntilTheyAreLetGoOf) {
   EXPECT_OK(unread.take("a", another));
 }
 
-TEST(Unread, WhatAllLeaveUnreadIsBoundedToo) {
+TEST(Unread, WhatAllLeaveUnreadIsBoundedTooAndWhoReadsIsServed) {
   Unread unread(small_limits());
   std::vector<wire::Message> kept;
   for (const char* connection : {"a", "a", "a", "b", "b", "b"}) {
-    kept.push_back(reply_of(2 * kMiB - 1000));
+    kept.push_back(reply_of(2 * kMiB));
     EXPECT_OK(unread.take(connection, kept.back()));
   }
   wire::Message more = reply_of(kMiB);
   EXPECT_EQ(unread.take("a", more).code(), Code::overloaded) << "a itself has left six only";
+  EXPECT_EQ(unread.may_ask("a").code(), Code::overloaded);
+  EXPECT_OK(unread.may_ask("c"));
+  wire::Message first = reply_of(kMiB), second = reply_of(kMiB), large = reply_of(5 * kMiB);
+  EXPECT_EQ(unread.take("c", large).code(), Code::overloaded) << "more than a third of the bound for all";
+  EXPECT_OK(unread.take("c", first));
+  EXPECT_OK(unread.take("c", second)) << "one that has a little under way isn't refused for those who don't read";
 }
 
 TEST(Unread, ForgetsConnectionsThatHaveReadEverything) {
@@ -83,7 +92,7 @@ class UnreadTest : public RouterTest {
 
   UnreadTest() : RouterTest(small_limits(), 1) {
     // It keeps two messages itself; the rest waits with the router, but for what the system takes.
-    wire::SocketOptions options;
+    wire::SocketOptions options = testing::insecure_socket();
     options.receive_queue = 2;
     idle_ = *wire::Socket::make(context_, wire::SocketKind::dealer, options);
     EXPECT_OK(idle_->connect(router_->endpoints().front()));
