@@ -104,8 +104,23 @@ Result<Artefact> Artefact::open(std::string_view bytes) {
   ASSIGN_OR_RETURN(ProbeReader probes,
                    ProbeReader::open(sections[SectionKind::probes].value_or(std::string_view()),
                                      sections[SectionKind::probes].has_value(), program->inputs(), expected));
-  return Artefact(
+  Artefact artefact(
       std::make_unique<Layout>(Layout{bytes, header, std::move(classes), *std::move(program), linear, probes}));
+  RETURN_IF_ERROR(artefact.check_probe_steps());
+  return artefact;
+}
+
+Status Artefact::check_probe_steps() const {
+  ProbeReader probes = layout_->probes;
+  std::vector<Value> inputs(layout_->program.inputs().size());
+  std::vector<double> expected;
+  std::uint64_t sum = 0;
+  for (std::uint32_t number = 0; number < probes.count(); ++number) {
+    probes.next(inputs, expected);
+    sum += steps(inputs);
+    if (sum > kMaxProbeSteps) return corrupt("probes take more than " + std::to_string(kMaxProbeSteps) + " steps");
+  }
+  return {};
 }
 
 Task Artefact::task() const { return layout_->header.task; }
@@ -118,6 +133,15 @@ std::uint64_t Artefact::size() const { return layout_->bytes.size(); }
 std::uint32_t Artefact::probe_count() const { return layout_->probes.count(); }
 WeightFormat Artefact::weight_format() const { return layout_->header.format; }
 std::uint64_t Artefact::weight_count() const { return layout_->linear.weight_count(); }
+
+std::uint64_t Artefact::steps(std::span<const Value> inputs) const {
+  const Program::Steps program = layout_->program.steps(inputs);
+  const std::uint64_t outputs = layout_->header.outputs;
+  const std::uint64_t features =
+      std::min<std::uint64_t>(program.instructions + program.grams, layout_->program.feature_count());
+  const std::uint64_t weights = std::min(features * outputs, weight_count());
+  return program.instructions + program.grams * kStepsOfGram + features + weights + outputs * kStepsOfGram;
+}
 
 void Artefact::predict(std::span<const Value> inputs, Scratch& scratch, Output& out) const {
   const ArtefactHeader& header = layout_->header;

@@ -84,6 +84,9 @@ class Artefact {
   /// Stored weights (dense: features x outputs; sparse: those that are not zero).
   std::uint64_t weight_count() const;
 
+  /// What predict() takes for the row at most, in steps of about a nanosecond or two. REQUIRES: as predict().
+  std::uint64_t steps(std::span<const Value> inputs) const;
+
   /// REQUIRES: as Program::run(). Never fails; a non-finite score can't come from finite weights and is an assert.
   void predict(std::span<const Value> inputs, Scratch& scratch, Output& out) const;
 
@@ -95,12 +98,14 @@ class Artefact {
 
  private:
   struct Layout;
+  Status check_probe_steps() const;
   explicit Artefact(std::unique_ptr<Layout> layout);
   std::unique_ptr<Layout> layout_;
 };
 
 /// The bytes of an artefact without its probes' outputs known: opens what it built, predicts `probe_inputs`, and stores
-/// both. invalid_argument: sizes that don't fit each other, a weight that is not finite, more than kMaxArtefactBytes.
+/// both. invalid_argument: sizes that don't fit each other, a weight that is not finite, more than kMaxArtefactBytes,
+/// probes whose replay would take too long.
 Result<std::string> build_artefact(const ArtefactContents& contents,
                                    const std::vector<std::vector<Value>>& probe_inputs);
 

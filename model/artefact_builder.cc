@@ -99,7 +99,12 @@ Result<std::vector<Probe>> predict_probes(std::string_view bytes, const std::vec
   Artefact::Scratch scratch;
   Output out;
   std::vector<Probe> probes;
+  std::uint64_t steps = 0;
   for (const std::vector<Value>& input : inputs) {
+    steps += artefact.steps(input);
+    if (steps > kMaxProbeSteps) {
+      return invalid_argument("probes: so long a text, or so many of them, that replaying them would take too long");
+    }
     artefact.predict(input, scratch, out);
     probes.push_back({input, artefact.task() == Task::regression ? std::vector<double>{out.value} : out.scores});
     for (double& number : probes.back().expected) number = shortened(number);

@@ -84,7 +84,7 @@ std::string Artefact::describe_json() const {
   json["largest_weights"] = OrderedJson::array();
   for (const NamedWeight& named : largest_weights(layout_->linear)) {
     OrderedJson entry{{"feature", program().feature_name(named.feature)}, {"weight", named.weight}};
-    if (task() == Task::multiclass) entry["class"] = classes()[named.output];
+    if (task() == Task::multiclass) entry["class"] = classes()[named.output].substr(0, 256);
     json["largest_weights"].push_back(std::move(entry));
   }
   // A feature's name may hold any bytes of the training data.

@@ -16,6 +16,9 @@ inline constexpr std::size_t kSectionEntryBytes = 32;
 inline constexpr std::size_t kSectionAlignment = 64;
 inline constexpr std::uint32_t kMaxSections = 64;
 inline constexpr std::uint32_t kMaxProbes = 1024;
+/// All probes together may take so many steps (docs/artefact-format.md), about a second.
+inline constexpr std::uint64_t kMaxProbeSteps = std::uint64_t{1} << 28;
+inline constexpr std::uint64_t kStepsOfGram = 16;
 inline constexpr std::uint32_t kMaxOutputs = 65536;
 
 /// Offsets into the header.

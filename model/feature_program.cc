@@ -53,6 +53,7 @@ class Checker {
   std::string_view bytes_;
   ProgramLayout& layout_;
   std::uint64_t table_end_ = 0;
+  std::uint32_t gram_lengths_ = 0;
   std::uint64_t features_ = 0;
 };
 
@@ -86,9 +87,13 @@ Status Checker::check_head() {
 
 Status Checker::check_strings() {
   constexpr std::uint32_t kMaxNameSize = 65536;
+  // Many entries may name one place, but not so that what is read here or kept is more than the program.
+  std::uint64_t named = 0;
+  const auto claims = [&](std::uint32_t size) { return (named += size) <= bytes_.size(); };
   for (std::uint32_t i = 0; i < layout_.header->inputs; ++i) {
     const InputEntry& entry = view<InputEntry>(layout_.header->inputs_at)[i];
     if (entry.size > kMaxNameSize || !fits(entry.at, entry.size, 1)) return damaged("an input's name is out of bounds");
+    if (!claims(entry.size)) return damaged("names that are longer than the program");
     if (entry.type > 1) return damaged("an input has an unknown type");
     layout_.inputs.push_back({std::string(bytes_.substr(entry.at, entry.size)), static_cast<FieldType>(entry.type)});
     if (!is_utf8(layout_.inputs.back().name)) return damaged("an input's name is not UTF-8");
@@ -97,6 +102,7 @@ Status Checker::check_strings() {
     const NameEntry& entry = view<NameEntry>(layout_.header->names_at)[i];
     if (entry.size > kMaxNameSize || !fits(entry.at, entry.size, 1))
       return damaged("a feature's name is out of bounds");
+    if (!claims(entry.size)) return damaged("names that are longer than the program");
     if (!is_utf8(bytes_.substr(entry.at, entry.size))) return damaged("a feature's name is not UTF-8");
   }
   return {};
@@ -220,6 +226,8 @@ Status Checker::check_grams(const Instruction& i) {
   const auto head = load<GramHead>(bytes_.data() + i.data);
   const std::uint32_t longest = i.op == Op::emit_words ? kMaxWordGram : kMaxCharGram;
   if (head.low < 1 || head.high < head.low || head.high > longest) return damaged("wrong lengths of n-grams");
+  gram_lengths_ += head.high - head.low + 1u;
+  if (gram_lengths_ > kMaxGramLengths) return damaged("too many lengths of n-grams in all");
   if (head.flags & ~kGramFlags) return {Code::unimplemented, "feature program: unknown kind of n-gram weights"};
   const bool hashed = head.flags & kHashed;
   if (head.bits > (hashed ? kMaxHashBits : kMaxDirectoryBits) || head.count > kMaxProgramFeatures ||
@@ -295,6 +303,16 @@ Status ProgramWriter::emit(Instruction instruction, std::string_view name, std::
 Result<std::string> ProgramWriter::finish() const {
   if (code_.size() > kMaxProgramInstructions) {
     return invalid_argument("features: more than " + std::to_string(kMaxProgramInstructions) + " steps in all");
+  }
+  std::uint32_t gram_lengths = 0;
+  for (std::size_t i = 0; i < code_.size(); ++i) {
+    if (code_[i].op != Op::emit_words && code_[i].op != Op::emit_chars) continue;
+    const auto head = load<GramHead>(data_[i].data());
+    gram_lengths += head.high - head.low + 1u;
+  }
+  if (gram_lengths > kMaxGramLengths) {
+    return invalid_argument("features: words() and chars() have " + std::to_string(gram_lengths) +
+                            " lengths of n-grams in all, at most " + std::to_string(kMaxGramLengths) + " are allowed");
   }
   std::uint64_t total = sizeof(ProgramHeader) + sizeof(Instruction) * code_.size() + 8;
   for (const std::string& data : data_) total += data.size() + 8;

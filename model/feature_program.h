@@ -27,6 +27,8 @@ inline constexpr std::uint32_t kMaxProgramFeatures = 1u << 24;
 inline constexpr std::uint32_t kMaxProgramBytes = 256u << 20;
 inline constexpr std::uint32_t kMaxWordGram = 5;
 inline constexpr std::uint32_t kMaxCharGram = 8;
+/// Of all words() and chars() together: how many n-grams can begin at one place of a text bounds what a row costs.
+inline constexpr std::uint32_t kMaxGramLengths = 64;
 inline constexpr std::uint32_t kMaxHashBits = 22;
 inline constexpr std::uint32_t kMaxDirectoryBits = 24;
 inline constexpr float kMaxIdf = 1e6f;

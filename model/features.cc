@@ -1,11 +1,13 @@
 #include "model/features.h"
 
+#include <algorithm>
 #include <cassert>
 #include <charconv>
 
 #include "common/bytes.h"
 #include "model/feature_plan.h"
 #include "model/feature_program.h"
+#include "model/feature_text.h"
 
 namespace espalier::model {
 namespace {
@@ -28,14 +30,14 @@ std::string bucket_name(const char* data, std::uint32_t category) {
 }
 
 /// A category in words. Pairs nest at most as deep as cross() takes arguments in a program that was fitted; hostile
-/// ones are cut off.
+/// ones are cut off, as are entries that are as long as an artefact may make them.
 std::string category_name(const ProgramLayout& layout, const Instruction& i, std::uint32_t category, int depth) {
   const char* data = layout.data(i);
   if (i.op == Op::buckets) return bucket_name(data, category);
   const auto head = load<TableHead>(data);
   if (category == head.count) return "(other)";
   if (category > head.count) return "(missing)";
-  if (i.op == Op::category_text) return std::string(TextTable::at(data).entry(category));
+  if (i.op == Op::category_text) return std::string(TextTable::at(data).entry(category).substr(0, 256));
   if (i.op == Op::category_number) return number_text(load<double>(data + sizeof head + 8 * std::size_t{category}));
   if (depth > 8) return "...";
   const auto pair = load<std::uint64_t>(data + sizeof head + 8 * std::size_t{category});
@@ -90,6 +92,19 @@ std::string Program::feature_name(std::uint32_t index) const {
     return name + (hashed ? ":hash " : ":n-gram ") + std::to_string(place);
   }
   return "feature " + std::to_string(index);
+}
+
+Program::Steps Program::steps(std::span<const Value> inputs) const {
+  Steps steps{layout_->header->instructions, 0};
+  for (std::uint32_t at = 0; at < layout_->header->instructions; ++at) {
+    const Instruction& i = layout_->code[at];
+    if (i.op != Op::emit_words && i.op != Op::emit_chars) continue;
+    const auto head = load<GramHead>(layout_->data(i));
+    // Each byte may begin a word or character, and each of these may stand behind a space.
+    const std::uint64_t places = 2 * std::min(inputs[i.a].text.size(), kMaxTextBytes) + 2;
+    steps.grams += places * (head.high - head.low + 1u);
+  }
+  return steps;
 }
 
 void Program::run(std::span<const Value> inputs, Scratch& scratch, FeatureVector& out) const {

@@ -65,6 +65,13 @@ class Program {
   /// ("words:n-gram 12", "words:hash 1234"). For `espalier inspect`.
   std::string feature_name(std::uint32_t index) const;
 
+  /// What run() takes for the row at most, and how many features come of it: instructions, and n-grams of texts.
+  struct Steps {
+    std::uint64_t instructions = 0;
+    std::uint64_t grams = 0;
+  };
+  Steps steps(std::span<const Value> inputs) const;
+
   /// REQUIRES: inputs.size() == inputs().size(), each missing or of its field's type. Never fails: every input has a
   /// meaning.
   void run(std::span<const Value> inputs, Scratch& scratch, FeatureVector& out) const;
