@@ -60,11 +60,11 @@ void check_output(const Artefact& artefact, const Output& out) {
   if (!out.scores.empty() && std::fabs(sum - 1) > 1e-9) std::abort();
 }
 
-void use(std::string_view bytes) {
+bool use(std::string_view bytes) {
   const auto artefact = Artefact::open(bytes);
   if (!artefact.ok()) {
     if (artefact.status().code() != Code::corrupt && artefact.status().code() != Code::unimplemented) std::abort();
-    return;
+    return false;
   }
   Artefact::Scratch scratch;
   Output out;
@@ -81,11 +81,12 @@ void use(std::string_view bytes) {
   check_output(*artefact, out);
   static_cast<void>(artefact->replay_probes(scratch));
   if (artefact->describe_json().empty()) std::abort();
+  return true;
 }
 
-void target(std::string_view input) {
-  use(input);
-  use(repaired(input));
+bool target(std::string_view input) {
+  const bool is_taken = use(input);
+  return use(repaired(input)) || is_taken;
 }
 
 }  // namespace

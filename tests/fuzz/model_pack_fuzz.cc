@@ -37,14 +37,14 @@ std::string repaired(std::string_view input) {
   return bytes;
 }
 
-void use(std::string_view segment) {
+bool use(std::string_view segment) {
   std::filesystem::remove_all(folder->path());
   std::filesystem::create_directory(folder->path());
   std::ofstream(*folder / segment_name(1), std::ios::binary).write(segment.data(), static_cast<long>(segment.size()));
   const auto pack = Pack::open(Files::system(), folder->path(), {1024});
   if (!pack.ok()) {
     if (pack.status().code() != Code::unimplemented) std::abort();
-    return;
+    return false;
   }
   std::uint64_t bytes = 0;
   for (const Hash256& hash : (*pack)->hashes()) {
@@ -56,11 +56,12 @@ void use(std::string_view segment) {
   const Hash256 hash = blake2b_256(artefact);
   if (!(*pack)->add(hash, artefact).ok() || (*pack)->find(hash) != artefact) std::abort();
   if (!(*pack)->sync().ok() || !(*pack)->verify(hash).ok()) std::abort();
+  return bytes > 0;
 }
 
-void target(std::string_view input) {
-  use(input);
-  use(repaired(input));
+bool target(std::string_view input) {
+  const bool is_taken = use(input);
+  return use(repaired(input)) || is_taken;
 }
 
 }  // namespace

@@ -38,13 +38,13 @@ std::string fitted(const std::vector<FeatureDefinition>& definitions) {
   return *std::move(bytes);
 }
 
-void target(std::string_view input) {
+bool target(std::string_view input) {
   // open() asks for 8-byte alignment; a vector of doubles has it, and its end is the allocation's end.
   std::vector<double> aligned((input.size() + 7) / 8);
-  if (input.empty()) return;
+  if (input.empty()) return false;
   std::memcpy(aligned.data(), input.data(), input.size());
   const auto program = Program::open({reinterpret_cast<const char*>(aligned.data()), input.size()});
-  if (!program.ok()) return;
+  if (!program.ok()) return false;
   const SomeRows rows(program->inputs());
   std::vector<Value> inputs(program->inputs().size());
   Program::Scratch scratch;
@@ -58,6 +58,7 @@ void target(std::string_view input) {
     }
   }
   for (std::uint32_t i = 0; i < std::min(program->feature_count(), 100u); ++i) (void)program->feature_name(i);
+  return true;
 }
 
 }  // namespace

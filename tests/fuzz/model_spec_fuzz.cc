@@ -25,13 +25,15 @@ l2 = [1, 0.5]
 seed = 7
 )toml";
 
-void target(std::string_view input) {
-  (void)FeatureSet::parse({{"f", std::string(input)}});
+bool target(std::string_view input) {
+  bool is_taken = FeatureSet::parse({{"f", std::string(input)}}).ok();
   for (const auto& spec : {Spec::parse_toml(input, "fuzz.toml"), Spec::parse_json(input)}) {
     if (!spec.ok()) continue;
+    is_taken = true;
     const auto again = Spec::parse_json(spec->json());
     if (!again.ok() || again->json() != spec->json()) abort();
   }
+  return is_taken;
 }
 
 }  // namespace

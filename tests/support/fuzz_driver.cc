@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -130,7 +131,20 @@ std::string mutate(const std::vector<std::string>& seeds, std::uint64_t& state) 
   return input;
 }
 
-int run_fuzzer(const std::vector<std::string>& seeds, void (*target)(std::string_view)) {
+namespace {
+
+/// Inputs that were taken are mutated again, so many of them at a time, and none that has grown beyond this.
+constexpr std::size_t kKeptInputs = 2048;
+constexpr std::size_t kLongestKept = 1 << 20;
+
+double cpu_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+template <class Target>
+int fuzz(const std::vector<std::string>& seeds, Target target) {
   assert(!seeds.empty());
   const std::uint64_t seed = number_setting("ESPALIER_FUZZ_SEED", std::random_device{}());
   const auto seconds = static_cast<std::int64_t>(number_setting("ESPALIER_FUZZ_SECONDS", 1));
@@ -143,15 +157,39 @@ int run_fuzzer(const std::vector<std::string>& seeds, void (*target)(std::string
     std::memcpy(exact.get(), input.data(), input.size());
     current_input = exact.get();
     current_size = input.size();
-    target({exact.get(), input.size()});
+    return target({exact.get(), input.size()});
   };
   for (const std::string& input : seeds) try_input(input);
   const std::int64_t end = Clock::system().monotonic_us() + seconds * 1'000'000;
   std::uint64_t state = seed;
-  std::uint64_t inputs = seeds.size();
-  for (; Clock::system().monotonic_us() < end; ++inputs) try_input(mutate(seeds, state));
-  std::printf("%llu inputs\n", static_cast<unsigned long long>(inputs));
+  std::uint64_t inputs = seeds.size(), taken = 0;
+  std::vector<std::string> pool = seeds;
+  for (; Clock::system().monotonic_us() < end; ++inputs) {
+    // From the first seeds as often as from what became of them, which may have become little.
+    std::string input = mutate(next(state) % 2 == 0 ? seeds : pool, state);
+    if (!try_input(input)) continue;
+    ++taken;
+    if (input.size() > kLongestKept) continue;
+    if (pool.size() < seeds.size() + kKeptInputs) {
+      pool.push_back(std::move(input));
+    } else {
+      pool[seeds.size() + below(state, kKeptInputs)] = std::move(input);
+    }
+  }
+  std::printf("%llu inputs, %llu taken, %.0f s of CPU\n", static_cast<unsigned long long>(inputs),
+              static_cast<unsigned long long>(taken), cpu_seconds());
   return 0;
 }
+
+}  // namespace
+
+int run_fuzzer(const std::vector<std::string>& seeds, void (*target)(std::string_view)) {
+  return fuzz(seeds, [target](std::string_view input) {
+    target(input);
+    return false;
+  });
+}
+
+int run_fuzzer(const std::vector<std::string>& seeds, bool (*target)(std::string_view)) { return fuzz(seeds, target); }
 
 }  // namespace espalier::testing
