@@ -146,12 +146,14 @@ class SystemMapping final : public Mapping {
 class SystemFiles final : public Files {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, bool create) override {
-    ASSIGN_OR_RETURN(Descriptor fd, open_descriptor(path, O_RDWR | (create ? O_CREAT : 0)));
+    // Never through a link, which could lead anywhere.
+    ASSIGN_OR_RETURN(Descriptor fd, open_descriptor(path, O_RDWR | O_NOFOLLOW | (create ? O_CREAT : 0)));
     return std::unique_ptr<File>(std::make_unique<SystemFile>(std::move(fd), path));
   }
 
   Result<std::unique_ptr<Mapping>> map(const std::string& path) override {
-    ASSIGN_OR_RETURN(const Descriptor fd, open_descriptor(path, O_RDONLY));
+    // A pipe, which nobody may ever write to, maps to nothing, and isn't waited for.
+    ASSIGN_OR_RETURN(const Descriptor fd, open_descriptor(path, O_RDONLY | O_NONBLOCK));
     ASSIGN_OR_RETURN(const std::uint64_t size, size_of(fd.get(), path));
     void* start = nullptr;
     if (size > 0) {
@@ -231,7 +233,9 @@ class SystemFiles final : public Files {
 
  private:
   static Status write_new(const std::string& path, std::string_view content) {
-    ASSIGN_OR_RETURN(const Descriptor fd, open_descriptor(path, O_WRONLY | O_CREAT | O_TRUNC));
+    // Where something has the name, a link too, it goes: it is never written through.
+    ::unlink(path.c_str());
+    ASSIGN_OR_RETURN(const Descriptor fd, open_descriptor(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW));
     RETURN_IF_ERROR(write_all(fd.get(), 0, content, path));
     if (uninterrupted([&] { return ::fdatasync(fd.get()); }) != 0) return failure(errno, path, "sync");
     return {};

@@ -39,12 +39,12 @@ class Mapping {
 class Files {
  public:
   virtual ~Files() = default;
-  /// Opens for reading and writing; creates it when `create`.
+  /// Opens for reading and writing, but not through a link; creates it when `create`.
   virtual Result<std::unique_ptr<File>> open(const std::string& path, bool create) = 0;
   virtual Result<std::unique_ptr<Mapping>> map(const std::string& path) = 0;
   virtual Result<std::string> read(const std::string& path) = 0;
-  /// Writes a temporary twin, syncs it, renames it over `path`, syncs the folder: after a crash the old or the new
-  /// content.
+  /// Writes a temporary twin, never through a link that has its name, syncs it, renames it over `path`, syncs the
+  /// folder: after a crash the old or the new content.
   virtual Status replace(const std::string& path, std::string_view content) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   virtual Status remove(const std::string& path) = 0;

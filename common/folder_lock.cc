@@ -12,7 +12,7 @@ namespace espalier {
 
 Result<FolderLock> FolderLock::take(const std::string& folder, const std::string& what) {
   const std::string path = folder + "/lock";
-  return take_opened(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), path, folder, what);
+  return take_opened(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), path, folder, what);
 }
 
 Result<FolderLock> FolderLock::take_itself(const std::string& folder, const std::string& what) {

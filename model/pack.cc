@@ -119,6 +119,13 @@ Status Pack::State::remove_unfinished(const std::vector<std::string>& names) {
 
 Status Pack::State::load_segment(std::uint32_t number, bool is_last) {
   last_number = std::max(last_number, number);
+  // A link could lead to a file of another; a pipe would be waited for.
+  if (std::error_code error;
+      !std::filesystem::is_regular_file(std::filesystem::symlink_status(folder + "/" + segment_name(number), error))) {
+    log::warn("pack", "segment set aside",
+              {{"path", folder + "/" + segment_name(number)}, {"reason", "is no ordinary file"}});
+    return {};
+  }
   Segment segment{folder + "/" + segment_name(number), nullptr, 0, 0, 0, false};
   ASSIGN_OR_RETURN(segment.mapping, files.map(segment.path));
   const auto walked = walk_segment(segment.mapping->bytes(), number);

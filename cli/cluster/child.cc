@@ -48,7 +48,7 @@ Result<Child> Child::start(const std::string& program, const std::vector<std::st
   if (access(program.c_str(), X_OK) != 0) return unavailable(program + ": " + std::strerror(errno));
   int log_file = -1;
   if (!log.empty()) {
-    log_file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log_file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (log_file < 0) return unavailable(log + ": " + std::strerror(errno));
   }
   int ends[2];

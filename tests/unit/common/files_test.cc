@@ -2,6 +2,8 @@
 #include "common/folder_lock.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -81,6 +83,29 @@ TEST_F(FilesTest, ReplaceLeavesOnlyTheNewContent) {
   EXPECT_EQ(content, "second");
   ASSERT_OK_AND_ASSIGN(const auto names, files_.list(folder_.path()));
   EXPECT_EQ(names, std::vector<std::string>{"a"});
+}
+
+TEST_F(FilesTest, NothingIsWrittenThroughALinkAndNobodyWaitsForAPipe) {
+  const std::string victim = folder_ / "victim", link = folder_ / "link";
+  ASSERT_OK(files_.replace(victim, "its own"));
+  ASSERT_EQ(::symlink(victim.c_str(), link.c_str()), 0);
+  EXPECT_FALSE(files_.open(link, false).ok());
+  EXPECT_FALSE(files_.open(link, true).ok());
+  ASSERT_EQ(::symlink((folder_ / "made").c_str(), (folder_ / "lock").c_str()), 0);
+  EXPECT_FALSE(FolderLock::take(folder_.path(), "a shard").ok());
+  EXPECT_FALSE(files_.exists(folder_ / "made"));
+  // The twin's name, and the file's own: both links go, what they lead to stays.
+  ASSERT_EQ(::symlink(victim.c_str(), (folder_ / "a.replacing").c_str()), 0);
+  ASSERT_EQ(::symlink(victim.c_str(), (folder_ / "a").c_str()), 0);
+  ASSERT_OK(files_.replace(folder_ / "a", "new"));
+  ASSERT_OK_AND_ASSIGN(const std::string content, files_.read(folder_ / "a"));
+  EXPECT_EQ(content, "new");
+  ASSERT_OK_AND_ASSIGN(const std::string kept, files_.read(victim));
+  EXPECT_EQ(kept, "its own");
+  const std::string pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  ASSERT_OK_AND_ASSIGN(const auto mapping, files_.map(pipe));
+  EXPECT_EQ(mapping->bytes(), "");
 }
 
 TEST_F(FilesTest, FoldersAndNames) {

@@ -1,6 +1,7 @@
 #include "model/pack.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -196,6 +197,33 @@ TEST_F(PackTest, SegmentsThatAreNone) {
     EXPECT_OK(add(**pack, artefact(1)));
     EXPECT_EQ(found(**pack, artefact(1)), artefact(1)) << c.what;
   }
+}
+
+TEST_F(PackTest, SegmentsThatAreLinksPipesOrFoldersAreSetAsideAndLeftAlone) {
+  const std::string bytes = artefact(1);
+  {
+    ASSERT_OK_AND_ASSIGN(const auto pack, open());
+    ASSERT_OK(add(*pack, bytes));
+    ASSERT_OK(pack->sync());
+  }
+  // A segment of another pack, whose tail somebody would write to; and what can't be read at all.
+  const std::string elsewhere = dir_ / "elsewhere.pack";
+  std::filesystem::rename(segment(1), elsewhere);
+  ASSERT_OK_AND_ASSIGN(const std::string before, Files::system().read(elsewhere));
+  std::filesystem::create_symlink(elsewhere, segment(1));
+  ASSERT_EQ(::mkfifo(segment(2).c_str(), 0600), 0);
+  std::filesystem::create_directory(segment(3));
+  std::filesystem::create_symlink("/dev/zero", segment(4));
+  std::filesystem::create_symlink(segment(5), segment(5));
+  ASSERT_OK_AND_ASSIGN(const auto pack, open());
+  EXPECT_TRUE(pack->hashes().empty());
+  const std::string other = artefact(2);
+  ASSERT_OK(add(*pack, other));
+  ASSERT_OK(pack->sync());
+  EXPECT_EQ(found(*pack, other), other);
+  EXPECT_TRUE(std::filesystem::exists(segment(6))) << "the numbers of the others aren't used again";
+  ASSERT_OK_AND_ASSIGN(const std::string after, Files::system().read(elsewhere));
+  EXPECT_EQ(before, after);
 }
 
 TEST_F(PackTest, ACutSegmentGivesWhatIsWhole) {
