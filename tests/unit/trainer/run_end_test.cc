@@ -52,6 +52,7 @@ class RunEndTest : public ::testing::Test {
     client::FakeRegistry registry(
         [this](const std::string& op, wire::Message& request) { return answer(op, request); });
     options_.registry = {registry.endpoint()};
+    options_.insecure = true;
     ::testing::internal::CaptureStdout();
     Progress progress;
     status = run_trainer(options_, progress);
