@@ -156,9 +156,8 @@ class Load {
  public:
   Load(std::vector<Request> requests, std::vector<std::string> routers) : requests_(std::move(requests)) {
     client::Client::Options options;
-    options.queue = 200'000;
     options.most_requests = 4'000'000;  // an open loop doesn't wait for room
-    options.insecure = true;  // hosts that a test has made
+    options.insecure = true;            // hosts that a test has made
     client_ = value_of(client::Client::connect(std::move(routers), options));
   }
 
@@ -245,8 +244,20 @@ class Load {
   void send() {
     const std::size_t which = sent_++ % requests_.size();
     const std::int64_t now = clock_.monotonic_us();
-    const auto ticket = value_of(client_->submit(requests_[which].asked, requests_[which].bodies));
-    under_way_.emplace(ticket, UnderWay{which, now});
+    const auto ticket = client_->submit(requests_[which].asked, requests_[which].bodies);
+    if (ticket.status().code() == Code::overloaded) {
+      ++codes_[Code::overloaded];
+      refused_.record(0);
+      ++step_of(now)[1];
+      return;
+    }
+    under_way_.emplace(value_of(ticket), UnderWay{which, now});
+  }
+
+  /// Of the timeline: when a request was sent.
+  std::array<std::int64_t, 4>& step_of(std::int64_t sent_us) {
+    return timeline_[std::min<std::size_t>(static_cast<std::size_t>((sent_us - start_us_) / kStepUs),
+                                           timeline_.size() - 1)];
   }
 
   void take_answers() {
@@ -258,9 +269,7 @@ class Load {
     require(found != under_way_.end(), "an answer to nothing, or a second one");
     const Request& request = requests_[found->second.request];
     const std::int64_t us = clock_.monotonic_us() - found->second.sent_us;
-    const std::size_t place = std::min<std::size_t>(
-        static_cast<std::size_t>((found->second.sent_us - start_us_) / kStepUs), timeline_.size() - 1);
-    auto& step = timeline_[place];
+    auto& step = step_of(found->second.sent_us);
     Code code = prediction_.status.code();
     std::string message(prediction_.status.message());
     for (const client::PredictedPart& part : prediction_.parts) {

@@ -67,6 +67,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::vector<std::string> routers
   exchange_options.most_requests = options.most_requests;
   exchange_options.most_bytes = options.most_bytes;
   exchange_options.socket.insecure = options.insecure;
+  exchange_options.refuses_what_waits = true;
   exchange_options.renew = with_budget;
   ASSIGN_OR_RETURN(auto exchange, Exchange::open(std::move(routers), std::move(exchange_options)));
   return std::unique_ptr<Client>(new Client(std::move(exchange), options));
@@ -88,7 +89,7 @@ Result<Ticket> Client::submit(const wire::PredictRequest& request, std::vector<s
     return invalid_argument("request: " + std::to_string(bytes) + " bytes, at most " +
                             std::to_string(wire::kMaxClientMessageBytes));
   }
-  RETURN_IF_ERROR(exchange_->check_room(bytes));
+  RETURN_IF_ERROR(exchange_->check_room(bytes, stamped.budget_us));
   return exchange_->send(std::move(header), std::move(bodies), stamped.budget_us + kGraceUs, 0);
 }
 

@@ -45,9 +45,9 @@ class Client {
  public:
   struct Options {
     std::int64_t budget_us = wire::kDefaultBudgetUs;  ///< for requests that leave theirs at the default
-    int queue = 10'000;                               ///< requests kept while the connection is busy
-    std::size_t most_requests = 65'536;               ///< submitted and not received yet
-    std::uint64_t most_bytes = 1ull << 30;            ///< of requests under way
+    int queue = 1000;  ///< messages handed over to the connection that it hasn't sent yet, or received
+    std::size_t most_requests = 65'536;     ///< submitted and not received yet
+    std::uint64_t most_bytes = 1ull << 30;  ///< of requests under way
     /// predict() asks again what was `overloaded` or `unavailable`, after the wait that the reply advises and within
     /// the budget: of a request with many parts those that were.
     bool asks_again = false;
@@ -71,7 +71,8 @@ class Client {
   Prediction predict(const wire::PredictRequest& request, std::vector<std::string> bodies);
 
   /// Asks without waiting. invalid_argument: not one body a part, or more bytes than a request may have;
-  /// overloaded: too much is under way, or was answered and not received.
+  /// overloaded: too much is under way, or was answered and not received, or it would wait for half of its budget until
+  /// it is sent.
   Result<Ticket> submit(const wire::PredictRequest& request, std::vector<std::string> bodies);
   /// The next answer to what was submitted, in the order of arrival, waiting up to `timeout_us` (0: not at all). false:
   /// none now.

@@ -41,6 +41,10 @@ Status keep_unsecured(std::vector<std::string>& endpoints, const std::string& pe
   return invalid_argument("to reach " + peer + " at " + first + " one needs a key (--key FILE, ESPALIER_KEY)");
 }
 
+Status waits_too_long(const std::string& peer) {
+  return {Code::overloaded, "requests wait too long until " + peer + " takes them"};
+}
+
 std::string seconds_text(std::int64_t us) {
   std::string text = std::to_string(us / 1'000'000) + "." + std::to_string(us / 100'000 % 10);
   return text + " s";
@@ -72,6 +76,7 @@ Status Exchange::reconnect() {
   ASSIGN_OR_RETURN(socket_, wire::Socket::make(context_, wire::SocketKind::dealer, options_.socket));
   heard_us_ = clock_.monotonic_us();
   hello_sent_us_ = 0;
+  message_us_ = 0;
   there_us_ = 0;
   up_us_ = 0;
   was_lost_ = false;
@@ -108,7 +113,8 @@ Ticket Exchange::send(std::string header, std::vector<std::string> bodies, std::
   return ticket;
 }
 
-Status Exchange::check_room(std::uint64_t bytes) const {
+Status Exchange::check_room(std::uint64_t bytes, std::int64_t timeout_us) const {
+  if (!unsent_.empty() && has_waited(unsent_.front(), timeout_us / 2)) return waits_too_long(options_.peer);
   const std::size_t requests = in_flight_.size() + answered_.size();
   if (requests < options_.most_requests && bytes_in_flight_ + bytes <= options_.most_bytes) return {};
   return {Code::overloaded, std::to_string(requests) + " requests with " + std::to_string(bytes_in_flight_) +
@@ -160,9 +166,29 @@ void Exchange::send_waiting() {
   }
 }
 
+/// While the other side answers: one that doesn't isn't overloaded, but left.
+bool Exchange::has_waited(Ticket ticket, std::int64_t us) const {
+  const auto found = in_flight_.find(ticket);
+  if (!options_.refuses_what_waits || found == in_flight_.end()) return false;
+  const std::int64_t now_us = clock_.monotonic_us();
+  const std::int64_t begun_us = found->second.deadline_us - found->second.timeout_us;
+  return now_us - begun_us > us && message_us_ > 0 && now_us - message_us_ < options_.silence_us;
+}
+
+void Exchange::refuse_waiting() {
+  for (; !unsent_.empty(); unsent_.pop_front()) {
+    const auto found = in_flight_.find(unsent_.front());
+    if (found == in_flight_.end()) continue;
+    if (!has_waited(found->first, found->second.timeout_us / 2)) return;
+    fail(found->first, waits_too_long(options_.peer));
+    end(found);
+  }
+}
+
 /// In order, as long as there is room.
 void Exchange::send_kept() {
   send_waiting();
+  refuse_waiting();
   for (; !unsent_.empty(); unsent_.pop_front()) {
     const auto found = in_flight_.find(unsent_.front());
     if (found != in_flight_.end() && !try_send(found->second)) return;
@@ -171,7 +197,7 @@ void Exchange::send_kept() {
 
 /// A whole message is a sign of life; only an answer to a request says that moving has helped.
 void Exchange::heard(const wire::Message& message) {
-  heard_us_ = clock_.monotonic_us();
+  heard_us_ = message_us_ = clock_.monotonic_us();
   hello_sent_us_ = 0;
   up_us_ = std::max<std::int64_t>(0, there_us_ - heard_us_);
   if (!was_lost_) must_move_us_ = 0;
@@ -203,13 +229,17 @@ void Exchange::end(std::unordered_map<Ticket, Request>::iterator request) {
   in_flight_.erase(request);
 }
 
-void Exchange::fail(Ticket ticket, const Request& request) {
+void Exchange::fail(Ticket ticket, Status why) {
   Answer& answer = answered_.emplace_back();
   answer.ticket = ticket;
+  answer.status = std::move(why);
+}
+
+Status Exchange::late(const Request& request) const {
   const wire::Endpoint endpoint = wire::parse_endpoint(endpoints_[endpoint_]);
-  answer.status = Status(options_.late, options_.peer + " at " + endpoint.address + " did not answer within " +
-                                            seconds_text(request.timeout_us) +
-                                            (endpoint.key ? "; whose key doesn't count there is never answered" : ""));
+  return Status(options_.late, options_.peer + " at " + endpoint.address + " did not answer within " +
+                                   seconds_text(request.timeout_us) +
+                                   (endpoint.key ? "; whose key doesn't count there is never answered" : ""));
 }
 
 /// How long the next message may be on its way back: as large as the largest, or as what was asked.
@@ -319,7 +349,7 @@ void Exchange::expire() {
     const bool silent = now - heard_us_ >= (request.resend_us > 0 ? request.resend_us : request.timeout_us) &&
                         now >= silent_us() - options_.silence_us;
     if (now >= request.deadline_us) {
-      fail(ticket, request);
+      fail(ticket, late(request));
       end(found);
       if (silent) is_watched() ? move_on(now) : use_next_endpoint();
       continue;

@@ -73,6 +73,9 @@ class Exchange {
     /// Requests that may be under way or have an answer that wasn't received yet, and bytes of those under way.
     std::size_t most_requests = 65'536;
     std::uint64_t most_bytes = 1ull << 30;
+    /// What waits for half of its time until the connection's queue takes it is refused with overloaded, while the
+    /// other side answers.
+    bool refuses_what_waits = false;
   };
 
   /// invalid_argument: no endpoints, or one that can't be parsed. failed_precondition: one that is neither secured nor
@@ -80,8 +83,9 @@ class Exchange {
   static Result<std::unique_ptr<Exchange>> open(std::vector<std::string> endpoints, Options options,
                                                 const Clock& clock = Clock::system());
 
-  /// overloaded: there is no room for another request of so many bytes until answers are received.
-  Status check_room(std::uint64_t bytes) const;
+  /// overloaded: there is no room for another request of so many bytes until answers are received, or it would wait too
+  /// long until it is sent.
+  Status check_room(std::uint64_t bytes, std::int64_t timeout_us) const;
   /// Sends, or keeps for sending when the connection's queue is full. `timeout_us` from now its answer is a failure.
   /// `resend_us`: send it again after so long without reply (0: never).
   Ticket send(std::string header, std::vector<std::string> bodies, std::int64_t timeout_us, std::int64_t resend_us);
@@ -132,7 +136,10 @@ class Exchange {
   void expire();
   void use_next_endpoint();
   void send_all_again(bool was_lost);
-  void fail(Ticket ticket, const Request& request);
+  bool has_waited(Ticket ticket, std::int64_t us) const;
+  void refuse_waiting();
+  void fail(Ticket ticket, Status why);
+  Status late(const Request& request) const;
   void end(std::unordered_map<Ticket, Request>::iterator request);
 
   const std::vector<std::string> endpoints_;
@@ -150,7 +157,8 @@ class Exchange {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::deque<Answer> answered_;
   wire::Message incoming_;
-  std::int64_t heard_us_ = 0;
+  std::int64_t heard_us_ = 0;    ///< or since when it could have been
+  std::int64_t message_us_ = 0;  ///< the last one over this connection; 0: none
   // While the other side is watched.
   std::int64_t busy_since_us_ = 0;               ///< something has been under way
   std::int64_t hello_sent_us_ = 0;               ///< 0: nobody was asked since the last message

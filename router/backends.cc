@@ -48,6 +48,7 @@ wire::SocketOptions request_queues() {
 wire::SocketOptions client_queues() {
   wire::SocketOptions options = request_queues();
   options.send_queue = kUnreadReplies;
+  options.receive_queue = kUntakenRequests;
   return options;
 }
 

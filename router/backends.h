@@ -37,7 +37,7 @@ namespace espalier::router {
 
 /// Of a socket that carries requests: both queues are deep, and bounded.
 wire::SocketOptions request_queues();
-/// Of the one that clients connect to: fewer replies wait for one that doesn't read.
+/// Of the one that clients connect to: fewer replies wait for one that doesn't read, and fewer requests for the router.
 wire::SocketOptions client_queues();
 
 /// Request id of what is sent to a shard, which gives it back. `number` is its connection's: Flow::hear(). A hello has

@@ -37,6 +37,9 @@ struct Limits {
 /// Replies below this aren't counted in bytes: how many of them a client may leave unread is bounded.
 inline constexpr std::size_t kSmallReplyBytes = 4096;
 inline constexpr int kUnreadReplies = 16'384;
+/// Of one connection, until the router takes them up: what a router can't keep up with waits where it is refused for
+/// less, at clients.
+inline constexpr int kUntakenRequests = 1024;
 
 /// What a shard may take for a message, at the slowest: some five times what tabular rows take on a busy core.
 constexpr std::int64_t most_work_us(std::uint64_t rows, std::uint64_t bytes) {

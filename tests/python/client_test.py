@@ -265,6 +265,34 @@ class Connection(unittest.TestCase):
             self.assertEqual(client.receive()[1].error.code, Code.DEADLINE_EXCEEDED)
             client.submit("acme", "total", [Part(rows=[{"x": 1}])], budget_us=1000)
 
+    def test_refuses_what_a_router_that_is_there_does_not_take_in_time(self):
+        context, crowded = zmq.Context(), zmq.Context()
+        crowded.setsockopt(zmq.SNDHWM, 1)
+        socket = context.socket(zmq.ROUTER)
+        socket.setsockopt(zmq.RCVHWM, 1)
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+        client = Client(f"tcp://127.0.0.1:{port}", crowded, insecure=True)
+        for _ in range(30):  # the system takes some of them
+            client.submit("acme", "total", [Part(columns={"x": ["y" * 1_000_000]})])
+        peer = socket.recv_multipart()[0]
+        stopping = threading.Event()
+
+        def live():
+            while not stopping.wait(0.01):
+                socket.send_multipart([peer, b"nobody's", msgpack.packb({"status": 0})])
+
+        living = threading.Thread(target=live)
+        living.start()
+        begin = time.monotonic()
+        self.assertEqual(client.receive()[1].error.code, Code.OVERLOADED)
+        self.assertLess(time.monotonic() - begin, 0.9)
+        stopping.set()
+        living.join()
+        client.close()
+        socket.close(linger=0)
+        crowded.destroy(linger=0)
+        context.term()
+
     def test_says_when_it_sent_a_request_also_when_it_had_to_wait(self):
         context = zmq.Context()
         free = context.socket(zmq.ROUTER)

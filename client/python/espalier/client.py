@@ -162,17 +162,17 @@ class Client:
     def receive(self) -> Tuple[int, Prediction]:
         """The next answer to what was submitted, in the order of arrival, with its ticket.
 
-        One that does not come within its budget is answered here with DEADLINE_EXCEEDED.
+        One that does not come within its budget is answered here with DEADLINE_EXCEEDED, one that waits for half of it to be sent with OVERLOADED.
         REQUIRES: something was submitted and not received.
         """
         if self._kept:
             return self._kept.popleft()
         request_id, frames = self._routers.receive()
         (ticket,) = struct.unpack("<Q", request_id)
-        if frames is not None:
+        if not isinstance(frames, Code):
             return ticket, decode_reply(frames)
-        message = f"the router at {self._routers.endpoint} did not answer within the budget"
-        return ticket, Prediction(error=EspalierError(Code.DEADLINE_EXCEEDED, message))
+        what = "did not answer within the budget" if frames is Code.DEADLINE_EXCEEDED else "takes requests too slowly"
+        return ticket, Prediction(error=EspalierError(frames, f"the router at {self._routers.endpoint} {what}"))
 
     def _next_of(self, waiting: List[int], arrived: Dict[int, Prediction]) -> Prediction:
         first = waiting.pop(0)

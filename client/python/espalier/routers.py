@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from typing import Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Deque, Dict, List, Optional, Sequence, Tuple, Union
 
 import msgpack
 import zmq
@@ -43,7 +43,7 @@ _HELLO_ID = bytes(8)
 class _Request:
     def __init__(self, frames: List[bytes], now: float, budget_us: int) -> None:
         self.frames = frames
-        self.deadline = now + budget_us / 1e6
+        self.begun, self.deadline = now, now + budget_us / 1e6
         self.way_s = _way_s(frames)
         self.bytes = sum(map(len, frames))
         self.is_stale = False  # its header says what was true some time ago
@@ -71,6 +71,7 @@ class Routers:
         self._place = 0
         self._under_way: Dict[bytes, _Request] = {}
         self._bytes = 0  # of what is under way
+        self._refused: Deque[bytes] = deque()  # waited too long to be sent
         self._unsent: Deque[bytes] = deque()  # no room in the connection's queue
         self._waiting: Deque[bytes] = deque()  # to be sent again, where the budget allows it
         self._resend_room: float = _RESEND_RESERVE
@@ -80,7 +81,7 @@ class Routers:
         self._moves = 0
         self._may_move = 0.0
         self._last_silence: Optional[float] = None  # for which a router was given up
-        self._heard = 0.0
+        self._heard = 0.0  # or since when it could have been
         self._hello_sent: Optional[float] = None
         self._connect()
 
@@ -98,8 +99,10 @@ class Routers:
     def send(self, request_id: bytes, frames: List[bytes], budget_us: int) -> None:
         """Sends header and bodies under an id of 8 bytes that was not used before.
 
-        Raises EspalierError: OVERLOADED where too much is under way already.
+        Raises EspalierError: OVERLOADED where too much is under way already, or it would wait too long until it is sent.
         """
+        if self._unsent and self._has_waited(self._unsent[0], budget_us / 2e6):
+            raise EspalierError(Code.OVERLOADED, "requests wait too long until a router takes them")
         if len(self._under_way) >= MOST_REQUESTS or self._bytes >= MOST_BYTES:
             raise EspalierError(Code.OVERLOADED, f"{len(self._under_way)} requests with {self._bytes} bytes are under way; at most "
                                                  f"{MOST_REQUESTS} and {MOST_BYTES} may be")
@@ -116,16 +119,21 @@ class Routers:
         self._unsent.append(request_id)
         self._send_kept()
 
-    def receive(self) -> Tuple[bytes, Optional[List[bytes]]]:
-        """The next reply with its request's id, in the order of arrival; None: it did not come within its budget.
+    def receive(self) -> Tuple[bytes, Union[List[bytes], Code]]:
+        """The next reply with its request's id, in the order of arrival; DEADLINE_EXCEEDED: it did not come within its budget;
+        OVERLOADED: it waited for half of it to be sent.
 
         REQUIRES: something was sent and not received.
         """
         while True:
+            if self._refused:
+                return self._refused.popleft(), Code.OVERLOADED
             now = time.monotonic()
             request_id, request = min(self._under_way.items(), key=lambda item: item[1].deadline)
             wait_s = min(request.deadline + _GRACE_S, self._next_look()) - now
             self._send_kept()
+            if self._refused:
+                continue
             self._poller.register(self._socket, zmq.POLLIN | zmq.POLLOUT if self._unsent else zmq.POLLIN)
             ready = dict(self._poller.poll(max(0, int(wait_s * 1000) + 1)))
             if ready.get(self._socket, 0) & zmq.POLLIN:
@@ -140,7 +148,7 @@ class Routers:
                 self._end(request_id)
                 if self._has_others() and self._hello_sent is not None:
                     self._move_on(now)
-                return request_id, None
+                return request_id, Code.DEADLINE_EXCEEDED
             self._look(now)
 
     def _end(self, request_id: bytes) -> None:
@@ -148,7 +156,8 @@ class Routers:
 
     def _hear(self, answered: bytes, frames: Sequence[bytes]) -> None:
         """A whole message is a sign of life; only an answer to a request says that moving has helped."""
-        self._heard, self._hello_sent = time.monotonic(), None
+        self._heard = self._message = time.monotonic()
+        self._hello_sent = None
         self._up = max(0.0, self._there - self._heard)
         if answered != _HELLO_ID:
             self._moves = 0
@@ -161,12 +170,29 @@ class Routers:
             if request_id in self._under_way:
                 self._resend_room -= 1
                 self._unsent.append(request_id)
+        self._refuse_waiting()
         while self._unsent:
             request = self._under_way.get(self._unsent[0])
             if request is not None and not self._try_send(self._unsent[0], request):
                 request.is_stale = True
                 return
             self._unsent.popleft()
+
+    def _has_waited(self, request_id: bytes, wait_s: float) -> bool:
+        """While the router answers: one that doesn't isn't overloaded, but left."""
+        request, now = self._under_way.get(request_id), time.monotonic()
+        return request is not None and now - request.begun > wait_s and now - self._message < _SILENCE_S
+
+    def _refuse_waiting(self) -> None:
+        while self._unsent:
+            request_id = self._unsent[0]
+            request = self._under_way.get(request_id)
+            if request is not None and not self._has_waited(request_id, (request.deadline - request.begun) / 2):
+                return
+            self._unsent.popleft()
+            if request is not None:
+                self._end(request_id)
+                self._refused.append(request_id)
 
     def _try_send(self, request_id: bytes, request: _Request) -> bool:
         now = time.monotonic()
@@ -282,6 +308,7 @@ class Routers:
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(news, zmq.POLLIN)
         self._heard, self._hello_sent = time.monotonic(), None
+        self._message = 0.0  # when the last one came over this connection
         self._there = 0.0  # when all that was sent will have arrived, at the slowest
         self._up = 0.0  # what has been sent since the last message may take to arrive
         self._was_lost = False  # the connection, with whatever was sent over it

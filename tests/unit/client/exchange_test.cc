@@ -306,5 +306,39 @@ TEST(ClientUnderTrouble, RefusesWhatItHasNoRoomFor) {
   EXPECT_OK(client->submit(request, {std::string(600, 'a')}));
 }
 
+TEST(ClientUnderTrouble, RefusesWhatARouterThatIsThereDoesNotTakeInTime) {
+  wire::Context context;
+  wire::SocketOptions few = testing::insecure_socket();
+  few.receive_queue = 1;
+  auto router = *wire::Socket::make(context, wire::SocketKind::router, few);
+  const auto bound = router->bind("tcp://127.0.0.1:*");
+  ASSERT_OK(bound);
+  Client::Options options = insecure_client();
+  options.queue = 1;
+  ASSERT_OK_AND_ASSIGN(auto client, Client::connect({*bound}, options));
+  const std::string body(1 << 20, 'b');
+  constexpr int kRequests = 30;  // the system takes some of them
+  for (int i = 0; i < kRequests; ++i) ASSERT_OK(client->submit(parts_of(1), {body}));
+
+  wire::Message first;
+  wire::Poller poller;
+  poller.add(*router);
+  ASSERT_TRUE(poller.wait(kPatience));
+  ASSERT_OK(router->receive(first));
+  Prediction prediction;
+  int overloaded = 0;
+  const std::int64_t begin_us = Clock::system().monotonic_us();
+  while (overloaded == 0 && Clock::system().monotonic_us() < begin_us + kPatience) {
+    wire::Message sign = wire::Message();  // of life, and no answer
+    sign.push_back(first[0].share());
+    sign.emplace_back(std::string_view("nobody's"));
+    sign.emplace_back(wire::encode_reply(Status(), wire::HelloReply{1, 1, "0", "router"}));
+    ASSERT_OK(router->send(sign));
+    while (client->receive(prediction, 10'000)) overloaded += prediction.status.code() == Code::overloaded;
+  }
+  EXPECT_GT(overloaded, 0);
+  EXPECT_LT(Clock::system().monotonic_us() - begin_us, 900'000) << "before its budget is over";
+}
+
 }  // namespace
 }  // namespace espalier::client
