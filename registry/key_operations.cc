@@ -25,16 +25,20 @@ template <class Request, class Edit>
 Result<wire::EpochReply> Registry::change_key(const Principal& principal, const Request& request, Edit edit) {
   RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(model::check_name("name", request.name));
-  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
-    ASSIGN_OR_RETURN(auto before, records_.keys.find(request.name));
-    if (before && before->revoked_us != 0) {
-      return failed_precondition("key " + request.name + " was revoked; its name is not used again");
-    }
-    ASSIGN_OR_RETURN(wire::KeyRecord key, edit(std::move(before), batch.time_us()));
-    log::info("registry", Request::op, {{"key", key.name}, {"by", principal.name()}, {"epoch", batch.epoch()}});
-    KeyRecords::put(batch, std::move(key), principal.name());
-    return wire::EpochReply{store_->generation(), batch.epoch()};
-  });
+  return change<wire::EpochReply>(
+      principal, request, {}, [&](Batch& batch, AuditNote& note) -> Result<wire::EpochReply> {
+        ASSIGN_OR_RETURN(auto before, records_.keys.find(request.name));
+        note.subject = "key " + request.name;
+        note.before = before ? audit::key_json(*before) : "";
+        if (before && before->revoked_us != 0) {
+          return failed_precondition("key " + request.name + " was revoked; its name is not used again");
+        }
+        ASSIGN_OR_RETURN(wire::KeyRecord key, edit(std::move(before), batch.time_us()));
+        note.after = audit::key_json(key);
+        log::info("registry", Request::op, {{"key", key.name}, {"by", principal.name()}, {"epoch", batch.epoch()}});
+        KeyRecords::put(batch, std::move(key), principal.name());
+        return wire::EpochReply{store_->generation(), batch.epoch()};
+      });
 }
 
 Result<wire::EpochReply> Registry::key_create(const Principal& principal, const wire::KeyCreateRequest& request) {

@@ -270,6 +270,20 @@ std::string import_state(std::string_view tenant, std::string_view model, std::u
   return key;
 }
 
+std::string audit(std::uint64_t epoch) { return with_epoch(Table::audit, epoch); }
+
+std::string audit_of(std::string_view tenant, std::uint64_t epoch) {
+  std::string key = of_tenant(Table::audit_of, tenant);
+  append_u64_be(key, epoch);
+  return key;
+}
+
+std::string quota(std::string_view tenant, std::uint64_t epoch) {
+  std::string key = of_tenant(Table::quota, tenant);
+  append_newest_first(key, epoch);
+  return key;
+}
+
 std::string idem(std::string_view principal, const Uuid& idem) {
   return with_names(Table::idem, {principal}).append(idem.view());
 }

@@ -51,13 +51,16 @@ enum class Table : char {
   history = 'H',
   imported = 'h',
   key = 'L',
+  audit = 'J',
+  audit_of = 'j',
+  quota = 'k',
   idem = 'I',
   idem_by_time = 'i',
 };
 
 /// All of them, and those whose keys begin with a tenant: an erasure takes these.
-inline constexpr std::string_view kTables = "GBEeFfCWLMSAVvTRrXKDQqZUuPONYHhIi";
-inline constexpr std::string_view kTablesOfTenants = "VvTRrXSKDMAUuPONYHhQqZ";
+inline constexpr std::string_view kTables = "GBEeFfCWLJjkMSAVvTRrXKDQqZUuPONYHhIi";
+inline constexpr std::string_view kTablesOfTenants = "VvTRrXSKDMAUuPONYHhQqZjk";
 
 /// The prefix of a table, and the first key behind everything that starts with `prefix`.
 std::string table(Table table);
@@ -143,6 +146,11 @@ std::string history(std::string_view tenant, std::string_view model, std::int64_
 /// How far an import is; a state of the model that waits for the import's end.
 std::string import_record(std::string_view tenant, std::string_view model);
 std::string import_state(std::string_view tenant, std::string_view model, std::uint64_t epoch);
+
+/// What is told of the change of that epoch; that it was a tenant's, or, with an empty one, the cluster's.
+std::string audit(std::uint64_t epoch);
+std::string audit_of(std::string_view tenant, std::uint64_t epoch);
+std::string quota(std::string_view tenant, std::uint64_t epoch);
 
 std::string idem(std::string_view principal, const Uuid& idem);
 std::string idem_by_time(std::int64_t time_us, std::string_view principal, const Uuid& idem);

@@ -57,6 +57,11 @@ void log_changes(const cluster::View& from, const cluster::View& to) {
   }
 }
 
+void note_shard(AuditNote& note, const std::string& shard, const cluster::View& from,
+                const std::optional<cluster::View>& to) {
+  note = {"shard " + shard, audit::shard_json(from, shard), to ? audit::shard_json(*to, shard) : ""};
+}
+
 }  // namespace
 
 Result<wire::EpochReply> Registry::change_view(const std::optional<cluster::View>& view, Batch& batch) {
@@ -86,7 +91,7 @@ Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::
     if (key) RETURN_IF_ERROR(check_own_endpoints(*key, request.shard));
   }
   bool is_new = false;
-  auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+  const auto put = [&](Batch& batch, AuditNote& note) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
     is_new = find_shard(view, request.shard.name) == nullptr;
     wire::ModelsRequest any;
@@ -99,8 +104,10 @@ Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::
     if (changed && changed->shards.size() > kMaxShards) {
       return Status(Code::resource_exhausted, "shard: the view has " + std::to_string(kMaxShards) + " shards already");
     }
+    note_shard(note, request.shard.name, view, changed);
     return change_view(changed, batch);
-  });
+  };
+  auto reply = change<wire::EpochReply>(principal, request, {}, put);
   if (!reply.ok()) return reply;
   if (is_new) acks_.forget(request.shard.name);
   if (!request.process.is_nil()) acks_.forget_others(request.shard.name, request.process);
@@ -111,10 +118,13 @@ Result<wire::EpochReply> Registry::join(const Principal& principal, const wire::
 Result<wire::EpochReply> Registry::leave(const Principal& principal, const wire::LeaveRequest& request) {
   RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(model::check_name("shard", request.shard));
-  auto reply = change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+  const auto put = [&](Batch& batch, AuditNote& note) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
-    return change_view(without_shard(view, request.shard), batch);
-  });
+    const auto changed = without_shard(view, request.shard);
+    note_shard(note, request.shard, view, changed);
+    return change_view(changed, batch);
+  };
+  auto reply = change<wire::EpochReply>(principal, request, {}, put);
   if (!reply.ok()) return reply;
   acks_.forget(request.shard);
   ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
@@ -157,11 +167,13 @@ Result<wire::RenewReply> Registry::renew(const Principal& principal, const wire:
 Result<wire::EpochReply> Registry::drain(const Principal& principal, const wire::DrainRequest& request) {
   RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(model::check_name("shard", request.shard));
-  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+  const auto put = [&](Batch& batch, AuditNote& note) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
     ASSIGN_OR_RETURN(const auto changed, with_drained(view, request.shard));
+    note_shard(note, request.shard, view, changed);
     return change_view(changed, batch);
-  });
+  };
+  return change<wire::EpochReply>(principal, request, {}, put);
 }
 
 Result<wire::EpochReply> Registry::set_tenant(const Principal& principal, const wire::SetTenantRequest& request) {
@@ -173,12 +185,15 @@ Result<wire::EpochReply> Registry::set_tenant(const Principal& principal, const 
   if (request.replicas > kMaxReplicas) {
     return invalid_argument("replicas: at most " + std::to_string(kMaxReplicas) + " are allowed");
   }
-  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::EpochReply> {
+  const auto put = [&](Batch& batch, AuditNote& note) -> Result<wire::EpochReply> {
     ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
     const cluster::TenantSettings settings{request.spread, request.replicas, request.requests_per_second,
                                            request.requests_in_flight};
-    return change_view(with_tenant(view, request.tenant, settings), batch);
-  });
+    const auto changed = with_tenant(view, request.tenant, settings);
+    note = {"tenant " + request.tenant, audit::settings_json(view, request.tenant), audit::settings_json(settings)};
+    return change_view(changed, batch);
+  };
+  return change<wire::EpochReply>(principal, request, {}, put);
 }
 
 Result<wire::ViewReply> Registry::view(const Principal& principal, const wire::ViewRequest& request) {
@@ -303,6 +318,7 @@ void Registry::say_who_is_waited_for(const wire::ViewReply& view, const std::vec
 Status Registry::commit_view(const cluster::View& from, const cluster::View& to) {
   ASSIGN_OR_RETURN(Batch batch, store_->begin());
   RETURN_IF_ERROR(change_view(to, batch).status());
+  RETURN_IF_ERROR(records_.audit.put(batch, records_.keys, {"registry", "view", {}, {}}, audit::view_note(from, to)));
   RETURN_IF_ERROR(store_->apply(batch));
   RETURN_IF_ERROR(settle());
   ++activity_;

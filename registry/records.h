@@ -7,12 +7,14 @@
 #include <string>
 
 #include "registry/artefacts.h"
+#include "registry/audit.h"
 #include "registry/feed.h"
 #include "registry/idempotency.h"
 #include "registry/key_records.h"
 #include "registry/membership.h"
 #include "registry/models.h"
 #include "registry/moving/imports.h"
+#include "registry/quotas.h"
 #include "registry/records/datasets.h"
 #include "registry/records/runs.h"
 #include "registry/releases.h"
@@ -28,6 +30,7 @@ struct Records {
   Records(Files& files, Store& store, const std::string& artefacts_folder, std::uint64_t segment_bytes = kSegmentBytes)
       : store(store),
         artefacts(files, store, artefacts_folder, segment_bytes),
+        audit(store),
         collected(store),
         datasets(store),
         erased(store),
@@ -37,6 +40,7 @@ struct Records {
         keys(store),
         membership(store),
         models(store),
+        quotas(store),
         receipts(store),
         releases(store),
         retention(store),
@@ -46,6 +50,7 @@ struct Records {
 
   Store& store;
   Artefacts artefacts;
+  Audit audit;
   Collected collected;
   Datasets datasets;
   Erased erased;
@@ -55,6 +60,7 @@ struct Records {
   KeyRecords keys;
   Membership membership;
   Models models;
+  Quotas quotas;
   Receipts receipts;
   Releases releases;
   Retention retention;

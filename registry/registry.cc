@@ -99,7 +99,14 @@ Registry::Group Registry::end_group() {
   group.changes = store_->sync();
   // One that began in this group has seen what isn't on the disk.
   if (!group.changes.ok()) upkeep_->drop_all();
+  if (!group.changes.ok() || !group.uploads.ok()) forget_counts();
   return group;
+}
+
+/// What was made of changes that may not count after all, or may count although they failed.
+void Registry::forget_counts() {
+  records_.audit.forget_tags();
+  records_.quotas.forget_all();
 }
 
 Result<wire::HelloReply> Registry::hello(const Principal& principal, const wire::HelloRequest& request) {
@@ -141,10 +148,14 @@ Result<wire::RetentionReply> Registry::set_retention(const Principal& principal,
   RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
   RETURN_IF_ERROR(check_rule(request.rule));
-  return change<wire::RetentionReply>(principal, request, {}, [&](Batch& batch) -> Result<wire::RetentionReply> {
-    RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, store_->epoch()).status());
-    return wire::RetentionReply{{Retention::put(batch, request.tenant, request.model, request.rule, principal.name())}};
-  });
+  return change<wire::RetentionReply>(
+      principal, request, {}, [&](Batch& batch, AuditNote& note) -> Result<wire::RetentionReply> {
+        RETURN_IF_ERROR(records_.models.get(request.tenant, request.model, store_->epoch()).status());
+        ASSIGN_OR_RETURN(const wire::RetentionRule before, records_.retention.rule(request.tenant, request.model));
+        note = {"model " + request.model, audit::rule_json(before), audit::rule_json(request.rule)};
+        return wire::RetentionReply{
+            {Retention::put(batch, request.tenant, request.model, request.rule, principal.name())}};
+      });
 }
 
 Result<wire::StartedReply> Registry::collect(const Principal& principal, const wire::CollectRequest& request) {
@@ -281,6 +292,11 @@ Result<wire::SearchReply> Registry::search(const Principal& principal, const wir
   return search::search(records_, principal, request, options_.search_work);
 }
 
+Result<wire::AuditReply> Registry::audit(const Principal& principal, const wire::AuditRequest& request) {
+  RETURN_IF_ERROR(check_allowed(principal, request));
+  return records_.audit.page(request, options_.search_work / 4);  // each is decoded
+}
+
 Result<wire::CheckReply> Registry::check(const Principal& principal, const wire::CheckRequest& request) {
   return upkeep_->check(principal, request);
 }
@@ -309,7 +325,9 @@ Result<wire::UploadReply> Registry::upload(const Principal& principal, const wir
                                            const Bodies& bodies) {
   RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(records_.erased.check(request.tenant));
+  ASSIGN_OR_RETURN(const std::uint64_t bytes, check_room(request, bodies));
   ASSIGN_OR_RETURN(const wire::UploadReply reply, records_.artefacts.upload(request.tenant, request.artefacts, bodies));
+  records_.quotas.uploaded(request.tenant, bytes);
   if (!records_.artefacts.is_settled()) RETURN_IF_ERROR(settle());
   return reply;
 }
@@ -369,8 +387,12 @@ Result<wire::EpochReply> Registry::quarantine(const Principal& principal, const 
 Result<wire::EpochReply> Registry::overlay(const Principal& principal, const wire::OverlayRequest& request) {
   RETURN_IF_ERROR(check_allowed(principal, request));
   RETURN_IF_ERROR(check_model_names(request.tenant, request.model));
-  return change<wire::EpochReply>(principal, request, {},
-                                  [&](Batch& batch) { return prepare_overlay(records_, request, batch); });
+  return change<wire::EpochReply>(principal, request, {}, [&](Batch& batch, AuditNote& note) {
+    const auto before = records_.models.get(request.tenant, request.model, store_->epoch());
+    if (before.ok()) note.before = audit::overlay_json(*before, request.tag);
+    if (!request.on.empty()) note.after = "{\"on\":\"" + request.on + "\"}";
+    return prepare_overlay(records_, request, batch);
+  });
 }
 
 Result<wire::DifferencesReply> Registry::rollback_preview(const Principal& principal,

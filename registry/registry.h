@@ -20,12 +20,14 @@
 #include "common/files.h"
 #include "common/principal.h"
 #include "registry/acks.h"
+#include "registry/audit.h"
 #include "registry/leases.h"
 #include "registry/leveldb_store.h"
 #include "registry/records.h"
 #include "registry/registry_metrics.h"
 #include "registry/served_times.h"
 #include "registry/space/jobs.h"
+#include "wire/audit_messages.h"
 #include "wire/dataset_messages.h"
 #include "wire/key_messages.h"
 #include "wire/log_level.h"
@@ -90,6 +92,12 @@ class Registry {
   Result<wire::EpochReply> key_revoke(const Principal& principal, const wire::KeyRevokeRequest& request);
   /// As of now, like feed().
   Result<wire::KeysReply> keys(const Principal& principal, const wire::KeysRequest& request);
+
+  /// Who changed what (docs/audit.md).
+  Result<wire::AuditReply> audit(const Principal& principal, const wire::AuditRequest& request);
+  /// What a tenant may have, and has (docs/quotas.md).
+  Result<wire::EpochReply> set_quota(const Principal& principal, const wire::SetQuotaRequest& request);
+  Result<wire::QuotaReply> quota(const Principal& principal, const wire::QuotaRequest& request);
 
   // What is kept, and what goes (docs/space.md).
   Result<wire::RetentionReply> retention(const Principal& principal, const wire::RetentionRequest& request);
@@ -197,9 +205,13 @@ class Registry {
   };
   template <class Request>
   Result<Page> page(const Request& request);
-  /// Applies `prepare(batch)` once, however often the request comes.
+  /// Applies `prepare(batch)` once, however often the request comes, with a record of who did what; `prepare(batch,
+  /// note)` says more of it there than the request does.
   template <class Reply, class Request, class Prepare>
   Result<Reply> change(const Principal& principal, const Request& request, const Bodies& bodies, Prepare prepare);
+  template <class Reply, class Request>
+  Status note_change(Batch& batch, const Principal& principal, const Request& request, const Reply& reply,
+                     AuditNote note);
   /// What the four changes of keys have in common: `edit` makes the record out of the one before it, if there is one.
   template <class Request, class Edit>
   Result<wire::EpochReply> change_key(const Principal& principal, const Request& request, Edit edit);
@@ -208,6 +220,10 @@ class Registry {
   Result<wire::EpochReply> record(const Principal& principal, const Request& request, Put put);
   /// Outside of a group: end_group().
   Status settle();
+  void forget_counts();
+
+  // registry/quota_operations.cc
+  Result<std::uint64_t> check_room(const wire::UploadRequest& request, const Bodies& bodies);
 
   // registry/space/operations.cc
   Status check_collectable(const std::string& tenant, const std::string& model);

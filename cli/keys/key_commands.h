@@ -30,6 +30,12 @@ Status run_key_revoke(const KeyOptions& options, const Shared& shared);
 /// The public half of the key in a file, for endpoints.
 Status run_key_public(const KeyOptions& options, const Shared& shared);
 
+struct AuditOptions {
+  std::string tenant, who, operation, since, until;
+  std::uint64_t limit = 100;
+};
+Status run_audit(const AuditOptions& options, const Shared& shared);
+
 /// Adds the command keys; the one that the command line names is left in `chosen`. `shared` and `chosen` outlive the
 /// app.
 void add_key_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen);

@@ -26,6 +26,19 @@ void add_out(CLI::App& command, KeyOptions& options) {
   command.add_option("--out", options.out, "File to make for it (default: NAME.key)");
 }
 
+void add_audit(CLI::App& app, const Shared& shared, std::function<Status()>& chosen) {
+  auto* audit = app.add_subcommand("audit", "Who changed what, and when: newest first");
+  const auto options = options_of<AuditOptions>(*audit, shared, chosen, run_audit);
+  audit->add_option("--tenant", options->tenant, "Of this tenant; a tenant's own key needs it")->check(kName);
+  audit->add_option("--who", options->who, "By the key of this name, by 'local', or by the 'registry' itself");
+  audit->add_option("--operation", options->operation, "E.g. publish, set_tenant, key_revoke");
+  audit->add_option("--since", options->since, "From then on: a time in UTC such as \"2026-11-17 14:03\"");
+  audit->add_option("--until", options->until, "Up to then");
+  audit->add_option("--limit", options->limit, "So many at most")
+      ->capture_default_str()
+      ->check(CLI::Range(std::uint64_t{1}, UINT64_MAX));
+}
+
 }  // namespace
 
 void add_key_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen) {
@@ -63,6 +76,7 @@ void add_key_commands(CLI::App& app, const Shared& shared, std::function<Status(
   auto* shown = keys->add_subcommand("public", "Print the public half of the key in a file, as endpoints have it");
   const auto of_file = options_of<KeyOptions>(*shown, shared, chosen, run_key_public);
   shown->add_option("file", of_file->out, "Key file")->required();
+  add_audit(app, shared, chosen);
 }
 
 }  // namespace espalier::cli

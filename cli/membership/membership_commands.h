@@ -24,6 +24,7 @@ struct TenantOptions {
   std::string tenant;
   // What is not given stays as it is; 0: the default again, or no limit.
   std::optional<std::uint32_t> spread, replicas, requests_per_second, in_flight;
+  std::optional<std::uint64_t> models, nodes, bytes;  ///< the quota; likewise
 };
 Status run_tenant_set(const TenantOptions& options, const Shared& shared);
 Status run_tenant_show(const TenantOptions& options, const Shared& shared);

@@ -20,7 +20,11 @@ void add_membership_commands(CLI::App& app, const Shared& shared, std::function<
   set->add_option("--replicas", settings->replicas, "Shards that hold each leaf (0: the view's default)");
   set->add_option("--requests-per-second", settings->requests_per_second, "At each router (0: no limit)");
   set->add_option("--in-flight", settings->in_flight, "Requests under way at each router (0: no limit)");
-  auto* show = tenant->add_subcommand("show", "What is set, and on which shards the tenant is");
+  set->add_option("--models", settings->models, "Models that it may have (0: no limit)");
+  set->add_option("--nodes", settings->nodes,
+                  "Nodes for which its tags may name a version, for each tag (0: no limit)");
+  set->add_option("--bytes", settings->bytes, "Bytes of artefacts that it may store (0: no limit)");
+  auto* show = tenant->add_subcommand("show", "What is set and used, and on which shards the tenant is");
   const auto shown = options_of<TenantOptions>(*show, shared, chosen, run_tenant_show);
   show->add_option("tenant", shown->tenant, "Tenant")->required()->check(kName);
 }

@@ -4,6 +4,7 @@
 #include "cli/membership/membership_commands.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
+#include "client/audit_replies.h"
 #include "cluster/placement.h"
 
 namespace espalier::cli {
@@ -21,7 +22,23 @@ std::string or_word(std::uint32_t value, const std::string& otherwise) {
   return value == 0 ? otherwise : count_text(value);
 }
 
-Status show(const std::string& tenant, const cluster::View& view, const Shared& shared) {
+nlohmann::json quota_json(const wire::Quota& quota) {
+  return {{"models", quota.models}, {"nodes", quota.nodes}, {"bytes", quota.bytes}};
+}
+
+std::string of_allowed(std::uint64_t used, std::uint64_t allowed) {
+  return count_text(used) + " of " + (allowed == 0 ? "any number" : count_text(allowed));
+}
+
+std::string quota_text(const wire::QuotaReply& reply) {
+  const wire::Quota &used = reply.used, &set = reply.set.quota;
+  Table table({"models", "nodes", "bytes"});
+  table.add(
+      {of_allowed(used.models, set.models), of_allowed(used.nodes, set.nodes), of_allowed(used.bytes, set.bytes)});
+  return table.text();
+}
+
+Status show(const std::string& tenant, const cluster::View& view, const wire::QuotaReply& quota, const Shared& shared) {
   const cluster::TenantSettings settings = settings_of(view, tenant);
   const bool is_held = !view.tenants.contains(tenant + std::string(cluster::kNextSettings));
   const cluster::Placement::TenantShards placed = cluster::Placement(view).tenant(tenant);
@@ -39,6 +56,8 @@ Status show(const std::string& tenant, const cluster::View& view, const Shared& 
                 {"requests_in_flight", settings.requests_in_flight},
                 {"in_force", is_held},
                 {"shards", shards},
+                {"quota", quota_json(quota.set.quota)},
+                {"used", quota_json(quota.used)},
                 {"leaf_replicas", placed.replicas}});
     return {};
   }
@@ -48,6 +67,7 @@ Status show(const std::string& tenant, const cluster::View& view, const Shared& 
              or_word(settings.requests_per_second, "no limit"), or_word(settings.requests_in_flight, "no limit"),
              names});
   print_line(table.text());
+  print_line(quota_text(quota));
   if (!is_held) print_line("spread and replicas come into force once the shards hold what they gain");
   return {};
 }
@@ -56,7 +76,7 @@ Status show(const std::string& tenant, const cluster::View& view, const Shared& 
 
 Status run_tenant_set(const TenantOptions& options, const Shared& shared) {
   ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
-  ASSIGN_OR_RETURN(wire::ViewReply reply, registry->call(wire::ViewRequest{}));
+  ASSIGN_OR_RETURN(const wire::ViewReply reply, registry->call(wire::ViewRequest{}));
   const cluster::TenantSettings now = settings_of(reply.view, options.tenant);
   wire::SetTenantRequest request;
   request.idem = new_uuid();
@@ -65,15 +85,33 @@ Status run_tenant_set(const TenantOptions& options, const Shared& shared) {
   request.replicas = options.replicas.value_or(now.replicas);
   request.requests_per_second = options.requests_per_second.value_or(now.requests_per_second);
   request.requests_in_flight = options.in_flight.value_or(now.requests_in_flight);
-  RETURN_IF_ERROR(registry->call(request).status());
-  ASSIGN_OR_RETURN(reply, registry->call(wire::ViewRequest{}));
-  return show(options.tenant, reply.view, shared);
+  const bool sets_quota = options.models || options.nodes || options.bytes;
+  const bool sets_others = options.spread || options.replicas || options.requests_per_second || options.in_flight;
+  if (sets_others || !sets_quota) RETURN_IF_ERROR(registry->call(request).status());
+  if (sets_quota) {
+    ASSIGN_OR_RETURN(const wire::QuotaReply before, registry->call(wire::QuotaRequest{options.tenant}));
+    wire::SetQuotaRequest set{new_uuid(), options.tenant, before.set.quota};
+    set.quota.models = options.models.value_or(set.quota.models);
+    set.quota.nodes = options.nodes.value_or(set.quota.nodes);
+    set.quota.bytes = options.bytes.value_or(set.quota.bytes);
+    RETURN_IF_ERROR(registry->call(set).status());
+  }
+  return run_tenant_show(options, shared);
 }
 
 Status run_tenant_show(const TenantOptions& options, const Shared& shared) {
   ASSIGN_OR_RETURN(auto registry, connect_registry(shared));
-  ASSIGN_OR_RETURN(const wire::ViewReply reply, registry->call(wire::ViewRequest{}));
-  return show(options.tenant, reply.view, shared);
+  ASSIGN_OR_RETURN(const wire::QuotaReply quota, registry->call(wire::QuotaRequest{options.tenant}));
+  const auto reply = registry->call(wire::ViewRequest{});
+  if (reply.ok()) return show(options.tenant, reply->view, quota, shared);
+  // The view is the cluster's matter; what a tenant may have is its own, too.
+  if (reply.status().code() != Code::permission_denied) return reply.status();
+  if (shared.json) {
+    print_json({{"tenant", options.tenant}, {"quota", quota_json(quota.set.quota)}, {"used", quota_json(quota.used)}});
+  } else {
+    print_line(quota_text(quota));
+  }
+  return {};
 }
 
 }  // namespace espalier::cli

@@ -136,7 +136,10 @@ Status Collection::collect_artefacts() {
     receipt.artefacts += items.size();
     Receipts::add_items(batch, receipt, items);
     Receipts::put(batch, receipt);
-    RETURN_IF_ERROR(records_.store.commit(batch));
+    const Status committed = records_.store.commit(batch);
+    if (!committed.ok()) records_.quotas.forget(receipt.tenant);
+    RETURN_IF_ERROR(committed);
+    records_.quotas.removed(receipt.tenant, receipt.artefact_bytes - receipt_.artefact_bytes);
   }
   receipt_ = std::move(receipt);
   place_ = place;

@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "common/scheduling.h"
+#include "registry/audit.h"
 #include "registry/keys.h"
 #include "registry/reading.h"
 
@@ -70,6 +71,7 @@ Result<bool> has_anything(Store& store, const std::string& tenant) {
   for (const char letter : keys::kTablesOfTenants) {
     const auto table = static_cast<Table>(letter);
     if (table == Table::receipt || table == Table::unfinished || table == Table::erased) continue;
+    if (table == Table::audit_of || table == Table::quota) continue;
     ASSIGN_OR_RETURN(const std::size_t count, count_some(store, keys::of_tenant(table, tenant), 1));
     if (count > 0) return true;
   }
@@ -130,6 +132,7 @@ Status Erasure::step_phase() {
     case Phase::rules: return note_rules();
     case Phase::replies: return remove_replies();
     case Phase::feed: return blank_feed();
+    case Phase::audit: return blank_audit();
     case Phase::artefacts: return remove_artefacts();
     case Phase::records: return remove_records();
     case Phase::packs: {
@@ -250,7 +253,30 @@ Status Erasure::blank_feed() {
     }
     RETURN_IF_ERROR(chunk->status());
   }
-  RETURN_IF_ERROR(end(slice, table, Phase::artefacts));
+  RETURN_IF_ERROR(end(slice, table, Phase::audit));
+  if (phase_ == Phase::audit) at_ = keys::of_tenant(Table::audit_of, receipt_.tenant);
+  return {};
+}
+
+/// What was done for it stays as so many changes, of which nothing is said any more; who erased it stays.
+Status Erasure::blank_audit() {
+  const std::string prefix = keys::of_tenant(Table::audit_of, receipt_.tenant);
+  ASSIGN_OR_RETURN(Slice slice, begin(work_));
+  for (; slice.has(prefix); slice.next()) {
+    if (stays(slice.at->key())) continue;
+    ASSIGN_OR_RETURN(const std::uint64_t epoch, keys::ascending_epoch(slice.at->key()));
+    ASSIGN_OR_RETURN(const auto value, records_.store.get(keys::audit(epoch)));
+    if (value) {
+      const auto record = wire::decode<wire::AuditRecord>(*value);
+      wire::AuditRecord said;
+      if (record.ok()) said = *record;
+      said.epoch = epoch;
+      slice.batch.put(keys::audit(epoch), wire::encode(Audit::blank(said)));
+      ++slice.receipt.records;
+    }
+    slice.remove();
+  }
+  RETURN_IF_ERROR(end(slice, prefix, Phase::artefacts));
   if (phase_ == Phase::artefacts) at_ = keys::of_tenant(Table::artefact, receipt_.tenant);
   return {};
 }
@@ -279,6 +305,7 @@ Status Erasure::remove_artefacts() {
 bool Erasure::stays(std::string_view key) const {
   const std::string mark = keys::of_tenant(Table::erased, receipt_.tenant);
   if (key == mark) return true;
+  if (!receipt_.dry_run && key == keys::audit_of(receipt_.tenant, receipt_.epoch)) return true;
   for (const Table table : {Table::receipt, Table::unfinished}) {
     const std::string own = keys::of_tenant(table, receipt_.tenant).append(receipt_.receipt.view());
     if (key.starts_with(own)) return true;
@@ -293,7 +320,7 @@ Status Erasure::remove_records() {
   if (at_.empty()) at_ = prefix;
   ASSIGN_OR_RETURN(Slice slice, begin(work_));
   for (; slice.has(prefix); slice.next()) {
-    if (table == Table::artefact || stays(slice.at->key())) continue;
+    if (table == Table::artefact || table == Table::audit_of || stays(slice.at->key())) continue;
     slice.remove();
     if (table == Table::version) ++slice.receipt.versions;
   }
@@ -330,7 +357,7 @@ Status look_at_tables(Records& records, const wire::Receipt& receipt, wire::Veri
     const std::string prefix = keys::of_tenant(table, receipt.tenant);
     std::size_t its_own = 0;
     if (table == Table::receipt) its_own = 1 + receipt.chunks;
-    if (table == Table::erased) its_own = 1;
+    if (table == Table::erased || table == Table::audit_of) its_own = 1;
     ASSIGN_OR_RETURN(const std::size_t count, count_some(records.store, prefix, its_own + kMostCounted));
     reply.looked_at += count;
     if (count > its_own) {
@@ -345,34 +372,61 @@ Status look_at_tables(Records& records, const wire::Receipt& receipt, wire::Veri
 
 }  // namespace
 
+namespace {
+
+/// A change of the feed, as it is left.
+Status look_at_change(Records& records, const wire::Receipt& receipt, const Cursor& at,
+                      wire::VerifyErasureReply& reply) {
+  const auto change = wire::decode<wire::Change>(at.value());
+  if (!change.ok()) return bad_record(at.key(), change.status());
+  const std::string name = std::to_string(change->epoch);
+  if (change->kind != wire::ChangeKind::erased) {
+    if (change->tenant == receipt.tenant) reply.left.push_back("table F: the change of epoch " + name);
+    return {};
+  }
+  ASSIGN_OR_RETURN(const std::size_t chunks, count_some(records.store, chunks_of(change->epoch), 1));
+  if (chunks > 0) reply.left.push_back("table C: entries of the erased change of epoch " + name);
+  return {};
+}
+
+/// What is told of a change.
+Status look_at_audit(const wire::Receipt& receipt, const Cursor& at, wire::VerifyErasureReply& reply) {
+  const auto record = wire::decode<wire::AuditRecord>(at.value());
+  if (!record.ok()) return bad_record(at.key(), record.status());
+  if (record->tenant == receipt.tenant && record->epoch != receipt.epoch) {
+    reply.left.push_back("table J: the change of epoch " + std::to_string(record->epoch));
+  }
+  return {};
+}
+
+}  // namespace
+
+/// First the feed, then the audit; a cursor is a key of either.
 Result<wire::VerifyErasureReply> look_for_remains(Records& records, const wire::Receipt& receipt,
                                                   std::string_view cursor, std::size_t work) {
   wire::VerifyErasureReply reply;
-  if (!cursor.empty() && cursor.size() != sizeof(std::uint64_t)) {
-    return invalid_argument("cursor: not one that a reply gave");
-  }
+  const std::string feed = keys::table(Table::feed), audit = keys::table(Table::audit);
+  const bool is_cursor =
+      cursor.size() == 1 + sizeof(std::uint64_t) && (cursor.starts_with(feed) || cursor.starts_with(audit));
+  if (!cursor.empty() && !is_cursor) return invalid_argument("cursor: not one that a reply gave");
   if (cursor.empty()) RETURN_IF_ERROR(look_at_tables(records, receipt, reply));
-  const std::string feed = keys::table(Table::feed);
   ASSIGN_OR_RETURN(const auto at, records.store.scan());
-  for (at->seek(feed + std::string(cursor)); at->valid() && at->key().starts_with(feed); at->next()) {
-    give_way();
-    if (work == 0) {
-      reply.cursor = at->key().substr(feed.size());
-      break;
+  for (const std::string& table : {feed, audit}) {
+    if (table == feed && cursor.starts_with(audit)) continue;
+    at->seek(cursor.starts_with(table) ? std::string(cursor) : table);
+    for (; at->valid() && at->key().starts_with(table) && at->key().size() == 1 + sizeof(std::uint64_t); at->next()) {
+      give_way();
+      if (work == 0) {
+        reply.cursor = at->key();
+        return reply;
+      }
+      --work;
+      ++reply.looked_at;
+      RETURN_IF_ERROR(table == feed ? look_at_change(records, receipt, *at, reply)
+                                    : look_at_audit(receipt, *at, reply));
     }
-    --work;
-    ++reply.looked_at;
-    const auto change = wire::decode<wire::Change>(at->value());
-    if (!change.ok()) return bad_record(at->key(), change.status());
-    const std::string name = std::to_string(change->epoch);
-    if (change->kind != wire::ChangeKind::erased) {
-      if (change->tenant == receipt.tenant) reply.left.push_back("table F: the change of epoch " + name);
-      continue;
-    }
-    ASSIGN_OR_RETURN(const std::size_t chunks, count_some(records.store, chunks_of(change->epoch), 1));
-    if (chunks > 0) reply.left.push_back("table C: entries of the erased change of epoch " + name);
+    RETURN_IF_ERROR(at->status());
   }
-  RETURN_IF_ERROR(at->status());
   return reply;
 }
 

@@ -39,13 +39,14 @@ class Erasure final : public BackgroundWork {
   const std::vector<wire::ReceiptItem>& plan() const override { return plan_; }
 
  private:
-  enum class Phase { rules, replies, feed, artefacts, records, packs, traces, finish, done };
+  enum class Phase { rules, replies, feed, audit, artefacts, records, packs, traces, finish, done };
   struct Slice;
 
   Status step_phase();
   Status note_rules();
   Status remove_replies();
   Status blank_feed();
+  Status blank_audit();
   Status remove_artefacts();
   Status remove_records();
   Status finish();

@@ -20,6 +20,7 @@ const std::vector<Pass>& all_passes() {
     add_index_passes(list);
     add_space_passes(list);
     add_key_passes(list);
+    add_audit_passes(list);
     add_run_passes(list);
     return list;
   }();

@@ -79,6 +79,11 @@ void erased(CheckState& state, std::string_view key, std::string_view value) {
   for (const char table : keys::kTablesOfTenants) {
     const std::string prefix = keys::of_tenant(static_cast<Table>(table), tenant);
     state.lookup->seek(prefix);
+    // Who erased it.
+    if (table == 'j' && state.lookup->valid() &&
+        state.lookup->key() == keys::audit_of(tenant, load<std::uint64_t>(value.data() + 8))) {
+      state.lookup->next();
+    }
     if (table == 'Q') {
       const std::string own = keys::receipt_items_prefix(tenant, *receipt);
       while (state.lookup->valid() &&

@@ -102,8 +102,9 @@ struct Pass {
   /// May be null. True: it is over, else it is called again, after a look at the clock.
   bool (*finish)(CheckState& state);
 };
-void add_epoch_passes(std::vector<Pass>& passes);   ///< G, E, e
-void add_key_passes(std::vector<Pass>& passes);     ///< L
+void add_epoch_passes(std::vector<Pass>& passes);  ///< G, E, e
+void add_key_passes(std::vector<Pass>& passes);
+void add_audit_passes(std::vector<Pass>& passes);   ///< L
 void add_record_passes(std::vector<Pass>& passes);  ///< S, A, M, R, r, V, v
 void add_tag_passes(std::vector<Pass>& passes);     ///< F, T, C, W, I, i
 void add_index_passes(std::vector<Pass>& passes);   ///< X

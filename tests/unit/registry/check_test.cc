@@ -104,7 +104,7 @@ TEST_F(CheckTest, FindsEachRecordThatIsMissing) {
     }
     RawStore(folder_.path()).put(key, value);
   }
-  EXPECT_EQ(tables.size(), 17u);
+  EXPECT_EQ(tables.size(), 19u);
   EXPECT_EQ(findings(), std::vector<std::string>());
 }
 

@@ -49,6 +49,7 @@ class Erasing : public SpaceFixture {
       rule.tagged = {kMarker};
     });
     add_run();
+    ASSERT_OK(registry_->set_quota(local_, {uuid('j', 805), "acme", {100, 0, 0}}));
     ASSERT_OK(collect(7));
     for (std::uint32_t n = 21; n <= 23; ++n) ASSERT_OK(publish_other(n));
   }

@@ -31,14 +31,14 @@ TEST_F(Erasing, TakesEveryTable) {
     if (std::string_view("qZHh").find(table) != std::string_view::npos) continue;
     EXPECT_GT(before.contains(table) ? before.at(table) : 0, 0) << table << " has no record in this test";
   }
-  const std::string others = "GBEeFfCWLIi";
+  const std::string others = "GBEeFfCWLJIi";
   for (const char table : keys::kTables) {
     const bool is_tenants = keys::kTablesOfTenants.find(table) != std::string_view::npos;
     EXPECT_NE(is_tenants, others.find(table) != std::string::npos) << table;
   }
   ASSERT_OK(erase(1));
-  const std::map<char, int> after = {{'Z', 1}, {'Q', 2}};
-  EXPECT_EQ(tables(), after) << "the mark, the receipt and its items";
+  const std::map<char, int> after = {{'Z', 1}, {'Q', 2}, {'j', 1}};
+  EXPECT_EQ(tables(), after) << "the mark, the receipt and its items, and who erased it";
 }
 
 TEST_F(Erasing, TakesWhatWasRemovedAndWrittenOverBefore) {

@@ -93,7 +93,11 @@ const std::vector<Path>& nodes() {
 
 class RandomOperations : public RegistryFixture {
  protected:
-  RandomOperations() { reopen(); }
+  RandomOperations() {
+    reopen();
+    // Far beyond what comes: it is counted, and refuses nothing.
+    EXPECT_OK(registry_->set_quota(local_, {uuid('u', 1), "acme", {100, 1'000'000, 1'000'000'000}}));
+  }
   ~RandomOperations() override { registry_.reset(); }  // before its env
 
   void reopen() {
@@ -365,6 +369,46 @@ class RandomOperations : public RegistryFixture {
     }
   }
 
+  /// Each release that is there has exactly one record, which names the one before it of its tag, and nothing that
+  /// isn't there has one.
+  void expect_audit(const Model& seen) {
+    wire::AuditRequest request;
+    request.tenant = "acme";
+    std::map<std::string, std::string> newer;  ///< by tag: what the record after says was before it
+    std::set<std::uint32_t> audited;
+    do {
+      const auto page = registry_->audit(local_, request);
+      ASSERT_OK(page);
+      for (const auto& record : page->records) {
+        if (record.operation == "set_quota") continue;
+        const std::string release = record.after.substr(0, record.after.find(",")) + "}";
+        const auto named = newer.find(record.subject);
+        if (named != newer.end()) ASSERT_EQ(named->second, release) << record.subject;
+        newer[record.subject] = record.before;
+        const auto uuid = Uuid::parse(record.after.substr(12, 36));
+        ASSERT_OK(uuid) << record.after;
+        ASSERT_TRUE(audited.insert(number(*uuid)).second) << "twice";
+      }
+      request.cursor = page->cursor;
+    } while (!request.cursor.empty());
+    for (const auto& [tag, before] : newer) ASSERT_EQ(before, "") << tag;
+    std::set<std::uint32_t> there;
+    for (const auto& [release, state] : seen.releases) there.insert(release);
+    ASSERT_EQ(audited, there);
+  }
+
+  /// What counts against acme's quota, as it was kept since the start, is what its tags say.
+  void expect_quota(const Model& model) {
+    std::uint64_t nodes = 0;
+    for (const auto& [tag, state] : model.tags) {
+      for (const auto& [node, entry] : state) nodes += entry != "removed" ? 1 : 0;
+    }
+    const auto reply = registry_->quota(local_, {"acme"});
+    ASSERT_OK(reply);
+    ASSERT_EQ(reply->used.nodes, nodes);
+    ASSERT_EQ(reply->used.models, model.releases.empty() ? 0u : 1u);
+  }
+
   FilesEnv files_env_{files_};
   std::mt19937 chance_{20};
   Model model_, drawn_;                               ///< after what counts; after what was drawn
@@ -392,7 +436,9 @@ TEST_F(RandomOperations, WhatIsAcknowledgedSurvivesACrashBetweenAnyTwoCalls) {
       group = draw_group();
       operations += group.size();
       status = perform_in_the_end(group, counted);
-      if (status.ok()) work(draw(30));
+      if (!status.ok()) break;
+      if (draw(8) == 0) ASSERT_NO_FATAL_FAILURE(expect_quota(drawn_));
+      work(draw(30));
     }
     ASSERT_TRUE(files_.was_reached()) << status.text();
     ++crashes;
@@ -412,6 +458,8 @@ TEST_F(RandomOperations, WhatIsAcknowledgedSurvivesACrashBetweenAnyTwoCalls) {
     count_all(group);
     drawn_ = model_;
     ASSERT_NO_FATAL_FAILURE(expect_history(seen));
+    if (life % 4 == 0 || life + 1 == kLives) ASSERT_NO_FATAL_FAILURE(expect_audit(seen));
+    ASSERT_NO_FATAL_FAILURE(expect_quota(seen));
   }
   ASSERT_NO_FATAL_FAILURE(expect_erased());
   if (!testing::kIsSanitized) {
@@ -443,12 +491,15 @@ TEST_F(RandomOperations, WhatIsSentAgainAfterAFailureIsAppliedOnce) {
     ASSERT_OK(status);
     count_all(group);
     ASSERT_TRUE(observed() == model_) << "round " << round;
+    ASSERT_NO_FATAL_FAILURE(expect_quota(model_));
     work(draw(30));
     if (round % 20 == 19) {
       ASSERT_NO_FATAL_FAILURE(reopen());
       const Model seen = observed();
       ASSERT_TRUE(seen == model_);
       ASSERT_NO_FATAL_FAILURE(expect_history(seen));
+      ASSERT_NO_FATAL_FAILURE(expect_audit(seen));
+      ASSERT_NO_FATAL_FAILURE(expect_quota(seen));
     }
   }
   ASSERT_NO_FATAL_FAILURE(expect_erased());

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/wire/audit_samples.h"
 #include "tests/unit/wire/dataset_samples.h"
 #include "tests/unit/wire/key_samples.h"
 #include "tests/unit/wire/log_samples.h"
@@ -230,6 +231,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   for (auto& message : membership_messages(uuid(9), uuid(7))) messages.push_back(std::move(message));
   for (auto& message : log_messages()) messages.push_back(std::move(message));
   for (auto& message : key_messages(uuid(9), hash(7), hash(6))) messages.push_back(std::move(message));
+  for (auto& message : audit_messages(uuid(9))) messages.push_back(std::move(message));
   for (auto& message : upkeep_messages(uuid(2))) messages.push_back(std::move(message));
   return messages;
 }
