@@ -7,6 +7,7 @@
 
 #include "tests/support/fuzz_driver.h"
 #include "tests/unit/wire/sample_messages.h"
+#include "wire/audit_messages.h"
 #include "wire/dataset_messages.h"
 #include "wire/key_messages.h"
 #include "wire/membership_messages.h"
@@ -65,7 +66,8 @@ bool target(std::string_view input) {
       ReceiptRequest, ReceiptItemsRequest, VerifyErasureRequest, RetentionReply, StartedReply, ReceiptReply,
       ReceiptItemsReply, VerifyErasureReply, RetentionRule, Receipt, ReceiptItem, StatusRequest, StatusReply,
       RollbackRequest, RollbackPreviewRequest, ReleaseDiffRequest, DifferencesReply, TagHistoryRequest, TagHistoryReply,
-      OverlayRequest, PromoteRequest, CheckRequest, CheckReply, ArchiveRequest, ArchiveReply>(input);
+      OverlayRequest, PromoteRequest, CheckRequest, CheckReply, ArchiveRequest, ArchiveReply, AuditRequest, AuditReply,
+      AuditRecord, SetQuotaRequest, QuotaRequest, QuotaReply, QuotaRecord>(input);
 }
 
 std::vector<std::string> seeds() {
