@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kMaxReplyBytes = wire::kMaxInternalMessageBytes / 2;
 /// Rows scored between two looks at the clock.
 constexpr std::uint32_t kRowsPerLook = 256;
+/// And so many bytes of text, of which a row may have many.
+constexpr std::size_t kTextPerLook = 65536;
 
 /// A shard that is starting tells callers to come again after this.
 constexpr std::int64_t kStartingRetryUs = 100'000;
@@ -182,12 +184,18 @@ Status Predictor::score(const Servable& servable, const wire::FieldIndex& inputs
   RETURN_IF_ERROR(reader_.open(body, rows, inputs));
   writer_.begin(artefact.task(), artefact.classes(), request_.all_scores);
   inputs_.resize(servable.fields.size());
+  std::size_t text = 0;
   for (std::uint32_t row = 0; row < rows; ++row) {
-    if (row % kRowsPerLook == kRowsPerLook - 1 && is_late())
-      return deadline_exceeded("the time budget was over within this part");
+    if (row % kRowsPerLook == kRowsPerLook - 1 || text >= kTextPerLook) {
+      if (is_late()) return deadline_exceeded("the time budget was over within this part");
+      text = 0;
+    }
     std::span<const model::Value> values;
     RETURN_IF_ERROR(reader_.next(values));
-    for (std::size_t i = 0; i < inputs_.size(); ++i) inputs_[i] = values[servable.fields[i]];
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      inputs_[i] = values[servable.fields[i]];
+      text += inputs_[i].text.size();
+    }
     artefact.predict(inputs_, scratch_, output_);
     writer_.add(output_);
     if (reply_bytes_ + writer_.most_bytes() > kMaxReplyBytes) {

@@ -9,8 +9,12 @@
 #include "model/artefact_layout.h"
 #include "model/artefact_sections.h"
 #include "model/feature_program.h"
+#include "shard/predict.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/shard/hostile_artefact_fixture.h"
+#include "tests/unit/shard/table_builder.h"
+#include "wire/messages.h"
+#include "wire/row_codec.h"
 
 namespace espalier::shard {
 namespace {
@@ -118,6 +122,55 @@ TEST_F(HostileArtefactTest, ARowCostsNoMoreThanItsStepsHoweverManyNGramsAProgram
     ASSERT_OK(writer.emit(instruction, "g", data));
   }
   EXPECT_CODE(writer.finish(), Code::invalid_argument) << "no trainer makes what a shard would refuse";
+}
+
+/// Each look at it takes a millisecond.
+class LookingClock final : public Clock {
+ public:
+  std::int64_t monotonic_us() const override { return now_us_ += 1000; }
+  std::int64_t wall_us() const override { return now_us_; }
+
+ private:
+  mutable std::int64_t now_us_ = 0;
+};
+
+TEST_F(HostileArtefactTest, RowsOfLongTextsEndWithTheBudgetAndNotWithTheLast) {
+  const std::string bytes = artefact_around(chars_program(1, 1, 1, 4), 16), text(40'000, 'x');
+  ASSERT_OK_AND_ASSIGN(Artefact artefact, Artefact::open(bytes));
+  Node root;
+  root.wanted.version = uuid_of(1);
+  root.wanted.servable = std::make_shared<const Servable>(Servable::Bytes(bytes), std::move(artefact),
+                                                          std::vector<std::uint32_t>{0}, nullptr);
+  Tag tag;
+  tag.name = "production";
+  SnapshotMap<Node>::Editor nodes(tag.nodes);
+  nodes.set(std::make_shared<const Node>(std::move(root)));
+  tag.nodes = nodes.finish();
+  Model model = model_of({});
+  model.inputs = std::make_shared<const wire::FieldIndex>(std::vector<Field>{{"s", FieldType::text}});
+  model.tags = {std::make_shared<const Tag>(std::move(tag))};
+  ModelTable table;
+  SnapshotMap<Model>::Editor models(table.models);
+  models.set(std::make_shared<const Model>(std::move(model)));
+  table.models = models.finish();
+
+  const LookingClock clock;
+  Predictor predictor("s0", clock, damage_);
+  for (const auto& [rows, code] : {std::pair{20u, Code::ok}, std::pair{200u, Code::deadline_exceeded}}) {
+    wire::PredictRequest request;
+    request.tenant = "acme";
+    request.model = "total";
+    request.budget_us = 50'000;
+    request.parts = {{{}, "", rows}};
+    const std::vector<wire::NamedRow> named(rows, {{"s", Value::of(text)}});
+    const std::string body = wire::encode_rows(named);
+    const std::string_view bodies[] = {body};
+    Reply reply;
+    predictor.answer(Principal::local(), table, wire::encode(request), bodies, clock.monotonic_us(), reply);
+    ASSERT_OK_AND_ASSIGN(const auto header, wire::decode<wire::PredictReply>(reply.header));
+    ASSERT_EQ(header.parts.size(), 1u);
+    EXPECT_EQ(header.parts[0].status, code) << rows << " rows";
+  }
 }
 
 TEST_F(HostileArtefactTest, ProbesThatExhaustAreRefusedBeforeTheFirstIsReplayed) {
