@@ -54,12 +54,14 @@ Result<std::vector<Process>> processes_of(const Shared& shared, const ClusterFil
 Result<std::vector<client::Answer>> ask_all(const Shared& shared, const std::vector<Process>& processes,
                                             const std::string& header, std::int64_t patience_us) {
   ASSIGN_OR_RETURN(const auto key, own_key(shared));
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   std::vector<std::pair<std::unique_ptr<client::Exchange>, client::Ticket>> asked(processes.size());
   std::vector<client::Answer> answers(processes.size());
   for (std::size_t i = 0; i < processes.size(); ++i) {
     client::Exchange::Options options;
     options.peer = processes[i].name;
     options.socket.key = key;
+    options.socket.insecure = may_be_insecure(shared, cluster);
     auto exchange = client::Exchange::open(processes[i].endpoints, options);
     answers[i].status = exchange.status();
     if (!exchange.ok()) continue;
