@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/runs/run_commands.h"
 #include "cli/space/space_commands.h"
+#include "cli/status/status_commands.h"
 #include "cli/tags/tag_commands.h"
 #include "cli/upkeep/upkeep.h"
 #include "cli/validators.h"
@@ -232,6 +233,7 @@ int run(int argc, char** argv) {
   add_search_command(app, line);
   add_tag_commands(app, *app.get_subcommand("release"), *app.get_subcommand("tags"), line.shared, line.chosen);
   add_registry_commands(app, line.upkeep, line.shared, line.chosen);
+  add_status_commands(app, line.shared, line.chosen);
 
   try {
     app.parse(argc, argv);

@@ -88,6 +88,13 @@ std::string seconds_text(double seconds) {
   return text;
 }
 
+std::string age_text(std::int64_t us) {
+  const std::int64_t seconds = us / 1'000'000;
+  if (seconds >= 172'800) return std::to_string(seconds / 86'400) + " days";
+  if (seconds >= 7'200) return std::to_string(seconds / 3'600) + " h";
+  return seconds >= 120 ? std::to_string(seconds / 60) + " min" : std::to_string(seconds) + " s";
+}
+
 std::string bytes_text(std::uint64_t bytes) {
   char text[32];
   if (bytes < 1000)

@@ -36,6 +36,8 @@ std::string number_text(double number);
 std::string count_text(std::uint64_t count);
 /// "412 ms", "3.20 s"
 std::string seconds_text(double seconds);
+/// "3 h", "12 min", "40 s": rounded down.
+std::string age_text(std::int64_t us);
 /// "912 B", "34 kB", "1.2 MB"
 std::string bytes_text(std::uint64_t bytes);
 /// "2026-11-20 22:15:03" in UTC, from microseconds since 1970.

@@ -315,6 +315,14 @@ void Registry::say_who_is_waited_for(const wire::ViewReply& view, const std::vec
              {{"shards", all}, {"view", view.view.number}, {"ms", (now_us - waits_since_us_) / 1000}});
 }
 
+/// For who asks how the cluster is: the view says no more that it was there.
+void Registry::note_lost(const cluster::ShardInfo& shard) {
+  constexpr std::size_t kMost = 100;
+  std::erase_if(lost_, [&](const wire::LostShard& lost) { return lost.name == shard.name; });
+  if (lost_.size() == kMost) lost_.erase(lost_.begin());
+  lost_.push_back({shard.name, shard.endpoints, clock_.wall_us()});
+}
+
 Status Registry::commit_view(const cluster::View& from, const cluster::View& to) {
   ASSIGN_OR_RETURN(Batch batch, store_->begin());
   RETURN_IF_ERROR(change_view(to, batch).status());
@@ -327,6 +335,7 @@ Status Registry::commit_view(const cluster::View& from, const cluster::View& to)
     if (find_shard(to, shard.name) != nullptr) continue;
     acks_.forget(shard.name);
     if (shard.state == cluster::ShardState::draining) leases_.note_drained(shard.name);
+    if (shard.state == cluster::ShardState::gone) note_lost(shard);
   }
   leases_.keep(to);
   note_served(to);

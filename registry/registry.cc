@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/version.h"
+#include "metrics/disk.h"
 #include "model/ids.h"
 #include "registry/change.h"
 #include "registry/differences.h"
@@ -37,6 +38,9 @@ Status check_under(const std::vector<std::string>& under) {
 Registry::Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStore> store, const std::string& folder,
                    const RegistryOptions& options)
     : options_(options),
+      folder_(folder),
+      process_(UuidSource(clock).next()),
+      started_us_(clock.monotonic_us()),
       store_(std::move(store)),
       records_(files, *store_, folder + "/artefacts", options.segment_bytes),
       jobs_(records_, clock, options.background_work),
@@ -125,7 +129,31 @@ Result<wire::StatusReply> Registry::status(const Principal& principal, const wir
   ASSIGN_OR_RETURN(reply.epoch, records_.feed.newest());
   reply.version = std::string(version());
   served_times_.report(reply);
+  reply.jobs = jobs_.size();
+  constexpr std::int64_t kDayUs = 86'400'000'000;
+  ASSIGN_OR_RETURN(const cluster::View view, records_.membership.view(store_->epoch()));
+  std::erase_if(lost_, [&](const wire::LostShard& lost) {
+    return clock_.wall_us() - lost.lost_us > kDayUs ||
+           std::ranges::any_of(view.shards, [&](const auto& shard) { return shard.name == lost.name; });
+  });
+  reply.lost = lost_;
+  reply.health = health();
   return reply;
+}
+
+wire::Health Registry::health() const {
+  wire::Health health;
+  health.process = process_;
+  health.wall_us = clock_.wall_us();
+  health.running_us = clock_.monotonic_us() - started_us_;
+  const metrics::Disk disk = metrics::disk_of(folder_);
+  health.disk_free = disk.free_bytes;
+  health.disk_size = disk.size_bytes;
+  health.is_disk_read_only = disk.is_read_only;
+  if (!is_writing()) health.problems.push_back({"not_writing", "no change is taken since a write failed"});
+  if (!view_waits_for_.empty()) health.problems.push_back({"view_waits", view_waits_for_});
+  if (const std::string why = jobs_.waits_for(); !why.empty()) health.problems.push_back({"job_waits", why});
+  return health;
 }
 
 RegistryMetrics::Gauges Registry::gauges() {
@@ -134,6 +162,10 @@ RegistryMetrics::Gauges Registry::gauges() {
   const auto newest = records_.feed.newest();
   if (newest.ok()) gauges.epoch = *newest;
   gauges.being_served = served_times_.being_served();
+  gauges.folder = folder_;
+  gauges.is_writing = is_writing();
+  gauges.jobs = jobs_.size();
+  gauges.are_jobs_stuck = !jobs_.waits_for().empty();
   const auto view = records_.membership.view(store_->epoch());
   if (!view.ok()) return gauges;
   for (const cluster::ShardInfo& shard : view->shards) {

@@ -193,6 +193,8 @@ class Registry {
   std::uint64_t generation() const { return store_->generation(); }
   /// Grows with everything that can end a feed's or a wait's waiting.
   std::uint64_t activity() const { return activity_; }
+  /// False from a failed write until changes are taken again.
+  bool is_writing() const { return store_->is_healthy(); }
 
  private:
   Registry(Files& files, const Clock& clock, std::unique_ptr<LevelDbStore> store, const std::string& folder,
@@ -220,6 +222,8 @@ class Registry {
   Result<wire::EpochReply> record(const Principal& principal, const Request& request, Put put);
   /// Outside of a group: end_group().
   Status settle();
+  /// What it says of itself in its status.
+  wire::Health health() const;
   void forget_counts();
 
   // registry/quota_operations.cc
@@ -238,10 +242,14 @@ class Registry {
   Status check_waits_for_own(const Principal& principal, std::uint64_t epoch) const;
   Result<wire::EpochReply> change_view(const std::optional<cluster::View>& view, Batch& batch);
   Status look_at_view();
+  void note_lost(const cluster::ShardInfo& shard);
   void say_who_is_waited_for(const wire::ViewReply& view, const std::vector<std::string>& names, std::int64_t now_us);
   Status commit_view(const cluster::View& from, const cluster::View& to);
 
   const RegistryOptions options_;
+  const std::string folder_;
+  const Uuid process_;
+  const std::int64_t started_us_;
   std::unique_ptr<LevelDbStore> store_;
   Records records_;
   Jobs jobs_;
@@ -256,6 +264,7 @@ class Registry {
   std::int64_t waits_since_us_ = 0, waits_said_us_ = 0;
   std::int64_t lacks_since_us_ = 0;  ///< since then it waits only for what shards can't take in
   std::string view_waits_for_;       ///< why the view can't be changed
+  std::vector<wire::LostShard> lost_;
   Acks acks_;
   ServedTimes served_times_;
   std::uint64_t activity_ = 0;

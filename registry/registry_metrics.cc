@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "metrics/disk.h"
+
 namespace espalier::registry {
 
 void RegistryMetrics::count(std::string_view op, Code code, std::int64_t us) {
@@ -31,7 +33,19 @@ void RegistryMetrics::fill(metrics::Page& page) const {
              static_cast<double>(gauges_.being_served));
   page.gauge("espalier_registry_waiting", "Requests that wait for something to happen: readers of the feed among them.",
              static_cast<double>(gauges_.waiting));
-  std::map<std::string, double> states;
+  page.gauge("espalier_registry_writing", "1; 0 from a failed write until changes are taken again.",
+             gauges_.is_writing);
+  page.gauge("espalier_registry_jobs", "Collections and erasures, by whether they are under way.",
+             gauges_.jobs > 0 && !gauges_.are_jobs_stuck ? 1 : 0, {{"state", "running"}});
+  page.gauge("espalier_registry_jobs", "Collections and erasures, by whether they are under way.",
+             static_cast<double>(gauges_.jobs) - (gauges_.jobs > 0 && !gauges_.are_jobs_stuck ? 1 : 0),
+             {{"state", "waiting"}});
+  page.gauge("espalier_registry_next_key_end_seconds",
+             "When the next key ends by itself, in seconds since 1970; 0: none does.",
+             static_cast<double>(gauges_.key_ends_us) / 1e6);
+  metrics::add_disk(page, "espalier_registry", gauges_.folder);
+  // Also those that there is none in: who looks for none finds a number.
+  std::map<std::string, double> states = {{"serving", 0}, {"joining", 0}, {"draining", 0}, {"gone", 0}};
   for (const Gauges::Shard& shard : gauges_.shards) {
     ++states[shard.state];
     const std::uint64_t behind = gauges_.epoch - std::min(gauges_.epoch, shard.epoch);

@@ -29,6 +29,11 @@ class RegistryMetrics {
     std::uint64_t generation = 0, epoch = 0;
     std::uint64_t being_served = 0;  ///< releases that are on their way to the shards
     std::uint64_t waiting = 0;       ///< requests that wait for something to say
+    bool is_writing = true;          ///< changes are taken
+    std::uint64_t jobs = 0;          ///< collections and erasures, under way or waiting
+    bool are_jobs_stuck = false;     ///< the first of them can't go on
+    std::int64_t key_ends_us = 0;    ///< clock on the wall: the next key to end by itself; 0: none does
+    std::string folder;              ///< of its records
     std::vector<Shard> shards;       ///< of the view
   };
 

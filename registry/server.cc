@@ -247,9 +247,11 @@ void Server::count(const Operation* operation, const std::string& header, std::i
 }
 
 void Server::tell_gauges() {
-  if (std::exchange(activity_told_, registry_.activity() + 1) == registry_.activity() + 1) return;
+  const Told now{registry_.activity() + 1, registry_.is_writing(), keys_end_us_};
+  if (std::exchange(told_, now) == now) return;
   RegistryMetrics::Gauges gauges = registry_.gauges();
   gauges.waiting = waiting_.size();
+  gauges.key_ends_us = keys_end_us_;
   metrics_.tell(std::move(gauges));
 }
 

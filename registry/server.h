@@ -142,7 +142,14 @@ class Server {
   std::size_t waiting_of_tenants_ = 0;                          ///< all of these
   std::vector<Held> held_;
   std::uint64_t activity_seen_ = 0;
-  std::uint64_t activity_told_ = 0;
+  /// Of what the metrics were told.
+  struct Told {
+    std::uint64_t activity = 0;
+    bool is_writing = true;
+    std::int64_t keys_end_us = 0;
+    bool operator==(const Told&) const = default;
+  };
+  Told told_;
   RegistryMetrics metrics_;
 };
 

@@ -20,6 +20,7 @@
 #include "common/process_log.h"
 #include "common/scheduling.h"
 #include "common/signals.h"
+#include "metrics/disk.h"
 #include "metrics/endpoint.h"
 #include "router/router.h"
 #include "router/router_metrics.h"
@@ -40,6 +41,25 @@ struct Options {
   bool insecure = false;  ///< listens and connects without keys where others could, too
   std::string folder;     ///< of its routes; empty: they are not kept
 };
+
+/// What the router itself doesn't know of the process.
+void complete(espalier::wire::RouterStatusReply& reply, const Options& options,
+              const espalier::metrics::FeedProgress& progress, const espalier::Uuid& process, std::int64_t started_us) {
+  const espalier::Clock& clock = espalier::Clock::system();
+  const std::int64_t now_us = clock.monotonic_us();
+  reply.epoch = progress.served();
+  espalier::wire::Health& health = reply.health;
+  health.process = process;
+  health.wall_us = clock.wall_us();
+  health.running_us = now_us - started_us;
+  health.newest = progress.served() + progress.lag();
+  health.behind_us = static_cast<std::int64_t>(progress.behind_seconds(now_us) * 1e6);
+  if (options.folder.empty()) return;
+  const espalier::metrics::Disk disk = espalier::metrics::disk_of(options.folder);
+  health.disk_free = disk.free_bytes;
+  health.disk_size = disk.size_bytes;
+  health.is_disk_read_only = disk.is_read_only;
+}
 
 /// Answers until a stop is asked for; ready once the routes are known.
 Status run(const Options& options, const espalier::StopSignals& stop) {
@@ -90,6 +110,10 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
       std::fflush(stdout);
     };
     espalier::router::RoutesFeed feed(*registry, live, file.get(), stop, espalier::Clock::system(), std::move(events));
+    router->complete_status([&, process = espalier::UuidSource(espalier::Clock::system()).next(),
+                             started_us = espalier::Clock::system().monotonic_us()](auto& reply) {
+      complete(reply, options, feed.progress(), process, started_us);
+    });
     espalier::router::RouterMetrics metrics(*router, feed.progress(), live, espalier::Clock::system());
     if (!options.metrics.empty()) {
       const auto fill = [&](espalier::metrics::Page& page) { metrics.fill(page); };

@@ -3,11 +3,9 @@
 #include <utility>
 
 #include "common/log.h"
-#include "common/version.h"
 #include "model/ids.h"
 #include "router/router.h"
 #include "wire/envelope.h"
-#include "wire/log_level.h"
 #include "wire/messages.h"
 
 namespace espalier::router {
@@ -65,21 +63,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   const std::string_view header = message_[id_at + 1].view();
   if (!wire::begins_as_predict(header)) {
     ASSIGN_OR_RETURN(const std::string op, wire::peek_op(header));
-    if (op == wire::HelloRequest::op) {
-      wire::Frame hello(wire::encode_reply(
-          Status(), wire::HelloReply{routes.generation, routes.epoch, std::string(version()), "router"}));
-      send_to_client(std::span(message_).first(id_at + 1), {&hello, 1});
-      return {};
-    }
-    if (op == wire::LogLevelRequest::op) {
-      wire::Frame level(wire::answer_log_level(*who, header));
-      send_to_client(std::span(message_).first(id_at + 1), {&level, 1});
-      return {};
-    }
-    if (op != "predict") {
-      return Status(Code::unimplemented,
-                    "op \"" + op.substr(0, 64) + "\": a router answers predict, hello and log_level");
-    }
+    if (op != "predict") return answer_operation(routes, id_at, *who, op);
   }
   RETURN_IF_ERROR(wire::decode_predict(header, header_));
   RETURN_IF_ERROR(check(header_, *who));

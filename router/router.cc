@@ -102,6 +102,10 @@ void Router::tell_state() {
   state_.requests_in_flight.set(in_flight_.size());
   state_.bytes_in_flight.set(bytes_in_flight_);
   if (!state_.must_tell(now_us_)) return;
+  state_.tell(shard_states(), now_us_);
+}
+
+std::vector<ShardState> Router::shard_states() {
   std::vector<ShardState> shards;
   std::map<std::string_view, std::size_t> places;
   for (std::uint32_t i = 0; i < backends_.size(); ++i) {
@@ -114,7 +118,7 @@ void Router::tell_state() {
     shard.answering += backend.socket != nullptr && !backend.is_suspect;
     shard.in_flight += backend.flow.in_flight();
   }
-  state_.tell(std::move(shards), now_us_);
+  return shards;
 }
 
 void Router::wait(int stop_fd, int routes_fd) {

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,6 +34,7 @@
 #include "router/tenants.h"
 #include "router/timing_wheel.h"
 #include "router/unread.h"
+#include "wire/health_messages.h"
 #include "wire/keyring.h"
 #include "wire/predict_codec.h"
 #include "wire/socket.h"
@@ -79,6 +81,10 @@ class Router {
   std::uint64_t unread_bytes() const { return unread_.bytes(); }
   const RequestCounts& request_counts() const { return request_counts_; }
   const RouterState& state() const { return state_; }
+  /// What else its status says; called on its thread. REQUIRES: before run().
+  void complete_status(std::function<void(wire::RouterStatusReply&)> complete) {
+    complete_status_ = std::move(complete);
+  }
 
  private:
   /// Of a piece's shards the one to ask, and where; backend null: it isn't connected.
@@ -103,6 +109,9 @@ class Router {
   void wait(int stop_fd, int routes_fd);
   void take_routes(const Routes& routes);
   void tell_state();
+  std::vector<ShardState> shard_states();
+  wire::RouterStatusReply status(const Routes& routes);
+  Status answer_operation(const Routes& routes, std::size_t id_at, const Principal& who, std::string_view op);
   bool drain_clients(const Routes& routes);
   bool drain_shards(bool all);
   bool drain_shard(std::uint32_t number);
@@ -156,6 +165,7 @@ class Router {
   RouterCounters counters_;
   RequestCounts request_counts_;
   RouterState state_;
+  std::function<void(wire::RouterStatusReply&)> complete_status_;
   UuidSource ids_;
   Backends backends_;
   RetryBudget retries_;

@@ -16,16 +16,14 @@
 
 #include "metrics/tally.h"
 #include "shard/model_table.h"
+#include "wire/reply_peek.h"
 
 namespace espalier::shard {
 
 /// Parts answered, by reason.
 using Reasons = std::array<std::uint64_t, NodeCounts::kReasons>;
 
-/// Whether a fallback of this reason is a fault, or on the way to one. The others are how things are meant to be.
-constexpr bool is_unexpected(wire::Reason reason) {
-  return reason != wire::Reason::exact && reason != wire::Reason::no_version && reason != wire::Reason::removed;
-}
+using wire::is_unexpected;
 /// Of those, the ones that somebody decided on: a memory budget, a quarantine.
 constexpr bool is_deliberate(wire::Reason reason) {
   return reason == wire::Reason::over_budget || reason == wire::Reason::quarantined;

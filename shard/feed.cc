@@ -164,6 +164,19 @@ Status Feed::save() {
   return write_state();
 }
 
+std::vector<wire::HealthProblem> Feed::problems() const {
+  std::vector<wire::HealthProblem> problems;
+  const auto add = [&](const char* kind, const std::string& why) {
+    if (!why.empty()) problems.push_back({kind, why});
+  };
+  add("unsaved", save_waits_for_);
+  add("space_waits", space_waits_for_);
+  add("not_joined", join_refused_for_);
+  if (budget_.is_exceeded) add("over_memory_budget", "what can't be left out is larger than the memory budget");
+  if (budget_.is_disk_exceeded) add("over_disk_budget", "what can't be left out is larger than the disk budget");
+  return problems;
+}
+
 /// As save(). A disk that is full is no reason to take nothing in: false: it is tried again after a while.
 bool Feed::try_to_save() {
   const std::int64_t now = clock_.monotonic_us();

@@ -47,6 +47,7 @@
 #include "shard/state_file.h"
 #include "shard/table_edit.h"
 #include "shard/upstream.h"
+#include "wire/health_messages.h"
 
 namespace espalier::shard {
 
@@ -87,6 +88,8 @@ class Feed {
 
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t swaps() const { return swaps_; }
+  /// What it knows to be wrong with itself.
+  std::vector<wire::HealthProblem> problems() const;
   /// May be read by any thread.
   const metrics::FeedProgress& progress() const { return progress_; }
   /// Of artefacts that may answer, as of the last look; each counts once.

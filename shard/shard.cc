@@ -168,7 +168,8 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   Space space(space_options, *pack, admission, damage, clock);
   Scrub scrub(options.scrub_interval_us, damage, clock);
   Feed feed(feed_options, upstream, admission, space, scrub, damage, live, state, clock);
-  ShardMetrics metrics(status, feed.progress(), live, clock);
+  status.begin(clock, options.folder, feed.progress());
+  ShardMetrics metrics(status, options.folder, feed.progress(), live, clock);
   std::unique_ptr<metrics::Endpoint> endpoint;
   if (!options.metrics.empty()) {
     ASSIGN_OR_RETURN(endpoint,
@@ -204,7 +205,11 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
           status.gauges.memory_bytes = feed.memory_bytes();
           status.gauges.evicted = feed.evicted();
           status.gauges.scrubbed_bytes = scrub.bytes();
-          return feed.step();
+          const Status stepped = feed.step();
+          std::vector<wire::HealthProblem> problems = feed.problems();
+          if (!stepped.ok()) problems.push_back({"not_taking_in", stepped.text()});
+          status.tell_problems(std::move(problems));
+          return stepped;
         },
         [&] { return feed.is_drained(); });
     if (feed.is_drained() && !stop.requested()) {

@@ -1,5 +1,6 @@
 #include "shard/shard_metrics.h"
 
+#include "metrics/disk.h"
 #include "metrics/mapped_files.h"
 
 namespace espalier::shard {
@@ -113,6 +114,7 @@ void ShardMetrics::fill(metrics::Page& page) {
   add_requests(page);
   add_parts(page);
   progress_.fill(page, "espalier_shard", clock_.monotonic_us());
+  metrics::add_disk(page, "espalier_shard", folder_);
   const metrics::MappedFiles packs = metrics::mapped_files(".pack");
   page.gauge("espalier_shard_mapped_bytes", "Of the pack's files, in this process.",
              static_cast<double>(packs.mapped_bytes));

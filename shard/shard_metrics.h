@@ -17,8 +17,14 @@ class ShardMetrics {
   /// So many tenants have series of their own.
   static constexpr std::size_t kTenants = 50;
 
-  ShardMetrics(const ShardStatus& status, const metrics::FeedProgress& progress, LiveTable& live, const Clock& clock)
-      : status_(status), progress_(progress), reader_(live), clock_(clock), tenants_(kTenants) {}
+  ShardMetrics(const ShardStatus& status, std::string folder, const metrics::FeedProgress& progress, LiveTable& live,
+               const Clock& clock)
+      : status_(status),
+        folder_(std::move(folder)),
+        progress_(progress),
+        reader_(live),
+        clock_(clock),
+        tenants_(kTenants) {}
 
   void fill(metrics::Page& page);
 
@@ -28,6 +34,7 @@ class ShardMetrics {
   void add_parts(metrics::Page& page) const;
 
   const ShardStatus& status_;
+  const std::string folder_;
   const metrics::FeedProgress& progress_;
   LiveTable::Reader reader_;
   const Clock& clock_;

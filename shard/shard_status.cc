@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/version.h"
+#include "metrics/disk.h"
 #include "model/ids.h"
 
 namespace espalier::shard {
@@ -56,7 +57,33 @@ wire::ShardStatusReply ShardStatus::reply(const ModelTable& table) const {
     reply.models.push_back({it->first.first, it->first.second, list_of(it->second)});
   }
   reply.alerts = watch_.alerts();
+  if (clock_ != nullptr) reply.health = health();
   return reply;
+}
+
+void ShardStatus::begin(const Clock& clock, const std::string& folder, const metrics::FeedProgress& progress) {
+  process_ = UuidSource(clock).next();
+  folder_ = folder;
+  progress_ = &progress;
+  started_us_ = clock.monotonic_us();
+  clock_ = &clock;
+}
+
+wire::Health ShardStatus::health() const {
+  wire::Health health;
+  const std::int64_t now_us = clock_->monotonic_us();
+  health.process = process_;
+  health.wall_us = clock_->wall_us();
+  health.running_us = now_us - started_us_;
+  health.newest = progress_->served() + progress_->lag();
+  health.behind_us = static_cast<std::int64_t>(progress_->behind_seconds(now_us) * 1e6);
+  const metrics::Disk disk = metrics::disk_of(folder_);
+  health.disk_free = disk.free_bytes;
+  health.disk_size = disk.size_bytes;
+  health.is_disk_read_only = disk.is_read_only;
+  const std::lock_guard lock(mutex_);
+  health.problems = problems_;
+  return health;
 }
 
 }  // namespace espalier::shard

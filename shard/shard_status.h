@@ -7,9 +7,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/clock.h"
+#include "metrics/feed_progress.h"
 #include "shard/answer_counts.h"
 #include "shard/damage.h"
 #include "shard/fallback_watch.h"
@@ -37,11 +41,27 @@ class ShardStatus {
   }
 
   Gauges gauges;
+  /// What is the same as long as the process runs, and where its folder is.
+  void begin(const Clock& clock, const std::string& folder, const metrics::FeedProgress& progress);
+  /// From the control thread: what it knows to be wrong.
+  void tell_problems(std::vector<wire::HealthProblem> problems) {
+    const std::lock_guard lock(mutex_);
+    problems_ = std::move(problems);
+  }
   const std::vector<const AnswerCounts*>& counts() const { return counts_; }
   wire::ShardStatusReply reply(const ModelTable& table) const;
 
  private:
+  wire::Health health() const;
+
   const std::string name_;
+  const Clock* clock_ = nullptr;  ///< null: before begin()
+  std::string folder_;
+  Uuid process_;
+  std::int64_t started_us_ = 0;
+  const metrics::FeedProgress* progress_ = nullptr;
+  mutable std::mutex mutex_;
+  std::vector<wire::HealthProblem> problems_;  ///< guarded by mutex_
   const FallbackWatch& watch_;
   const Damage& damage_;
   std::vector<const AnswerCounts*> counts_;

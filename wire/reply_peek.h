@@ -13,6 +13,11 @@
 
 namespace espalier::wire {
 
+/// Whether a fallback of this reason is a fault, or on the way to one. The others are how things are meant to be.
+constexpr bool is_unexpected(Reason reason) {
+  return reason != Reason::exact && reason != Reason::no_version && reason != Reason::removed;
+}
+
 struct PartPeek {
   Code code = Code::ok;
   std::uint8_t levels_above = 0;  ///< code ok: 0: the node asked for answered

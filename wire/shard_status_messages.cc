@@ -1,6 +1,6 @@
 #include "wire/shard_status_messages.h"
 
-#include "wire/described.h"
+#include "wire/health_described.h"
 
 namespace espalier::wire {
 
@@ -51,6 +51,7 @@ void describe(V&& v, const ShardStatusReply*) {
   v("scrubbed_bytes", &ShardStatusReply::scrubbed_bytes);
   v("undelivered", &ShardStatusReply::undelivered);
   v("alerts", &ShardStatusReply::alerts);
+  v("health", &ShardStatusReply::health);
 }
 
 ESPALIER_WIRE_MESSAGE(ShardStatusRequest);

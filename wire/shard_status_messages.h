@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "wire/health_messages.h"
 #include "wire/messages.h"
 
 namespace espalier::wire {
@@ -50,6 +51,7 @@ struct ShardStatusReply {
   std::uint64_t scrubbed_bytes = 0;
   std::uint64_t undelivered = 0;  ///< replies that nobody took
   std::vector<FallbackAlert> alerts;
+  Health health;
 };
 
 }  // namespace espalier::wire

@@ -1,6 +1,6 @@
 #include "wire/status_messages.h"
 
-#include "wire/described.h"
+#include "wire/health_described.h"
 
 namespace espalier::wire {
 
@@ -14,6 +14,13 @@ void describe(V&& v, const Durations*) {
 }
 
 template <class V>
+void describe(V&& v, const LostShard*) {
+  v("name", &LostShard::name);
+  v("endpoints", &LostShard::endpoints);
+  v("lost_us", &LostShard::lost_us);
+}
+
+template <class V>
 void describe(V&&, const StatusRequest*) {}
 
 template <class V>
@@ -24,6 +31,9 @@ void describe(V&& v, const StatusReply*) {
   v("served", &StatusReply::served);
   v("being_served", &StatusReply::being_served);
   v("not_timed", &StatusReply::not_timed);
+  v("jobs", &StatusReply::jobs);
+  v("lost", &StatusReply::lost);
+  v("health", &StatusReply::health);
 }
 
 ESPALIER_WIRE_MESSAGE(StatusRequest);

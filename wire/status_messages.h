@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "wire/health_messages.h"
 
 namespace espalier::wire {
 
@@ -11,6 +14,13 @@ namespace espalier::wire {
 struct Durations {
   std::uint64_t count = 0;
   std::uint64_t p50_us = 0, p90_us = 0, p99_us = 0, max_us = 0;
+};
+
+/// A shard that has left the view because its lease had ended, and not come back.
+struct LostShard {
+  std::string name;
+  std::vector<std::string> endpoints;
+  std::int64_t lost_us = 0;  ///< the registry's clock on the wall
 };
 
 struct StatusRequest {
@@ -23,6 +33,9 @@ struct StatusReply {
   Durations served;
   std::uint64_t being_served = 0;  ///< releases that are on their way to the shards
   std::uint64_t not_timed = 0;     ///< releases that no time was taken of, because too many were on their way
+  std::uint64_t jobs = 0;          ///< collections and erasures that are under way or wait for that
+  std::vector<LostShard> lost;     ///< within the last day, since the registry's start
+  Health health;
 };
 
 }  // namespace espalier::wire

@@ -42,6 +42,9 @@ class Jobs {
   const wire::Receipt* find(const std::string& tenant, const Uuid& receipt) const;
   /// A page of the last dry run's plan. REQUIRES: find() has it, and it is finished.
   Result<wire::ReceiptItemsReply> plan(std::string_view cursor) const;
+  /// Collections and erasures that are under way or wait for that; why the first one doesn't go on, empty where it does.
+  std::size_t size() const { return jobs_.size(); }
+  std::string waits_for() const { return jobs_.empty() ? "" : jobs_.front().waits_for; }
   bool is_plan(const Uuid& receipt) const { return last_plan_ && last_plan_->receipt().receipt == receipt; }
 
  private:

@@ -9,6 +9,7 @@
 #include "tests/unit/wire/sample_messages.h"
 #include "wire/audit_messages.h"
 #include "wire/dataset_messages.h"
+#include "wire/health_messages.h"
 #include "wire/key_messages.h"
 #include "wire/membership_messages.h"
 #include "wire/moving_messages.h"
@@ -67,7 +68,8 @@ bool target(std::string_view input) {
       ReceiptItemsReply, VerifyErasureReply, RetentionRule, Receipt, ReceiptItem, StatusRequest, StatusReply,
       RollbackRequest, RollbackPreviewRequest, ReleaseDiffRequest, DifferencesReply, TagHistoryRequest, TagHistoryReply,
       OverlayRequest, PromoteRequest, CheckRequest, CheckReply, ArchiveRequest, ArchiveReply, AuditRequest, AuditReply,
-      AuditRecord, SetQuotaRequest, QuotaRequest, QuotaReply, QuotaRecord>(input);
+      AuditRecord, SetQuotaRequest, QuotaRequest, QuotaReply, QuotaRecord, RouterStatusRequest, RouterStatusReply>(
+      input);
 }
 
 std::vector<std::string> seeds() {

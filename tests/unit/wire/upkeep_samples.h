@@ -37,12 +37,36 @@ inline std::vector<std::pair<std::string, std::string>> upkeep_messages(const Uu
   shard.scrubbed_bytes = 7'200'000;
   shard.undelivered = 2;
   shard.alerts = {{"acme", "total", Reason::cold, 100, 10, 3'000'000}};
+  RouterStatusReply router;
+  router.name = "router";
+  router.version = "0.1.0";
+  router.generation = 1;
+  router.epoch = 12;
+  router.view = 3;
+  router.requests = 1000;
+  router.failed = 10;
+  router.answered = 1980;
+  router.unexpected = 5;
+  router.in_flight = 2;
+  router.shards = {{"s0", 1, 1, 2}, {"s1", 1, 0, 0}};
+  router.health.process = uuid;
+  router.health.wall_us = 1'763'672'558'000'000;
+  router.health.running_us = 60'000'000;
+  router.health.newest = 13;
+  router.health.behind_us = 250'000;
+  router.health.disk_free = 1'000'000'000;
+  router.health.disk_size = 2'000'000'000;
+  router.health.is_disk_read_only = true;
+  router.health.problems = {{"unsaved", "the disk is full"}};
   return {{"check.request", encode(CheckRequest{uuid, 3})},
           {"check.reply", encode_reply(Status(), checked)},
           {"status.request", encode(StatusRequest{})},
-          {"status.reply", encode_reply(Status(), StatusReply{1, 12, "0.1.0", {300, 4100, 5200, 9300, 10100}, 2, 1})},
+          {"status.reply", encode_reply(Status(), StatusReply{1, 12, "0.1.0", {300, 4100, 5200, 9300, 10100}, 2, 1, 2,
+                                                             {{"s2", {"tcp://10.0.0.5:7800"}, 1'763'672'558'000'000}}, {}})},
           {"shard_status.request", encode(ShardStatusRequest{})},
           {"shard_status.reply", encode_reply(Status(), shard)},
+          {"router_status.request", encode(RouterStatusRequest{})},
+          {"router_status.reply", encode_reply(Status(), router)},
           {"archive.request", encode(ArchiveRequest{uuid, 3, "acme", "total", 11, true})},
           {"archive.reply", encode_reply(Status(), archived)}};
 }
