@@ -38,6 +38,7 @@
 #include "wire/keyring.h"
 #include "wire/predict_codec.h"
 #include "wire/socket.h"
+#include "wire/traffic_messages.h"
 
 namespace espalier::router {
 
@@ -111,6 +112,7 @@ class Router {
   void tell_state();
   std::vector<ShardState> shard_states();
   wire::RouterStatusReply status(const Routes& routes);
+  wire::TrafficReply traffic();
   Status answer_operation(const Routes& routes, std::size_t id_at, const Principal& who, std::string_view op);
   bool drain_clients(const Routes& routes);
   bool drain_shards(bool all);

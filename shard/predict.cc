@@ -34,9 +34,11 @@ Predictor::Predictor(std::string shard, const Clock& clock, Damage& damage, Veri
 void Predictor::answer(const Principal& principal, const ModelTable& table, std::string_view header,
                        std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
   counted_ = &counts_.rest();
+  seen_ = {};
   const Status status = try_answer(principal, table, header, bodies, arrival, reply);
   counts_.requests[static_cast<std::size_t>(status.code())].add();
   if (!status.ok()) counted_->failed.add();
+  seen_.has_failed = seen_.has_failed || !status.ok();
   if (!status.ok()) reply.set_error(status, table.is_starting ? kStartingRetryUs : 0);
 }
 
@@ -64,6 +66,8 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
   const Model* model = table.models.find(model_key_, model_hash_);
   if (model == nullptr) return not_found("model " + std::string(request_.tenant) + "/" + std::string(request_.model));
   counted_ = &counts_.of(*model, model_hash_);
+  seen_.tenant = &model->tenant;
+  seen_.model = &model->model;
   if (!model->is_held) return unavailable("shard " + shard_ + " does not hold tenant " + model->tenant);
   if (request_.min_epoch > table.epoch) {
     return unavailable("shard " + shard_ + " knows epoch " + std::to_string(table.epoch) + ", asked for at least " +
@@ -90,6 +94,7 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
     wire::append_failed(reply.header, request_.parts[i].rows, status.code(), status.message());
   }
   if (has_failed) counted_->failed.add();
+  seen_.has_failed = has_failed;
   if (is_unready_) wire::mark_unready(reply.header);
   return {};
 }
@@ -173,6 +178,8 @@ Status Predictor::answer_part(const ModelTable& table, const Model& model, const
   provenance.attempt = request_.attempt;
   wire::append_answered(reply.header, part.rows, provenance);
   counted_->add(choice->reason);
+  seen_.version = answer.version;
+  seen_.is_unexpected = seen_.is_unexpected || is_unexpected(choice->reason);
   counts_.parts[path_.depth() - choice->depth][static_cast<std::size_t>(choice->reason)].add();
   return {};
 }

@@ -17,6 +17,7 @@
 #include "shard/damage.h"
 #include "shard/fallback.h"
 #include "shard/model_table.h"
+#include "shard/version_traffic.h"
 #include "wire/predict_codec.h"
 #include "wire/row_codec.h"
 
@@ -65,10 +66,13 @@ class Predictor {
 
   /// What was answered since the start.
   const AnswerCounts& counts() const { return counts_; }
-  /// The last answer() ended so long after its request was taken up.
-  void took(std::int64_t us) {
+  const VersionTraffic& versions() const { return versions_; }
+  /// The last answer() ended at `now_us`, so long after its request was taken up. REQUIRES: its table is leased still.
+  void took(std::int64_t us, std::int64_t now_us) {
     counts_.took.record(us);
     counted_->took.record(us);
+    seen_.took_us = us;
+    versions_.note(seen_, now_us);
   }
   /// A message was refused that is not even a request.
   void refused(Code code) { counts_.requests[static_cast<std::size_t>(code)].add(); }
@@ -102,7 +106,9 @@ class Predictor {
   std::uint64_t model_hash_ = 0;
   AnswerCounts counts_;
   ModelCounts* counted_ = &counts_.rest();  ///< the last request's
-  bool is_unready_ = false;  ///< a part has no answer here for a cause that is this shard's own
+  VersionTraffic versions_;
+  VersionTraffic::Seen seen_;  ///< the last request
+  bool is_unready_ = false;    ///< a part has no answer here for a cause that is this shard's own
   // Reused.
   wire::PredictHeader request_;
   bool is_accepted_ = false;

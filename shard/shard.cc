@@ -157,7 +157,7 @@ Status run(const ShardOptions& options, StopSignals& stop, const std::function<v
   for (const std::string& endpoint : options.endpoints) {
     ASSIGN_OR_RETURN(auto worker, Worker::make(context, options.name, endpoint, live, damage, options.verify, clock,
                                                &status, own.pair, keyring));
-    status.add(worker->counts(), [&counted = *worker] { return counted.undelivered(); });
+    status.add(worker->counts(), worker->versions(), [&counted = *worker] { return counted.undelivered(); });
     feed_options.self.endpoints.push_back(worker->endpoint());
     workers.push_back(std::move(worker));
   }

@@ -1,6 +1,8 @@
 #include "shard/shard_status.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "common/version.h"
 #include "metrics/disk.h"
@@ -18,6 +20,31 @@ std::vector<wire::ReasonCount> list_of(const Reasons& reasons) {
     if (reasons[i] > 0) list.push_back({static_cast<wire::Reason>(i), reasons[i]});
   }
   return list;
+}
+
+wire::TrafficRow traffic_of(const ModelCounts& model) {
+  wire::TrafficRow row;
+  row.tenant = model.tenant;
+  row.model = model.model;
+  const Reasons reasons = model.read();
+  row.answered = count_of(reasons);
+  row.unexpected = unexpected_of(reasons);
+  row.failed = model.failed.value();
+  const metrics::DurationCounts took = model.took.read();
+  row.requests = took.count();
+  row.took = took.buckets;
+  return row;
+}
+
+/// The others go to the one without a name.
+void keep_largest(std::vector<wire::TrafficRow>& rows) {
+  constexpr std::size_t kMost = 256;
+  if (rows.size() <= kMost) return;
+  std::ranges::stable_sort(rows, std::ranges::greater{}, &wire::TrafficRow::requests);
+  wire::TrafficRow rest;
+  for (std::size_t i = kMost - 1; i < rows.size(); ++i) add_traffic(rest, rows[i]);
+  rows.resize(kMost - 1);
+  rows.push_back(std::move(rest));
 }
 
 }  // namespace
@@ -58,6 +85,32 @@ wire::ShardStatusReply ShardStatus::reply(const ModelTable& table) const {
   }
   reply.alerts = watch_.alerts();
   if (clock_ != nullptr) reply.health = health();
+  return reply;
+}
+
+Result<wire::TrafficReply> ShardStatus::traffic(const std::string& by) const {
+  wire::TrafficReply reply;
+  reply.name = name_;
+  reply.process = process_;
+  reply.running_us = clock_ == nullptr ? 0 : clock_->monotonic_us() - started_us_;
+  if (by == "version") {
+    std::map<Uuid, wire::TrafficRow> rows;
+    for (const VersionTraffic* versions : versions_) versions->add_to(rows);
+    for (auto& [version, row] : rows) reply.rows.push_back(std::move(row));
+  } else if (by == "model") {
+    std::map<std::pair<std::string, std::string>, wire::TrafficRow> rows;
+    for (const AnswerCounts* counts : counts_) {
+      counts->for_each_model([&](const ModelCounts& model) {
+        wire::TrafficRow row = traffic_of(model);
+        const auto [found, is_new] = rows.try_emplace({row.tenant, row.model}, row);
+        if (!is_new) add_traffic(found->second, row);
+      });
+    }
+    for (auto& [name, row] : rows) reply.rows.push_back(std::move(row));
+  } else {
+    return invalid_argument("by: \"model\" or \"version\" at a shard, got \"" + by.substr(0, 64) + "\"");
+  }
+  keep_largest(reply.rows);
   return reply;
 }
 

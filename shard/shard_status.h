@@ -18,7 +18,9 @@
 #include "shard/damage.h"
 #include "shard/fallback_watch.h"
 #include "shard/model_table.h"
+#include "shard/version_traffic.h"
 #include "wire/shard_status_messages.h"
+#include "wire/traffic_messages.h"
 
 namespace espalier::shard {
 
@@ -35,8 +37,9 @@ class ShardStatus {
       : name_(std::move(name)), watch_(watch), damage_(damage) {}
 
   /// A worker's counts, and how many of its replies nobody took.
-  void add(const AnswerCounts& counts, std::function<std::uint64_t()> undelivered) {
+  void add(const AnswerCounts& counts, const VersionTraffic& versions, std::function<std::uint64_t()> undelivered) {
     counts_.push_back(&counts);
+    versions_.push_back(&versions);
     undelivered_.push_back(std::move(undelivered));
   }
 
@@ -50,6 +53,8 @@ class ShardStatus {
   }
   const std::vector<const AnswerCounts*>& counts() const { return counts_; }
   wire::ShardStatusReply reply(const ModelTable& table) const;
+  /// Of all workers together. `by`: "model" or "version"; invalid_argument: another word.
+  Result<wire::TrafficReply> traffic(const std::string& by) const;
 
  private:
   wire::Health health() const;
@@ -65,6 +70,7 @@ class ShardStatus {
   const FallbackWatch& watch_;
   const Damage& damage_;
   std::vector<const AnswerCounts*> counts_;
+  std::vector<const VersionTraffic*> versions_;
   std::vector<std::function<std::uint64_t()>> undelivered_;
 };
 

@@ -25,7 +25,8 @@ void VersionTraffic::look_at(const Seen& seen) {
     auto found = versions_.find(seen.version);
     if (found == versions_.end()) {
       if (versions_.size() == kVersions) {
-        const auto least = std::ranges::min_element(versions_, {}, [](const auto& each) { return each.second.requests; });
+        const auto least =
+            std::ranges::min_element(versions_, {}, [](const auto& each) { return each.second.requests; });
         add_traffic(rest_, least->second);
         versions_.erase(least);
       }

@@ -1,10 +1,11 @@
 // Which versions one worker answers with most, how fast and why: for `espalier top`.
 //
 // Looks at one request of 64, and at one after 10 ms without a look, and counts it for all since the last: so what is
-// rare is seen, and what is frequent costs little. Keeps the versions with the largest counts (a space-saving sketch, as
-// Busiest); one that takes the place of another begins with nothing, and what that had is counted with the rest.
+// rare is seen, and what is frequent costs little. Keeps the versions with the largest counts (a space-saving sketch,
+// as Busiest); one that takes the place of another begins with nothing, and what that had is counted with the rest.
 //
-// Thread safety: note() on the worker's thread, add_to() on any other; they share a lock, taken for a request looked at.
+// Thread safety: note() on the worker's thread, add_to() on any other; they share a lock, taken for a request looked
+// at.
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,7 @@
 #include "wire/envelope.h"
 #include "wire/log_level.h"
 #include "wire/messages.h"
+#include "wire/traffic_messages.h"
 
 namespace espalier::shard {
 namespace {
@@ -123,9 +124,17 @@ void Worker::answer(const Principal& principal, std::string_view peer, std::stri
   } else if (*op == wire::LogLevelRequest::op) {
     reply_.header = wire::answer_log_level(principal, header);
     reply_.body_count = 0;
+  } else if (*op == wire::TrafficRequest::op && status_ != nullptr) {
+    const Status may = principal.check_serve();
+    const Result<wire::TrafficRequest> asked = wire::decode<wire::TrafficRequest>(header);
+    const Result<wire::TrafficReply> traffic = may.ok() && asked.ok() ? status_->traffic(asked->by)
+                                               : may.ok()             ? asked.status()
+                                                                      : may;
+    reply_.header = traffic.ok() ? wire::encode_reply(Status(), *traffic) : wire::encode_error(traffic.status());
+    reply_.body_count = 0;
   } else {
-    refuse(Status(Code::unimplemented,
-                  "op \"" + op->substr(0, 64) + "\": a shard answers predict, hello, shard_status and log_level"));
+    refuse(Status(Code::unimplemented, "op \"" + op->substr(0, 64) +
+                                           "\": a shard answers predict, hello, shard_status, traffic and log_level"));
   }
 }
 
@@ -135,7 +144,7 @@ void Worker::predict(const Principal& principal, std::string_view peer, std::str
   if (const auto* request = predictor_.last_request()) busiest_.note(*request, *lease);
   // The next one begins when this one ended.
   const std::int64_t began_us = std::exchange(now_us_, clock_.monotonic_us());
-  predictor_.took(now_us_ - began_us);
+  predictor_.took(now_us_ - began_us, now_us_);
 }
 
 /// What is not even a prediction.

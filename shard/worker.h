@@ -36,6 +36,7 @@ class Worker {
   /// That others connect to.
   const std::string& endpoint() const { return endpoint_; }
   const AnswerCounts& counts() const { return predictor_.counts(); }
+  const VersionTraffic& versions() const { return predictor_.versions(); }
   std::uint64_t answered() const { return answered_.value(); }
   /// What it is asked for most.
   Busiest& busiest() { return busiest_; }

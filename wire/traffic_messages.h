@@ -1,5 +1,5 @@
-// Who asks how much, for `espalier top`: what a router counts by tenant, a shard by model and by version. As messages.h:
-// twin of docs/wire-protocol/traffic.md.
+// Who asks how much, for `espalier top`: what a router counts by tenant, a shard by model and by version. As
+// messages.h: twin of docs/wire-protocol/traffic.md.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@ namespace espalier::wire {
 struct TrafficRow {
   std::string tenant, model;  ///< empty: all that have no row of their own
   Uuid version;
-  std::uint64_t requests = 0;         ///< answered
-  std::uint64_t failed = 0;           ///< of these, with an error, as a whole or in a part
-  std::uint64_t answered = 0;         ///< parts
-  std::uint64_t unexpected = 0;       ///< of these, fallbacks that should not be (docs/fallback.md)
-  std::vector<std::uint64_t> took;    ///< requests by how long they took: metrics::Durations' buckets
+  std::uint64_t requests = 0;       ///< answered
+  std::uint64_t failed = 0;         ///< of these, with an error, as a whole or in a part
+  std::uint64_t answered = 0;       ///< parts
+  std::uint64_t unexpected = 0;     ///< of these, fallbacks that should not be (docs/fallback.md)
+  std::vector<std::uint64_t> took;  ///< requests by how long they took: metrics::Durations' buckets
 };
 
 struct TrafficRequest {
@@ -28,9 +28,9 @@ struct TrafficRequest {
 };
 struct TrafficReply {
   std::string name;
-  Uuid process;                 ///< another one after each start
-  std::int64_t running_us = 0;  ///< since its start
-  std::vector<TrafficRow> rows; ///< at most 256, the largest
+  Uuid process;                  ///< another one after each start
+  std::int64_t running_us = 0;   ///< since its start
+  std::vector<TrafficRow> rows;  ///< at most 256, the largest
 };
 
 }  // namespace espalier::wire

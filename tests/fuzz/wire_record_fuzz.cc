@@ -20,6 +20,7 @@
 #include "wire/space_messages.h"
 #include "wire/status_messages.h"
 #include "wire/tag_messages.h"
+#include "wire/traffic_messages.h"
 #include "wire/upkeep_messages.h"
 
 namespace {

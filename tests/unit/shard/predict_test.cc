@@ -364,7 +364,7 @@ TEST_F(PredictTest, CountsRequestsByCodeAndPartsByLevelAndReason) {
   };
   ask("usa", {model::Value::of(2.0)});
   EXPECT_OK(answer());
-  predictor_.took(70);
+  predictor_.took(70, 1);
   EXPECT_EQ(requests(Code::ok), 1u);
   std::uint64_t answered = 0;
   for (std::size_t above = 0; above < AnswerCounts::kLevelsAbove; ++above) {
@@ -374,7 +374,7 @@ TEST_F(PredictTest, CountsRequestsByCodeAndPartsByLevelAndReason) {
   EXPECT_EQ(parts(0, wire::Reason::exact), 1u);
   request_.model = "nothing";
   EXPECT_CODE(answer(), Code::not_found);
-  predictor_.took(90);
+  predictor_.took(90, 2);
   EXPECT_EQ(requests(Code::not_found), 1u);
   predictor_.refused(Code::invalid_argument);
   EXPECT_EQ(requests(Code::invalid_argument), 1u);

@@ -10,6 +10,7 @@
 #include "wire/messages.h"
 #include "wire/shard_status_messages.h"
 #include "wire/status_messages.h"
+#include "wire/traffic_messages.h"
 #include "wire/upkeep_messages.h"
 
 namespace espalier::wire::samples {
@@ -58,6 +59,8 @@ inline std::vector<std::pair<std::string, std::string>> upkeep_messages(const Uu
   router.health.disk_size = 2'000'000'000;
   router.health.is_disk_read_only = true;
   router.health.problems = {{"unsaved", "the disk is full"}};
+  const TrafficReply traffic{
+      "s0", uuid, 60'000'000, {{"acme", "total", uuid, 100, 1, 110, 2, {0, 0, 90, 10}}}};
   return {{"check.request", encode(CheckRequest{uuid, 3})},
           {"check.reply", encode_reply(Status(), checked)},
           {"status.request", encode(StatusRequest{})},
@@ -67,6 +70,8 @@ inline std::vector<std::pair<std::string, std::string>> upkeep_messages(const Uu
           {"shard_status.reply", encode_reply(Status(), shard)},
           {"router_status.request", encode(RouterStatusRequest{})},
           {"router_status.reply", encode_reply(Status(), router)},
+          {"traffic.request", encode(TrafficRequest{"version"})},
+          {"traffic.reply", encode_reply(Status(), traffic)},
           {"archive.request", encode(ArchiveRequest{uuid, 3, "acme", "total", 11, true})},
           {"archive.reply", encode_reply(Status(), archived)}};
 }
