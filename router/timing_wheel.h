@@ -9,8 +9,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <utility>
-#include <vector>
+#include <deque>
 
 namespace espalier::router {
 
@@ -25,7 +24,13 @@ class TimingWheel {
   void add(std::int64_t at_us, const Item& item) {
     const std::int64_t tick = std::clamp(at_us / kTickUs + 1, tick_ + 1, tick_ + kTicks - 1);
     const auto place = static_cast<std::size_t>(tick % kTicks);
-    buckets_[place].push_back(item);
+    const std::uint32_t slot = slot_for(item);
+    if ((occupied_[place / 64] >> (place % 64) & 1) == 0) {
+      first_[place] = slot;
+    } else {
+      slots_[last_[place]].next = slot;
+    }
+    last_[place] = slot;
     occupied_[place / 64] |= std::uint64_t{1} << (place % 64);
   }
 
@@ -44,11 +49,13 @@ class TimingWheel {
       tick_ = next;
       const auto place = static_cast<std::size_t>(tick_ % kTicks);
       occupied_[place / 64] &= ~(std::uint64_t{1} << (place % 64));
-      due_.clear();
-      std::swap(due_, buckets_[place]);
-      for (const Item& item : due_) ring(item);
-      due_.clear();
-      if (buckets_[place].empty()) std::swap(due_, buckets_[place]);  // keeps the memory where it was needed
+      for (std::uint32_t slot = first_[place]; slot != kNone;) {
+        const Slot due = slots_[slot];
+        slots_[slot].next = free_;
+        free_ = slot;
+        slot = due.next;
+        ring(due.item);
+      }
     }
   }
 
@@ -76,10 +83,29 @@ class TimingWheel {
     return -1;
   }
 
+  std::uint32_t slot_for(const Item& item) {
+    if (free_ == kNone) {
+      slots_.push_back({item, kNone});
+      return static_cast<std::uint32_t>(slots_.size() - 1);
+    }
+    const std::uint32_t slot = free_;
+    free_ = slots_[slot].next;
+    slots_[slot] = {item, kNone};
+    return slot;
+  }
+
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  struct Slot {
+    Item item;
+    std::uint32_t next;  ///< of the same tick, or free
+  };
+
   std::int64_t tick_;  ///< all alarms up to it have gone off
-  std::array<std::vector<Item>, kTicks> buckets_;
+  // Of all ticks together, so that they take as much memory as there ever were alarms at once.
+  std::deque<Slot> slots_;
+  std::uint32_t free_ = kNone;
+  std::array<std::uint32_t, kTicks> first_, last_;  ///< of a tick that is occupied
   std::array<std::uint64_t, kTicks / 64> occupied_{};
-  std::vector<Item> due_;
 };
 
 }  // namespace espalier::router

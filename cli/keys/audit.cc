@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/json_records.h"
+#include "cli/keys/joined.h"
 #include "cli/keys/key_commands.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
@@ -20,12 +21,6 @@ Result<std::int64_t> parse_time(const std::string& option, const std::string& te
   const auto time = parse_utc(text);
   if (time) return *time;
   return invalid_argument(option + ": a time in UTC such as \"2026-11-17 14:03\", got '" + text + "'");
-}
-
-std::string joined(const std::vector<std::string>& texts) {
-  std::string all;
-  for (const std::string& text : texts) all += (all.empty() ? "" : ",") + text;
-  return all;
 }
 
 nlohmann::json to_json(const wire::AuditRecord& record) {

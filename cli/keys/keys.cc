@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/json_records.h"
+#include "cli/keys/joined.h"
 #include "cli/keys/key_commands.h"
 #include "cli/output.h"
 #include "cli/registry_access.h"
@@ -38,12 +39,6 @@ Result<wire::EpochReply> make_key(const KeyOptions& options, Tell tell) {
   auto reply = tell(key.pair->public_key());
   if (!reply.ok() && reply.status().code() != Code::unavailable) ::unlink(path.c_str());
   return reply;
-}
-
-std::string joined(const std::vector<std::string>& texts) {
-  std::string all;
-  for (const std::string& text : texts) all += (all.empty() ? "" : ",") + text;
-  return all;
 }
 
 std::string state_of(const wire::KeyRecord& key, std::int64_t now_us) {

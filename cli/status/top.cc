@@ -22,7 +22,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kPatienceUs = 2'000'000;
+constexpr std::int64_t kTrafficPatienceUs = 2'000'000;
 constexpr std::size_t kWidth = 80;
 const std::map<std::string, By> kBy = {
     {"tenant", By::tenant}, {"model", By::model}, {"shard", By::shard}, {"version", By::version}};
@@ -56,7 +56,7 @@ Result<Look> look(const std::vector<std::string>& endpoints, const Asker& asker,
   Asking asking(asker);
   const wire::TrafficRequest request{by == By::tenant ? "tenant" : by == By::version ? "version" : "model"};
   for (const std::string& endpoint : endpoints) asking.ask(endpoint, wire::encode(request));
-  asking.wait(kPatienceUs);
+  asking.wait(kTrafficPatienceUs);
   Look look;
   Status why = unavailable("nobody answers");
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
