@@ -243,7 +243,10 @@ std::string line(std::string_view component, std::string_view message, Fields fi
   return text_line(component, message, fields);
 }
 
-std::string json_line(Level level, std::string_view component, std::string_view message, Fields fields) {
+namespace {
+
+template <class FieldList>
+std::string json_object(Level level, std::string_view component, std::string_view message, const FieldList& fields) {
   std::string line = "\"level\":\"" + std::string(level_name(level)) + "\",\"part\":";
   append_json(line, component);
   line.append(",\"message\":");
@@ -251,6 +254,12 @@ std::string json_line(Level level, std::string_view component, std::string_view 
   for (const Field& field : fields) append_json(line, field);
   line.push_back('}');
   return line;
+}
+
+}  // namespace
+
+std::string json_line(Level level, std::string_view component, std::string_view message, Fields fields) {
+  return json_object(level, component, message, fields);
 }
 
 Repeats::Verdict Repeats::look(std::string_view component, std::string_view message, std::int64_t now_us) {
@@ -286,9 +295,11 @@ std::vector<Repeats::LeftOut> Repeats::due(std::int64_t now_us, bool all) {
 
 namespace {
 
-void print(Level level, std::string_view component, std::string_view message, Fields fields, std::uint64_t left_out) {
+template <class FieldList>
+void print(Level level, std::string_view component, std::string_view message, const FieldList& fields,
+           std::uint64_t left_out) {
   std::string text =
-      format() == Format::json ? json_line(level, component, message, fields) : text_line(component, message, fields);
+      format() == Format::json ? json_object(level, component, message, fields) : text_line(component, message, fields);
   if (left_out > 0 && format() == Format::json) {
     text.back() = ',';
     text.append("\"left_out\":").append(std::to_string(left_out)).append("}");
@@ -300,7 +311,7 @@ void print(Level level, std::string_view component, std::string_view message, Fi
 
 void say_left_out(const std::vector<Repeats::LeftOut>& all) {
   for (const Repeats::LeftOut& each : all) {
-    print(Level::warn, each.component, "lines like this one were left out", {{"line", each.message}}, each.count);
+    print(Level::warn, each.component, "lines like this one were left out", Fields{{"line", each.message}}, each.count);
   }
 }
 
@@ -326,12 +337,16 @@ void write(Level level, std::string_view component, std::string_view message, Fi
   if (verdict.may_write) print(level, component, message, fields, verdict.left_out);
 }
 
+void write_unlimited(Level level, std::string_view component, std::string_view message, std::span<const Field> fields) {
+  if (is_enabled(level)) print(level, component, message, fields, 0);
+}
+
 void change_level(Level to, std::string_view by) {
   const Level from = level();
   if (to == from) return;
   // While both levels let it through.
   set_level(Level::info);
-  print(Level::info, "log", "another level", {{"from", level_name(from)}, {"to", level_name(to)}, {"by", by}}, 0);
+  print(Level::info, "log", "another level", Fields{{"from", level_name(from)}, {"to", level_name(to)}, {"by", by}}, 0);
   set_level(to);
 }
 

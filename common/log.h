@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -86,6 +87,9 @@ Format format();
 Result<Format> parse_format(std::string_view text);
 
 void write(Level level, std::string_view component, std::string_view message, Fields fields = {});
+
+/// For whoever limits and counts such lines themselves.
+void write_unlimited(Level level, std::string_view component, std::string_view message, std::span<const Field> fields);
 
 inline void debug(std::string_view component, std::string_view message, Fields fields = {}) {
   write(Level::debug, component, message, fields);

@@ -32,6 +32,9 @@ struct Limits {
   std::uint64_t unread_in_all = 1ull << 30;
   /// A second replica is asked once the first has taken longer than 95 % of its answers lately, as a retry.
   bool hedges = false;
+  /// A request that takes so much longer than its rows may is slow: the log says so. 0: none is. Answers take a
+  /// millisecond or so, one that has to wait out a silent shard about 80.
+  std::int64_t slow_us = 50'000;
 };
 
 /// Replies below this aren't counted in bytes: how many of them a client may leave unread is bounded.

@@ -139,6 +139,7 @@ Status run(const Options& options, const espalier::StopSignals& stop) {
                          {"limited", counters.limited.value()},
                          {"waited", counters.waited.value()},
                          {"late", counters.late.value()},
+                         {"slow", counters.slow.value()},
                          {"dropped", counters.dropped.value()}});
   }
   return {};
@@ -167,7 +168,13 @@ int main(int argc, char** argv) {
                "ask a second replica as well once the first takes longer than 95 % of its answers did lately; costs of "
                "the retry budget");
   espalier::ProcessLog log(app);
+  std::int64_t slow_ms = options.limits.slow_us / 1000;
+  app.add_option("--slow-ms", slow_ms,
+                 "a request that takes so many milliseconds longer than its rows may is slow, and logged; 0: none is")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{3'600'000}))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  options.limits.slow_us = slow_ms * 1000;
   log.start(argc, argv);
   espalier::prefer_throughput();
   espalier::raise_open_files_limit();

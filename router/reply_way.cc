@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "router/merge.h"
 #include "router/router.h"
 #include "wire/messages.h"
+#include "wire/trace.h"
 
 namespace espalier::router {
 namespace {
@@ -32,11 +34,19 @@ void Router::handle_shard(std::uint32_t number) {
   if (request == nullptr || id.piece >= request->piece_count) return count_late();
   Piece& piece = request->pieces[id.piece];
   if (id.attempt >= piece.attempt_count || piece.attempts[id.attempt].backend != number) return count_late();
-  backends_.answered(backend, now_us_ - piece.attempts[id.attempt].sent_us, now_us_);
-  if (backends_.hedges()) backend.times.record(now_us_ - piece.attempts[id.attempt].sent_us);
-  close_attempt(piece.attempts[id.attempt]);
+  if (request->notes != nullptr) now_us_ = clock_.monotonic_us();
+  Attempt& attempt = piece.attempts[id.attempt];
+  const std::int64_t took_us = now_us_ - attempt.sent_us;
+  backends_.answered(backend, took_us, now_us_);
+  if (backends_.hedges()) backend.times.record(took_us);
+  close_attempt(attempt);
   if (piece.is_done) return count_late();
   const Status status = wire::peek_status(message_[1].view());
+  attempt.was_answered = true;
+  attempt.code = static_cast<std::uint8_t>(status.code());
+  attempt.took_us =
+      static_cast<std::uint32_t>(std::min<std::int64_t>(took_us, std::numeric_limits<std::uint32_t>::max()));
+  if (wire::may_have_times(message_[1].view())) note_times(*request, id.piece, id.attempt);
   const bool is_whole = status.ok() && !wire::is_unready(message_[1].view());
   if (!is_whole && !is_last_word(id.ticket, *request, id.piece, status)) return;
   if (is_whole) discard(piece.reply);
@@ -46,7 +56,7 @@ void Router::handle_shard(std::uint32_t number) {
     return;
   }
   give_up(piece);
-  reply_with(*request, message_[1].view(), std::span(message_).subspan(1));
+  reply_with(*request, std::span(message_).subspan(1));
   end(id.ticket, *request);
 }
 /// message_ is an answer to a request that is over.
@@ -191,11 +201,13 @@ void Router::finish_piece(Ticket ticket, Request& request, Piece& piece) {
   if (request.piece_count > 1) {
     reply_merged(request);
   } else if (!request.pieces[0].reply.empty()) {
-    wire::Message& reply = request.pieces[0].reply;
-    reply_with(request, reply[1].view(), std::span(reply).subspan(1));
+    reply_with(request, std::span(request.pieces[0].reply).subspan(1));
   } else {
     request_counts_.failed(counts_of(request, request_counts_), piece.failure.code(), request.began_us, now_us_);
-    reply_error(request.envelope(), piece.failure, retry_after_us(piece.failure.code()));
+    counters_.refused.add();
+    wire::Frame header(wire::encode_error(piece.failure, retry_after_us(piece.failure.code())));
+    look_back(request, header);
+    send_to_client(request.envelope(), {&header, 1});
   }
   end(ticket, request);
 }
@@ -228,11 +240,13 @@ void Router::reply_merged(Request& request) {
       out_.push_back(std::move(request.pieces[place.piece].reply[place.body + 2]));
     }
   }
-  reply_with(request, merged.header, out_);
+  reply_with(request, out_);
 }
 
 /// Counts what the client is told. A reply that is too large for what it hasn't read yet is an error instead.
-void Router::reply_with(Request& request, std::string_view header, std::span<wire::Frame> rest) {
+void Router::reply_with(Request& request, std::span<wire::Frame> rest) {
+  look_back(request, rest.front());
+  const std::string_view header = rest.front().view();
   TenantCounts& counts = counts_of(request, request_counts_);
   const Status taken = unread_.take(request.envelope().front().view(), rest);
   if (!taken.ok()) {

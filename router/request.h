@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "common/uuid.h"
 #include "router/tenants.h"
 #include "wire/socket.h"
+#include "wire/trace.h"
 
 namespace espalier::router {
 
@@ -30,8 +32,11 @@ struct Attempt {
   std::uint32_t backend = 0;
   std::uint32_t number = 0;  ///< of the message on its connection
   std::int64_t sent_us = 0;
-  std::uint8_t place = 0;  ///< in Piece::shards
-  bool is_open = false;    ///< no reply yet
+  std::uint8_t place = 0;     ///< in Piece::shards
+  bool is_open = false;       ///< no reply yet
+  bool was_answered = false;  ///< with `code`, after `took_us`
+  std::uint8_t code = 0;
+  std::uint32_t took_us = 0;
 };
 
 /// The parts of a request that go to the same shards.
@@ -53,6 +58,18 @@ struct Piece {
   bool has_part = false;  ///< it is an answer in part
 
   std::span<Attempt> made() { return {attempts.data(), attempt_count}; }
+};
+
+/// What is known of a request's way besides: of one that is traced, or of which a shard says that it took long.
+struct RequestNotes {
+  struct Times {
+    std::uint32_t piece = 0, attempt = 0;
+    bool unready = false;
+    wire::ShardTimes times;
+  };
+  bool is_traced = false;
+  std::int64_t sent_us = 0;  ///< monotonic; when all its pieces had been sent
+  std::vector<Times> times;
 };
 
 /// A request's pieces; most have one, which lies in the request itself.
@@ -82,6 +99,7 @@ struct Request {
   Pieces pieces;              ///< the first piece_count are this request's
   std::uint32_t piece_count = 0;
   std::uint32_t open_pieces = 0;
+  std::unique_ptr<RequestNotes> notes;  ///< null for most
 
   /// What the reply starts with.
   std::span<wire::Frame> envelope() { return {message.data(), id_at + 1}; }
@@ -93,6 +111,7 @@ struct Request {
     rows.clear();
     piece_count = 0;
     open_pieces = 0;
+    notes.reset();
   }
   Piece& add_piece() {
     if (pieces.size() == piece_count) pieces.add();

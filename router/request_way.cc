@@ -92,6 +92,7 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
   Request& request = *in_flight_.find(ticket);
   request.clear();
   request.prediction = ids_.next(wall_us_);
+  if (header_.trace) begin_trace(request);
   request.began_us = now_us_;
   request.deadline_us = now_us_ + header_.budget_us;
   request.bytes = bytes;
@@ -115,6 +116,8 @@ Status Router::take_in(const Routes& routes, std::size_t id_at) {
     piece.failure = failure_of(sending);
     finish_piece(ticket, request, piece);
   }
+  // Over already where nothing could be sent.
+  if (request.notes != nullptr) request.notes->sent_us = clock_.monotonic_us();
   return {};
 }
 

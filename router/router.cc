@@ -55,7 +55,8 @@ Router::Router(std::unique_ptr<wire::Socket> socket, wire::Context& context, Liv
       retries_(limits),
       in_flight_(kMaxInFlight),
       unread_(limits),
-      alarms_(clock.monotonic_us()) {}
+      alarms_(clock.monotonic_us()),
+      slow_log_(limits.slow_us) {}
 
 void Router::run(int stop_fd, int routes_fd) {
   std::int64_t quiet_since_us = 0;

@@ -31,6 +31,7 @@
 #include "router/router_state.h"
 #include "router/routes.h"
 #include "router/slot_table.h"
+#include "router/slow_log.h"
 #include "router/tenants.h"
 #include "router/timing_wheel.h"
 #include "router/unread.h"
@@ -55,6 +56,7 @@ struct RouterCounters {
   metrics::Tally hedged;           ///< pieces for which a second shard was asked since the first took long
   metrics::Tally limited;          ///< requests refused by a tenant's limits or share
   metrics::Tally late;             ///< replies to requests that were over
+  metrics::Tally slow;             ///< requests that took longer than Limits::slow_us
   metrics::Tally dropped;          ///< messages that could not be answered, replies to clients that are gone
 };
 
@@ -154,7 +156,14 @@ class Router {
   void end(Ticket ticket, Request& request);
   void count_late();
   void discard(const wire::Message& reply);
-  void reply_with(Request& request, std::string_view header, std::span<wire::Frame> rest);
+  void reply_with(Request& request, std::span<wire::Frame> rest);
+
+  // Where its time went (look_back.cc).
+  void begin_trace(Request& request);
+  void note_times(Request& request, std::uint32_t piece, std::uint32_t attempt);
+  void look_back(Request& request, wire::Frame& header);
+  void say_slow(const Request& request, std::string_view reply);
+  wire::Trace trace_of(const Request& request);
   void reply_error(std::span<wire::Frame> envelope, const Status& status, std::int64_t retry_after_us);
   void send_to_client(std::span<wire::Frame> envelope, std::span<wire::Frame> rest);
 
@@ -193,6 +202,7 @@ class Router {
   std::string header_bytes_;
   std::string model_key_;
   std::array<Candidate, kMaxAsked> candidates_;
+  SlowLog slow_log_;
   std::int64_t retry_hint_us_ = 0;  ///< of the refusal that take_in() gives
   Tenant* refused_ = nullptr;       ///< whose request that is; null: nobody's who is counted
 };

@@ -119,6 +119,31 @@ Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, Unan
   return Status(Code::no_model, std::move(message));
 }
 
+std::vector<wire::WalkStep> walk(const Model& model, const Tag& tag, const Path& path) {
+  std::vector<wire::WalkStep> steps;
+  for (std::size_t depth = path.depth() + 1; depth-- > 0;) {
+    if (path.is_transparent(depth)) continue;
+    const std::string_view key = path.key(depth);
+    std::optional<Reason> amiss;
+    const Node* missed = nullptr;
+    const auto choice = choose_at(model, tag, key, SnapshotMap<Node>::hash_of(key), amiss, missed);
+    wire::WalkStep step;
+    step.depth = static_cast<std::uint32_t>(depth);
+    step.level = model.level_name(depth);
+    step.answers = choice.has_value();
+    step.reason = amiss.value_or(choice ? Reason::exact : Reason::no_version);
+    if (choice) {
+      step.version = choice->answer->version;
+      step.tag = choice->tag->name;
+    } else if (missed != nullptr) {
+      step.version = missed->wanted.version;
+    }
+    steps.push_back(std::move(step));
+    if (choice) break;
+  }
+  return steps;
+}
+
 bool is_answered_above(const Model& model, const Tag& tag, const std::vector<std::string>& partition) {
   std::string above;
   for (std::size_t depth = 0; depth < partition.size(); ++depth) {

@@ -21,6 +21,7 @@
 #include "shard/model_table.h"
 #include "shard/path.h"
 #include "wire/messages.h"
+#include "wire/trace.h"
 
 namespace espalier::shard {
 
@@ -53,6 +54,9 @@ struct Unanswered {
   bool is_here_only = false;
   const Node* missed = nullptr;  ///< as in a choice
 };
+
+/// What choose() finds on its way, node by node, up to the one that answers.
+std::vector<wire::WalkStep> walk(const Model& model, const Tag& tag, const Path& path);
 
 /// no_model: no node up to the root is ready; `unanswered` then says more.
 Result<Choice> choose(const Model& model, const Tag& tag, const Path& path, Unanswered* unanswered = nullptr);

@@ -35,11 +35,19 @@ void Predictor::answer(const Principal& principal, const ModelTable& table, std:
                        std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply) {
   counted_ = &counts_.rest();
   seen_ = {};
+  waited_us_ = -1;
+  walks_.clear();
   const Status status = try_answer(principal, table, header, bodies, arrival, reply);
   counts_.requests[static_cast<std::size_t>(status.code())].add();
   if (!status.ok()) counted_->failed.add();
   seen_.has_failed = seen_.has_failed || !status.ok();
   if (!status.ok()) reply.set_error(status, table.is_starting ? kStartingRetryUs : 0);
+}
+
+void Predictor::append_times(std::int64_t took_us, Reply& reply) {
+  if (!request_.trace && request_.shard.empty()) return;  // whoever asks a shard itself gets what they asked for
+  wire::append_times(reply.header, {static_cast<std::uint64_t>(waited_us_), static_cast<std::uint64_t>(took_us),
+                                    std::exchange(walks_, {})});
 }
 
 Status Predictor::try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
@@ -102,6 +110,7 @@ Status Predictor::try_answer(const Principal& principal, const ModelTable& table
 /// The budget counts from when the router sent the request, as far as that can be told.
 Status Predictor::begin_budget(const Arrival& arrival) {
   const auto is_over = [] { return deadline_exceeded("the time budget was over before the shard began"); };
+  waited_us_ = 0;
   if (request_.budget_us <= 0) return is_over();
   std::int64_t now_us = arrival.now_us;
   std::int64_t waited_us = 0;
@@ -110,10 +119,11 @@ Status Predictor::begin_budget(const Arrival& arrival) {
     waited_us = queue_.waited_us(arrival.peer, request_.sent_us, now_us);
     counts_.waited.record(waited_us);
   }
+  now_us_ = now_us;
+  waited_us_ = waited_us;
   const std::int64_t remaining_us = std::min(request_.budget_us, wire::kLongestBudgetUs) - waited_us;
   if (remaining_us <= 0) return is_over();
   deadline_us_ = now_us + remaining_us;
-  now_us_ = now_us;
   return {};
 }
 
@@ -128,6 +138,9 @@ Status Predictor::answer_part(const ModelTable& table, const Model& model, const
   // Of a leaf that it doesn't hold: who does is away, and may have a version of it.
   const bool may_lack =
       request_.stand_in && path_.depth() > cluster::replicated_until(static_cast<std::uint32_t>(model.levels.size()));
+  if (request_.trace && tag != nullptr && place < wire::kMostWalks) {
+    walks_.push_back({static_cast<std::uint32_t>(place), walk(model, *tag, path_)});
+  }
   std::optional<Choice> choice;
   Status scored;
   // Again with what answers instead, as long as what was chosen turns out to be damaged.

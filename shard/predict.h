@@ -66,6 +66,10 @@ class Predictor {
 
   /// What was answered since the start.
   const AnswerCounts& counts() const { return counts_; }
+  /// Where the last request asks for a trace, or a router is to know why it took long, its reply says the times, too.
+  void tell_times(std::int64_t took_us, Reply& reply) {
+    if (waited_us_ >= 0 && (request_.trace || waited_us_ + took_us >= kTellsFromUs)) append_times(took_us, reply);
+  }
   const VersionTraffic& versions() const { return versions_; }
   /// The last answer() ended at `now_us`, so long after its request was taken up. REQUIRES: its table is leased still.
   void took(std::int64_t us, std::int64_t now_us) {
@@ -85,9 +89,13 @@ class Predictor {
   const wire::PredictHeader* last_request() const { return is_accepted_ ? &request_ : nullptr; }
 
  private:
+  /// What took so long is worth a word to the router, whose log of slow requests it may come to (docs/logs.md).
+  static constexpr std::int64_t kTellsFromUs = 20'000;
+
   Status try_answer(const Principal& principal, const ModelTable& table, std::string_view header,
                     std::span<const std::string_view> bodies, const Arrival& arrival, Reply& reply);
   Status begin_budget(const Arrival& arrival);
+  void append_times(std::int64_t took_us, Reply& reply);
   Status answer_part(const ModelTable& table, const Model& model, const Tag* tag, const Ref& ref, std::size_t place,
                      std::string_view body, Reply& reply);
   Status score(const Servable& servable, const wire::FieldIndex& inputs, std::string_view body, std::uint32_t rows,
@@ -100,7 +108,9 @@ class Predictor {
   const Verify verify_;
   QueueClock queue_;
   std::int64_t deadline_us_ = 0;
-  std::int64_t now_us_ = 0;  ///< when the request was taken up
+  std::int64_t now_us_ = 0;            ///< when the request was taken up
+  std::int64_t waited_us_ = -1;        ///< before that; -1: it may not be asked here
+  std::vector<wire::PartWalk> walks_;  ///< of a traced request
   std::size_t reply_bytes_ = 0;
   std::uint64_t epoch_ = 0;
   std::uint64_t model_hash_ = 0;

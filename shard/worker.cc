@@ -145,6 +145,7 @@ void Worker::predict(const Principal& principal, std::string_view peer, std::str
   // The next one begins when this one ended.
   const std::int64_t began_us = std::exchange(now_us_, clock_.monotonic_us());
   predictor_.took(now_us_ - began_us, now_us_);
+  predictor_.tell_times(now_us_ - began_us, reply_);
 }
 
 /// What is not even a prediction.

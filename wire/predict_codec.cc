@@ -124,6 +124,7 @@ bool read_member(Reader& reader, std::string_view key, PredictHeader& header, Ke
       if (is_key(key, "model")) return once.first(reader, 1) && reader.read_text(header.model);
       if (is_key(key, "parts")) return once.first(reader, 2) && read_parts(reader, header);
       if (is_key(key, "shard")) return once.first(reader, 11) && reader.read_text(header.shard);
+      if (is_key(key, "trace")) return once.first(reader, 13) && reader.read_bool(header.trace);
       break;
     case 6:
       if (is_key(key, "tenant")) return once.first(reader, 3) && reader.read_text(header.tenant);
@@ -189,7 +190,7 @@ std::size_t most_bytes(const PredictHeader& header) {
 void write_members(Pen& pen, const PredictHeader& header) {
   pen.map(6 + !header.refs.empty() + header.all_scores + (header.min_epoch != 0) + !header.prediction.is_nil() +
           (header.attempt != 1) + !header.principal.empty() + (header.sent_us != 0) + !header.shard.empty() +
-          header.stand_in);
+          header.stand_in + header.trace);
   pen.key<"v">();
   pen.number(kProtocolVersion);
   pen.key<"op">();
@@ -233,6 +234,10 @@ void write_members(Pen& pen, const PredictHeader& header) {
     pen.key<"stand_in">();
     pen.boolean(true);
   }
+  if (header.trace) {
+    pen.key<"trace">();
+    pen.boolean(true);
+  }
   pen.key<"parts">();
 }
 
@@ -247,7 +252,7 @@ void PredictHeader::clear() {
   prediction = {};
   attempt = 1;
   sent_us = 0;
-  stand_in = false;
+  stand_in = trace = false;
   parts.clear();
   level_values.clear();
 }
@@ -315,19 +320,25 @@ void begin_reply(std::string& to, std::uint32_t parts) {
 }
 
 namespace {
-/// A map of two members becomes one of three, the last of which this is.
-constexpr char kTwoMembers = '\x82', kThreeMembers = '\x83';
+/// A reply has two members; what there is besides comes behind them, this last.
+constexpr char kTwoMembers = '\x82', kMostMembers = '\x8f';
 constexpr std::string_view kUnready = "\xa7unready\xc3";
 }  // namespace
 
 void mark_unready(std::string& header) {
-  assert(!header.empty() && header.front() == kTwoMembers);
-  header.front() = kThreeMembers;
+  assert(!header.empty() && header.front() >= kTwoMembers && header.front() < kMostMembers);
+  ++header.front();
   header.append(kUnready);
 }
 
+void unmark_unready(std::string& header) {
+  --header.front();
+  header.resize(header.size() - kUnready.size());
+}
+
 bool is_unready(std::string_view header) {
-  return !header.empty() && header.front() == kThreeMembers && header.ends_with(kUnready);
+  return !header.empty() && header.front() > kTwoMembers && header.front() <= kMostMembers &&
+         header.ends_with(kUnready);
 }
 
 namespace {

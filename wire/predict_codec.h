@@ -47,6 +47,7 @@ struct PredictHeader {
   std::int64_t sent_us = 0;
   std::string_view shard;
   bool stand_in = false;  ///< from a router: those that hold the parts are away
+  bool trace = false;     ///< the reply is to say where the time went (wire/trace.h)
   std::vector<Part> parts;
   std::vector<std::string_view> level_values;
 
@@ -101,6 +102,8 @@ void append_failed(std::string& to, std::uint32_t rows, Code code, std::string_v
 /// or holds it damaged: the router then asks another replica.
 void mark_unready(std::string& header);
 bool is_unready(std::string_view header);
+/// REQUIRES: is_unready(header)
+void unmark_unready(std::string& header);
 
 /// The parts of a reply, each as its own msgpack, without looking into them; `parts` is overwritten.
 /// The reply's own failure where it is not ok; corrupt: not a reply.

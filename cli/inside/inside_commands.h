@@ -2,8 +2,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "cli/commands.h"
 #include "common/status.h"
@@ -16,7 +18,16 @@ struct LogLevelOptions {
 };
 Status run_log_level(const LogLevelOptions& options, const Shared& shared);
 
-/// Adds the command log-level; the one that the command line names is left in `chosen`. `shared` and `chosen` outlive
+struct TraceOptions {
+  std::string node;
+  std::vector<std::string> rows;  ///< JSON objects; none: a row without values
+  std::string ref;
+  std::int64_t budget_ms = 1000;
+};
+/// One prediction with the time each station took.
+Status run_trace(const TraceOptions& options, const Shared& shared);
+
+/// Adds these commands; the one that the command line names is left in `chosen`. `shared` and `chosen` outlive
 /// the app.
 void add_inside_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen);
 

@@ -11,6 +11,7 @@
 #include "tests/unit/shard/table_builder.h"
 #include "wire/messages.h"
 #include "wire/row_codec.h"
+#include "wire/trace.h"
 
 namespace espalier::shard {
 namespace {
@@ -56,15 +57,17 @@ class PredictTest : public ::testing::Test {
 
   Result<wire::PredictReply> answer() {
     std::string header = wire::encode(request_);
-    if (stands_in_) {
+    if (stands_in_ || traces_) {
       const std::string without = header;
       wire::PredictHeader read;
       EXPECT_OK(wire::decode_predict(without, read));
-      read.stand_in = true;
+      read.stand_in = stands_in_;
+      read.trace = traces_;
       wire::encode_predict(read, header);
     }
     const std::vector<std::string_view> views(bodies_.begin(), bodies_.end());
     predictor_.answer(Principal::local(), table_, header, views, {received_us_, peer_}, reply_);
+    predictor_.tell_times(took_us_, reply_);
     return read_reply(reply_.header);
   }
 
@@ -73,7 +76,8 @@ class PredictTest : public ::testing::Test {
   std::string peer_;
   ModelTable table_;
   wire::PredictRequest request_;
-  bool stands_in_ = false;
+  bool stands_in_ = false, traces_ = false;
+  std::int64_t took_us_ = 40;
   std::vector<std::string> bodies_;
   Damage damage_;
   Predictor predictor_{"s0", clock_, damage_};
@@ -161,6 +165,75 @@ TEST_F(PredictTest, WhatIsNotKnownHereAnotherReplicaMayKnow) {
     ASSERT_OK_AND_ASSIGN(reply, answer());
     EXPECT_EQ(reply.parts[0].status, is_here ? Code::ok : Code::not_found);
     EXPECT_EQ(wire::is_unready(reply_.header), !is_here);
+  }
+}
+
+TEST_F(PredictTest, OnlyATracedRequestIsToldItsTimesAndTheNodesOfItsWay) {
+  ask("usa/ca", {model::Value::of(4.0)});
+  ask("peru/lima", {model::Value::of(4.0)});
+  ASSERT_OK(answer().status());
+  const std::string plain = reply_.header;
+  EXPECT_FALSE(wire::may_have_times(plain));
+  traces_ = true;
+  ASSERT_OK(answer().status());
+  wire::ShardTimes times;
+  EXPECT_EQ(wire::take_times(reply_.header, times), plain) << "and everything else is the same, byte for byte";
+  std::vector<std::string> told;
+  for (const wire::PartWalk& walk : times.walks) {
+    for (const wire::WalkStep& step : walk.steps) {
+      told.push_back(std::to_string(walk.part) + " " + step.level + (step.answers ? " answers " : " ") +
+                     std::string(wire::reason_name(step.reason)) + " " +
+                     (step.version.is_nil() ? "-" : std::to_string(step.version.bytes[15])));
+    }
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"0 state no_version -", "0 country answers exact 2", "1 state no_version -",
+                                            "1 country cold 3", "1 global answers exact 1"}));
+  traces_ = false;
+  ASSERT_OK(answer().status());
+  EXPECT_EQ(reply_.header, plain);
+}
+
+TEST_F(PredictTest, ATracedRequestThatFailsIsToldItsTimesToo) {
+  ask("usa", {model::Value::of(4.0)});
+  request_.model = "absent";
+  traces_ = true;
+  EXPECT_CODE(answer().status(), Code::not_found);
+  wire::ShardTimes times;
+  EXPECT_NE(wire::take_times(reply_.header, times), std::nullopt);
+}
+
+TEST_F(PredictTest, ARouterHearsOfALongWaitWithoutAskingAndNobodyElseDoes) {
+  ask("usa", {model::Value::of(4.0)});
+  peer_ = "router";
+  request_.shard = "s0";
+  const struct {
+    std::int64_t sent_us, received_us;
+    std::uint64_t waited_us;
+  } cases[] = {{1000, 501'000, 0}, {2000, 502'000, 0}, {3000, 533'000, 30'000}, {0, 700'000, 0}};
+  for (const auto& c : cases) {
+    request_.sent_us = c.sent_us;
+    received_us_ = c.received_us;
+    clock_.advance(c.received_us - clock_.monotonic_us());
+    ASSERT_OK(answer().status());
+    wire::ShardTimes times;
+    EXPECT_EQ(wire::take_times(reply_.header, times).has_value(), c.waited_us > 0) << c.sent_us;
+    EXPECT_LE(times.waited_us, c.waited_us);
+    EXPECT_GE(times.waited_us + 100, c.waited_us) << "but for an allowance for clocks that run apart";
+  }
+}
+
+TEST_F(PredictTest, ARouterHearsOfLongWorkWithoutAskingAndNobodyElseDoes) {
+  ask("usa", {model::Value::of(4.0)});
+  for (const bool is_router : {false, true}) {
+    for (const std::int64_t took_us : {19'999, 20'000}) {
+      request_.shard = is_router ? "s0" : "";
+      took_us_ = took_us;
+      ASSERT_OK(answer().status());
+      wire::ShardTimes times;
+      const bool is_told = is_router && took_us == 20'000;
+      EXPECT_EQ(wire::take_times(reply_.header, times).has_value(), is_told);
+      EXPECT_EQ(times.computed_us, is_told ? 20'000u : 0u);
+    }
   }
 }
 

@@ -18,6 +18,7 @@
 #include "tests/unit/wire/search_samples.h"
 #include "tests/unit/wire/space_samples.h"
 #include "tests/unit/wire/tag_samples.h"
+#include "tests/unit/wire/trace_samples.h"
 #include "tests/unit/wire/upkeep_samples.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
@@ -229,6 +230,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   for (auto& message : tag_messages(uuid)) messages.push_back(std::move(message));
   for (auto& message : moving_messages(uuid(9), uuid(6), hash(3))) messages.push_back(std::move(message));
   for (auto& message : membership_messages(uuid(9), uuid(7))) messages.push_back(std::move(message));
+  for (auto& message : trace_messages(predict_request(), uuid(2))) messages.push_back(std::move(message));
   for (auto& message : log_messages()) messages.push_back(std::move(message));
   for (auto& message : key_messages(uuid(9), hash(7), hash(6))) messages.push_back(std::move(message));
   for (auto& message : audit_messages(uuid(9))) messages.push_back(std::move(message));
