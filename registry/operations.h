@@ -90,8 +90,9 @@ using Operations = std::tuple<  //
     Op<&Registry::set_tenant, Right::operate>, Op<&Registry::key_create, Right::operate>,
     Op<&Registry::key_limit, Right::operate>, Op<&Registry::key_rotate, Right::operate>,
     Op<&Registry::key_revoke, Right::operate>, Op<&Registry::check, Right::operate>,
-    Op<&Registry::log_level, Right::operate>, Op<&Registry::archive, Right::whole>, Op<&Registry::audit, Right::whole>,
-    Op<&Registry::quota, Right::read>, Op<&Registry::set_quota, Right::operate>>;
+    Op<&Registry::log_level, Right::operate>, Op<&Registry::process, Right::operate>,
+    Op<&Registry::archive, Right::whole>, Op<&Registry::audit, Right::whole>, Op<&Registry::quota, Right::read>,
+    Op<&Registry::set_quota, Right::operate>>;
 
 namespace operations {
 

@@ -337,6 +337,10 @@ Result<wire::LogLevelReply> Registry::log_level(const Principal& principal, cons
   return wire::change_log_level(principal, request);
 }
 
+Result<wire::ProcessReply> Registry::process(const Principal& principal, const wire::ProcessRequest& request) {
+  return wire::process_status(principal, request);
+}
+
 Result<wire::ArchiveReply> Registry::archive(const Principal& principal, const wire::ArchiveRequest& request,
                                              Bodies& bodies) {
   return upkeep_->archive(principal, request, bodies);

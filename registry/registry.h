@@ -34,6 +34,7 @@
 #include "wire/membership_messages.h"
 #include "wire/messages.h"
 #include "wire/moving_messages.h"
+#include "wire/process_status.h"
 #include "wire/quarantine_messages.h"
 #include "wire/run_messages.h"
 #include "wire/search_messages.h"
@@ -173,6 +174,8 @@ class Registry {
 
   /// Of this process's log.
   Result<wire::LogLevelReply> log_level(const Principal& principal, const wire::LogLevelRequest& request);
+  /// This process, and its host.
+  Result<wire::ProcessReply> process(const Principal& principal, const wire::ProcessRequest& request);
 
   /// Between the two, changes are applied but not on disk: what any operation returns must not leave the process before
   /// end_group(), which brings all to the disk in one go, says what came of it.

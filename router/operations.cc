@@ -6,6 +6,7 @@
 #include "router/router.h"
 #include "wire/log_level.h"
 #include "wire/messages.h"
+#include "wire/process_status.h"
 #include "wire/traffic_messages.h"
 
 namespace espalier::router {
@@ -21,6 +22,8 @@ Status Router::answer_operation(const Routes& routes, std::size_t id_at, const P
     header = wire::Frame(may.ok() ? wire::encode_reply(may, status(routes)) : wire::encode_error(may));
   } else if (op == wire::LogLevelRequest::op) {
     header = wire::Frame(wire::answer_log_level(who, message_[id_at + 1].view()));
+  } else if (op == wire::ProcessRequest::op) {
+    header = wire::Frame(wire::answer_process(who, message_[id_at + 1].view()));
   } else if (op == wire::TrafficRequest::op) {
     RETURN_IF_ERROR(who.check_serve());
     ASSIGN_OR_RETURN(const auto asked, wire::decode<wire::TrafficRequest>(message_[id_at + 1].view()));
@@ -28,8 +31,9 @@ Status Router::answer_operation(const Routes& routes, std::size_t id_at, const P
       return invalid_argument("by: \"tenant\" at a router, got \"" + asked.by.substr(0, 64) + "\"");
     header = wire::Frame(wire::encode_reply(Status(), traffic()));
   } else {
-    return Status(Code::unimplemented, "op \"" + std::string(op.substr(0, 64)) +
-                                           "\": a router answers predict, hello, router_status, traffic and log_level");
+    return Status(Code::unimplemented,
+                  "op \"" + std::string(op.substr(0, 64)) +
+                      "\": a router answers predict, hello, router_status, traffic, log_level, process");
   }
   send_to_client(std::span(message_).first(id_at + 1), {&header, 1});
   return {};

@@ -7,6 +7,7 @@
 #include "wire/envelope.h"
 #include "wire/log_level.h"
 #include "wire/messages.h"
+#include "wire/process_status.h"
 #include "wire/traffic_messages.h"
 
 namespace espalier::shard {
@@ -124,6 +125,9 @@ void Worker::answer(const Principal& principal, std::string_view peer, std::stri
   } else if (*op == wire::LogLevelRequest::op) {
     reply_.header = wire::answer_log_level(principal, header);
     reply_.body_count = 0;
+  } else if (*op == wire::ProcessRequest::op) {
+    reply_.header = wire::answer_process(principal, header);
+    reply_.body_count = 0;
   } else if (*op == wire::TrafficRequest::op && status_ != nullptr) {
     const Status may = principal.check_serve();
     const Result<wire::TrafficRequest> asked = wire::decode<wire::TrafficRequest>(header);
@@ -133,8 +137,9 @@ void Worker::answer(const Principal& principal, std::string_view peer, std::stri
     reply_.header = traffic.ok() ? wire::encode_reply(Status(), *traffic) : wire::encode_error(traffic.status());
     reply_.body_count = 0;
   } else {
-    refuse(Status(Code::unimplemented, "op \"" + op->substr(0, 64) +
-                                           "\": a shard answers predict, hello, shard_status, traffic and log_level"));
+    refuse(Status(
+        Code::unimplemented,
+        "op \"" + op->substr(0, 64) + "\": a shard answers predict, hello, shard_status, traffic, log_level, process"));
   }
 }
 

@@ -27,6 +27,15 @@ struct TraceOptions {
 /// One prediction with the time each station took.
 Status run_trace(const TraceOptions& options, const Shared& shared);
 
+struct DoctorOptions {
+  std::vector<std::string> configurations;  ///< files that processes are started with; none: those in /etc/espalier
+  std::vector<std::string> folders;         ///< of data, besides
+  bool all = false;                         ///< also what is well
+};
+/// What is wrong with hosts, disks, clocks, keys and processes, and what to do. failed_precondition: a problem was
+/// found.
+Status run_doctor(const DoctorOptions& options, const Shared& shared);
+
 /// Adds these commands; the one that the command line names is left in `chosen`. `shared` and `chosen` outlive
 /// the app.
 void add_inside_commands(CLI::App& app, const Shared& shared, std::function<Status()>& chosen);

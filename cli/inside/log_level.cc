@@ -28,8 +28,9 @@ Result<std::vector<Process>> chosen_of(std::vector<Process> processes, const std
 
 }  // namespace
 
-Status run_log_level(const LogLevelOptions& options, const Shared& shared) {
-  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
+Status run_log_level(const LogLevelOptions& options, const Shared& given) {
+  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(given.cluster));
+  const Shared shared = asking(given, cluster);
   Status why_not_all;
   ASSIGN_OR_RETURN(auto processes, processes_of(shared, cluster, why_not_all));
   ASSIGN_OR_RETURN(processes, chosen_of(std::move(processes), options.process, why_not_all));

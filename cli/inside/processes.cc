@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kRegistryPatienceUs = 2'000'000;
 
-std::vector<Process> routers_of(const ClusterFile& cluster) {
+std::vector<Process> routers_in(const ClusterFile& cluster) {
   std::vector<Process> routers;
   for (const ClusterProcess& process : cluster.processes) {
     if (process.role == "router") routers.push_back({"router", process.name, process.endpoints});
@@ -38,7 +38,7 @@ Result<std::vector<Process>> shards_of_view(const Shared& shared, const std::vec
 
 Result<std::vector<Process>> processes_of(const Shared& shared, const ClusterFile& cluster, Status& why_not_all) {
   std::vector<Process> processes = {{"registry", "registry", cluster.registry}};
-  for (Process& router : routers_of(cluster)) processes.push_back(std::move(router));
+  for (Process& router : routers_in(cluster)) processes.push_back(std::move(router));
   Result<std::vector<Process>> shards = shards_of_view(shared, cluster.registry);
   why_not_all = shards.status();
   if (shards.ok()) {
@@ -51,17 +51,22 @@ Result<std::vector<Process>> processes_of(const Shared& shared, const ClusterFil
   return processes;
 }
 
+Shared asking(const Shared& shared, const ClusterFile& cluster) {
+  Shared asking = shared;
+  asking.insecure = may_be_insecure(shared, cluster);
+  return asking;
+}
+
 Result<std::vector<client::Answer>> ask_all(const Shared& shared, const std::vector<Process>& processes,
                                             const std::string& header, std::int64_t patience_us) {
   ASSIGN_OR_RETURN(const auto key, own_key(shared));
-  ASSIGN_OR_RETURN(const ClusterFile cluster, running_cluster(shared.cluster));
   std::vector<std::pair<std::unique_ptr<client::Exchange>, client::Ticket>> asked(processes.size());
   std::vector<client::Answer> answers(processes.size());
   for (std::size_t i = 0; i < processes.size(); ++i) {
     client::Exchange::Options options;
     options.peer = processes[i].name;
     options.socket.key = key;
-    options.socket.insecure = may_be_insecure(shared, cluster);
+    options.socket.insecure = shared.insecure;
     auto exchange = client::Exchange::open(processes[i].endpoints, options);
     answers[i].status = exchange.status();
     if (!exchange.ok()) continue;

@@ -25,6 +25,9 @@ struct Process {
 /// file names, and `why_not_all` says so.
 Result<std::vector<Process>> processes_of(const Shared& shared, const ClusterFile& cluster, Status& why_not_all);
 
+/// What the command line says, and the cluster's file of how its processes may be asked.
+Shared asking(const Shared& shared, const ClusterFile& cluster);
+
 /// Asks all at once; the answers in the same order.
 Result<std::vector<client::Answer>> ask_all(const Shared& shared, const std::vector<Process>& processes,
                                             const std::string& header, std::int64_t patience_us);

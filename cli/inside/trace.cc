@@ -60,6 +60,7 @@ Result<Traced> ask(const Shared& shared, const wire::PredictRequest& request, st
   client::Exchange::Options options;
   options.peer = "the router";
   options.late = Code::deadline_exceeded;
+  options.socket.insecure = may_be_insecure(shared, cluster);
   ASSIGN_OR_RETURN(options.socket.key, own_key(shared));
   ASSIGN_OR_RETURN(auto exchange, client::Exchange::open(cluster.router, options));
   // The connection is made before anything is timed.

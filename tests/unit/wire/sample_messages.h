@@ -14,6 +14,7 @@
 #include "tests/unit/wire/log_samples.h"
 #include "tests/unit/wire/membership_samples.h"
 #include "tests/unit/wire/moving_samples.h"
+#include "tests/unit/wire/process_samples.h"
 #include "tests/unit/wire/run_samples.h"
 #include "tests/unit/wire/search_samples.h"
 #include "tests/unit/wire/space_samples.h"
@@ -231,6 +232,7 @@ inline std::vector<std::pair<std::string, std::string>> all() {
   for (auto& message : moving_messages(uuid(9), uuid(6), hash(3))) messages.push_back(std::move(message));
   for (auto& message : membership_messages(uuid(9), uuid(7))) messages.push_back(std::move(message));
   for (auto& message : trace_messages(predict_request(), uuid(2))) messages.push_back(std::move(message));
+  for (auto& message : process_messages()) messages.push_back(std::move(message));
   for (auto& message : log_messages()) messages.push_back(std::move(message));
   for (auto& message : key_messages(uuid(9), hash(7), hash(6))) messages.push_back(std::move(message));
   for (auto& message : audit_messages(uuid(9))) messages.push_back(std::move(message));
