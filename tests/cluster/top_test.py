@@ -59,8 +59,8 @@ class Top(unittest.TestCase):
         cls.cluster.run("quarantine", "acme/duration@" + "/".join(cls.leaves[0]), "--wait")
         cls.asking = cls.enterClassContext(Asking(cls.cluster, cls.leaves[:4]))
 
-    def top(self, *words):
-        said = json.loads(self.cluster.run("top", "--once", "--interval", 1, *words, "--json"))
+    def top(self, *words, interval=1):
+        said = json.loads(self.cluster.run("top", "--once", "--interval", interval, *words, "--json"))
         return said, {row["name"]: row for row in said["rows"]}
 
     def both(self):
@@ -92,7 +92,7 @@ class Top(unittest.TestCase):
         self.assertAlmostEqual(models["acme/duration"]["fallback"], 0.25, delta=0.05)
         _, shards = self.top("--by", "shard")
         self.assertEqual(set(shards), {"s0", "s1"})
-        _, versions = self.top("--by", "version", "--interval", 3)
+        _, versions = self.top("--by", "version", interval=3)
         own = {name for name in versions if name.endswith(" acme/duration")}
         self.assertGreaterEqual(len(own), 3, versions)
         self.assertTrue(all(re.match(r"[0-9a-f-]{36} ", name) for name in own))
