@@ -68,10 +68,13 @@ class Overload(unittest.TestCase):
         before = self.load(capacity / 2, 2).result()
         self.assertEqual(before["codes"], {"ok": before["sent"]}, before["first_failure"])
 
-        # The flood, and what comes after it without a pause.
-        load = self.load(3 * capacity, SECONDS, then=[(capacity / 2, NORMAL_WITHIN + 2)])
-        series = self.watch_memory(load)
-        result = load.result()
+        # The flood, and what comes after it without a pause. A generator that itself had no core for a while says nothing.
+        for _ in range(3):
+            load = self.load(3 * capacity, SECONDS, then=[(capacity / 2, NORMAL_WITHIN + 2)])
+            series = self.watch_memory(load)
+            result = load.result()
+            if result["held_up_ms"] <= 100:
+                break
         steps = [dict(zip(("answered", "refused", "failed", "longest_us"), step)) for step in result["timeline"]]
         flood, after = steps[:round(10 * SECONDS)], steps[round(10 * (SECONDS + NORMAL_WITHIN)):round(10 * (SECONDS + NORMAL_WITHIN + 2))]
         answered, refused = (sum(step[kind] for step in flood) for kind in ("answered", "refused"))
