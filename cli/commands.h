@@ -20,7 +20,7 @@ struct Shared {
   std::string key;      ///< file of the key that says who asks: --key or ESPALIER_KEY; empty: none
   bool json = false;
   std::string log_format = "text", log_level = "info";  ///< of what goes to stderr, and of the processes of `up`
-  bool insecure = false;  ///< may connect where others could listen: --insecure
+  bool insecure = false;                                ///< may connect where others could listen: --insecure
 };
 
 struct UpOptions {

@@ -284,7 +284,7 @@ class Feed {
   Holdings holdings_;
   bool is_starting_ = true;  ///< requests are not answered yet
   metrics::FeedProgress progress_;
-  bool is_cut_off_ = true;   ///< the registry did not answer when it was last asked
+  bool is_cut_off_ = true;  ///< the registry did not answer when it was last asked
   Backlog backlog_;
   Budget budget_;
   bool needs_snapshot_ = true;

@@ -158,8 +158,8 @@ Status Feed::take_early(const wire::Change& change, Batch& batch) {
   return {};
 }
 
-/// What is no longer to answer must not come back with a restart once that has been acknowledged. A release that puts an
-/// older version in a newer one's place (a UUID begins with the time at which it was made), or leaves a node to its
+/// What is no longer to answer must not come back with a restart once that has been acknowledged. A release that puts
+/// an older version in a newer one's place (a UUID begins with the time at which it was made), or leaves a node to its
 /// parent, is acknowledged at once and saved within save_quiet_us: there may be many of them in a second.
 void Feed::note_out_of_service(const Batch& batch) {
   const auto is_removal = [](const auto& node) { return node.second.entry.kind == EntryKind::removed; };

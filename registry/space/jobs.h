@@ -40,12 +40,16 @@ class Jobs {
 
   /// One that is not finished, or the last dry run; nothing otherwise.
   const wire::Receipt* find(const std::string& tenant, const Uuid& receipt) const;
-  /// A page of the last dry run's plan. REQUIRES: find() has it, and it is finished.
+  /// A page of the last dry run's plan. REQUIRES: is_plan()
   Result<wire::ReceiptItemsReply> plan(std::string_view cursor) const;
-  /// Collections and erasures that are under way or wait for that; why the first one doesn't go on, empty where it does.
+  /// Collections and erasures that are under way or wait for that; why the first one doesn't go on, empty where it
+  /// does.
   std::size_t size() const { return jobs_.size(); }
   std::string waits_for() const { return jobs_.empty() ? "" : jobs_.front().waits_for; }
-  bool is_plan(const Uuid& receipt) const { return last_plan_ && last_plan_->receipt().receipt == receipt; }
+  /// Whether that is the last dry run's, of this tenant.
+  bool is_plan(std::string_view tenant, const Uuid& receipt) const {
+    return last_plan_ && last_plan_->receipt().tenant == tenant && last_plan_->receipt().receipt == receipt;
+  }
 
  private:
   Records& records_;

@@ -1,6 +1,6 @@
 // The registry's operations on what is kept and what goes.
-#include "model/ids.h"
 #include "registry/operations.h"
+#include "model/ids.h"
 #include "registry/space/erasure.h"
 
 namespace espalier::registry {
@@ -93,7 +93,7 @@ Result<wire::ReceiptItemsReply> Registry::receipt_items(const Principal& princip
   if (job != nullptr && job->finished_us == 0) {
     return failed_precondition("receipt " + request.receipt.text() + " is not finished");
   }
-  if (jobs_.is_plan(request.receipt)) return jobs_.plan(request.cursor);
+  if (jobs_.is_plan(request.tenant, request.receipt)) return jobs_.plan(request.cursor);
   return records_.receipts.items(request.tenant, request.receipt, request.cursor);
 }
 

@@ -100,7 +100,7 @@ std::vector<std::string> seeds() {
       "\x81\xa7"
       "columns\x82\xa3sex\x92\xa1M\xc0\xa3"
       "age\x92\x01\xcb\x40\x04\0\0\0\0\0\0",
-      38);
+      33);
   AnswerWriter answers;
   const std::string_view classes[] = {"no", "yes"};
   answers.begin(model::Task::binary, classes, true);

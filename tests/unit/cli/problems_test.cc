@@ -162,8 +162,7 @@ TEST_F(ProblemsTest, WarningsComeLast) {
   evidence_.registry.health.disk_free = 5ull << 30;
   evidence_.shards[0].asked.version = "0.2.0";
   evidence_.shards[1].asked.reach = Reach::gone;
-  EXPECT_EQ(found(),
-            (Texts{"shard_dead shard s1", "-disk_near the registry", "-versions_differ versions"}));
+  EXPECT_EQ(found(), (Texts{"shard_dead shard s1", "-disk_near the registry", "-versions_differ versions"}));
 }
 
 }  // namespace

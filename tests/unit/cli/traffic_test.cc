@@ -67,7 +67,9 @@ TEST(Traffic, IsInTheOrderAskedFor) {
   auto before = reply("r", 1, 1'000'000), now = reply("r", 1, 2'000'000);
   now.rows = {row("a", "", 10, 0, 5), row("b", "", 30, 3, 0), row("c", "", 20, 10, 0)};
   now.rows[0].took = {0, 0, 0, 0, 0, 0, 0, 10};
-  const auto in = [&](Sort sort) { return names(traffic_between(look_of({before}), look_of({now}), By::tenant, sort)); };
+  const auto in = [&](Sort sort) {
+    return names(traffic_between(look_of({before}), look_of({now}), By::tenant, sort));
+  };
   using Names = std::vector<std::string>;
   EXPECT_EQ(in(Sort::rate), (Names{"b", "c", "a"}));
   EXPECT_EQ(in(Sort::errors), (Names{"c", "b", "a"}));

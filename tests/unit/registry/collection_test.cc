@@ -114,6 +114,7 @@ TEST_F(Collecting, ADryRunSaysWhatWouldGoAndChangesNothing) {
   ASSERT_OK_AND_ASSIGN(const auto plan, collect(1, "", true));
   EXPECT_TRUE(plan.dry_run);
   const auto planned = items(1);
+  EXPECT_CODE(registry_->receipt_items(local_, {"globex", plan.receipt, ""}), Code::not_found) << "another tenant";
   EXPECT_EQ(held(), "1 2 3");
   EXPECT_EQ(registry_->hello(local_, {})->epoch, epoch);
   ASSERT_OK_AND_ASSIGN(const auto receipt, collect(2));
