@@ -56,7 +56,8 @@ class FakeRegistry {
         reply.push_back(std::move(message[0]));
         reply.push_back(std::move(message[1]));
         for (wire::Frame& frame : answer) reply.push_back(std::move(frame));
-        EXPECT_OK(socket_->send(reply).status());
+        const auto sent = socket_->send(reply);
+        EXPECT_TRUE(sent.ok() || sent.status().code() == Code::unavailable) << "who asked may have gone";
       }
     }
   }
