@@ -262,6 +262,9 @@ TEST_F(ForeignTenantsTest, AForeignIdentifierUnderOnesOwnTenantIsAsOneThatNobody
 }
 
 TEST_F(ForeignTenantsTest, ForeignIdentifiersInBodiesAreAsThoseThatNobodyHas) {
+  // Made while the registry is still this thread's.
+  const Proposal with_artefact = propose(20, {{{}, 20, 1}});
+  const Proposal with_parent = propose(21, {{{}, 21, 1}});
   start();
   const auto socket = connect(mallory_);
   const auto same = [&](const char* what, const std::function<std::string(const std::string&)>& asks,
@@ -276,14 +279,14 @@ TEST_F(ForeignTenantsTest, ForeignIdentifiersInBodiesAreAsThoseThatNobodyHas) {
     return outcome(ask(*socket, wire::encode(request), {wire::encode_array(std::vector{entry})}), version);
   };
   const auto publish_artefact = [&](const std::string& artefact) {
-    Proposal own = propose(20, {{{}, 20, 1}});
+    Proposal own = with_artefact;
     own.request.tenant = kOwn;
     own.request.idem = *Uuid::from_bytes(fresh(16));
     own.versions[0].artefact = *Hash256::from_bytes(artefact);
     return outcome(ask(*socket, wire::encode(own.request), {wire::encode_array(own.versions)}), artefact);
   };
   const auto publish_parent = [&](const std::string& parent) {
-    Proposal own = propose(21, {{{}, 21, 1}});
+    Proposal own = with_parent;
     own.request.tenant = kOwn;
     own.request.idem = *Uuid::from_bytes(fresh(16));
     own.versions[0].artefact = blake2b_256(small_artefact(1));
